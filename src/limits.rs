@@ -1,0 +1,181 @@
+//! Every bound of the system in one place, each with its reason. Relations between them are asserted at compile time.
+
+use std::time::Duration;
+
+// ---- frames (protocol.md 1.1, 1.2)
+
+/// Bytes of a frame header: lead, sender, receiver, type, length (protocol.md 1.2).
+pub const HEADER_BYTES: usize = 8;
+/// Largest content of a frame, in bytes (protocol.md 1.2). With the header it fits one UDP datagram.
+pub const CONTENT_BYTES: usize = 60_000;
+/// Largest frame, in bytes.
+pub const FRAME_BYTES: usize = HEADER_BYTES + CONTENT_BYTES;
+
+// ---- service numbers (protocol.md 1.3)
+
+/// The lowest number of a user. Numbers are handed out upwards from here.
+pub const FIRST_USER: u32 = 10_000;
+/// The highest number of a user.
+pub const LAST_USER: u32 = 0x7FFF_FFFF;
+/// The lowest number of a guest.
+pub const FIRST_GUEST: u32 = 0x8000_0000;
+
+// ---- field lengths, in bytes (protocol.md 1.4, 1.5)
+
+/// Longest nickname, real name, city or group name.
+pub const NAME_BYTES: usize = 64;
+/// Longest password.
+pub const PASSWORD_BYTES: usize = 128;
+/// Longest address, hobby or reason.
+pub const SHORT_TEXT_BYTES: usize = 255;
+/// Longest postcode.
+pub const POSTCODE_BYTES: usize = 16;
+/// Longest school or e-mail address.
+pub const LINE_BYTES: usize = 128;
+/// Longest telephone or pager number.
+pub const PHONE_BYTES: usize = 32;
+/// Longest introduction.
+pub const INTRODUCTION_BYTES: usize = 1024;
+/// Longest file name.
+pub const FILE_NAME_BYTES: usize = 255;
+/// Longest search (0x0B).
+pub const QUERY_BYTES: usize = 1024;
+/// Longest text of a message; the shortest is 1 (protocol.md 1.7).
+pub const TEXT_BYTES: usize = 8_000;
+/// Highest portrait: the friend list sends it as one byte (protocol.md 1.4).
+pub const PORTRAIT_MAX: u16 = 255;
+
+// ---- friends and groups (protocol.md 1.7)
+
+/// Friends in one group: the friend list counts them in one byte.
+pub const GROUP_FRIENDS: usize = 255;
+/// Friends of one person, so that the largest friend list fits a frame.
+pub const FRIENDS: usize = 700;
+/// Groups of one person, group 1 included.
+pub const GROUPS: usize = 64;
+/// The group that exists from registration, "My Friends".
+pub const FIRST_GROUP: u8 = 1;
+/// How long a request for authorization stays open (protocol.md 1.7).
+pub const ASK_OPEN: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Open requests that one person can have waiting for an answer: enough for a popular person's week, and a stranger
+/// with many accounts cannot fill the disk through them.
+pub const ASKS_OPEN: usize = 1_000;
+
+// The largest 0x02: header, ok, count, groups (name, number, count), friends (number, portrait, status, nickname).
+const LARGEST_LIST: usize = 2 + GROUPS * (2 + NAME_BYTES + 2) + FRIENDS * (4 + 1 + 1 + 2 + NAME_BYTES);
+// A token (2 + 43 bytes) is added over the link.
+const _: () = assert!(LARGEST_LIST + 45 <= CONTENT_BYTES);
+
+// ---- lists of people
+
+/// Most users in one answer to "who is online": its count is one byte.
+pub const ONLINE_USERS: usize = 255;
+/// Most users in one answer to a search (protocol.md 1.6).
+pub const SEARCH_USERS: usize = 50;
+const LARGEST_USER: usize = 4 + (2 + NAME_BYTES) + 2 + 1 + (2 + NAME_BYTES);
+const _: () = assert!(2 + ONLINE_USERS * LARGEST_USER <= CONTENT_BYTES);
+const _: () = assert!(SEARCH_USERS <= ONLINE_USERS);
+
+// ---- messages
+
+/// Stored messages of one user (protocol.md 1.7).
+pub const MAILBOX_MESSAGES: usize = 10_000;
+/// Room beyond that for what the system itself must tell (requests, answers), so that a full mailbox loses none of it.
+pub const MAILBOX_RESERVE: usize = 1_000;
+/// Stored messages read for delivery at a time: one step of a full mailbox stays far below a millisecond of a shard.
+pub const MAILBOX_PAGE: usize = 256;
+/// Bytes of stored messages read for delivery at a time, so that a page of long ones is not two megabytes.
+pub const MAILBOX_PAGE_BYTES: usize = 128 * 1024;
+/// Mailboxes whose length the writer remembers; the others are counted anew when a message comes for them.
+pub const MAILBOX_COUNTS: usize = 65_536;
+
+// ---- sessions
+
+/// Silence after which a user is offline (protocol.md 1.7).
+pub const IDLE: Duration = Duration::from_secs(90);
+/// How long the latest request of a classic session can be repeated (protocol.md 1.8).
+pub const REPEAT: Duration = Duration::from_secs(10);
+/// Registrations remembered for repetition, in each shard. At the bound the next are refused: none is done twice.
+pub const REPEAT_REGISTRATIONS: usize = 65_536;
+/// How often an address without a session is told to sign in (protocol.md 1.8).
+pub const SIGN_IN_HINT: Duration = Duration::from_secs(1);
+/// Addresses remembered for that, in each shard; beyond it strangers are not answered.
+pub const SIGN_IN_HINTS: usize = 16_384;
+/// Users for whom something waits on the disk, in each shard; beyond it requests are refused as "busy".
+pub const USERS_LOADING: usize = 65_536;
+/// Changes of one user that wait for an earlier one to be synced; beyond it they are refused as "busy".
+pub const CHANGES_WAITING: usize = 64;
+/// Failed sign-ins of one account in a minute, after which the next are refused without a check (protocol.md 2.6).
+pub const SIGN_IN_FAILURES: u32 = 5;
+/// Accounts whose failures are remembered, in each shard.
+pub const SIGN_IN_FAILURE_ACCOUNTS: usize = 65_536;
+/// Registrations a minute from one address that is not a loopback address (protocol.md 2.6).
+pub const REGISTRATIONS_PER_MINUTE: u32 = 30;
+/// The window of the two limits above.
+pub const BUDGET_WINDOW: Duration = Duration::from_secs(60);
+/// Addresses whose registrations are counted, in each shard.
+pub const REGISTRATION_ADDRESSES: usize = 65_536;
+
+const _: () = assert!(REPEAT.as_secs() < IDLE.as_secs());
+
+// ---- passwords
+
+/// Memory of one Argon2id computation, in KiB (protocol.md 2.6).
+pub const ARGON2_MEMORY_KIB: u32 = 19 * 1024;
+/// Passes of Argon2id.
+pub const ARGON2_PASSES: u32 = 2;
+/// Lanes of Argon2id.
+pub const ARGON2_LANES: u32 = 1;
+/// Passwords that wait for the pool; beyond it sign-ins are refused as "busy".
+pub const PASSWORD_QUEUE: usize = 4_096;
+
+// ---- files
+
+/// Transfers that one session can have open in each direction.
+pub const TRANSFERS: usize = 16;
+
+// ---- search (protocol.md 4)
+
+/// Longest stretch of a core that a search takes before it lets others run.
+pub const SEARCH_SLICE: Duration = Duration::from_millis(5);
+/// Searches that wait or run on the whole server; beyond it they are refused as "busy".
+pub const SEARCHES: usize = 1_024;
+/// Deepest nesting of brackets, AND, OR and NOT in a search.
+pub const SEARCH_DEPTH: usize = 64;
+
+// ---- queues between threads
+
+/// Datagrams read or written by one system call.
+pub const DATAGRAM_BATCH: usize = 64;
+/// Messages in one batch to another shard.
+pub const PEER_BATCH: usize = 256;
+/// Batches that wait for one shard. Full: the sender keeps its own and stops reading its socket.
+pub const INBOX_BATCHES: usize = 1_024;
+/// Requests that wait for the store. Full: the shard keeps its own and stops reading its socket.
+pub const STORE_QUEUE: usize = 65_536;
+/// Requests that the store takes into one group commit: larger groups sync less often but answer later.
+pub const COMMIT_GROUP: usize = 1_024;
+/// Shards of one server.
+pub const SHARDS: usize = 64;
+
+// ---- TCP
+
+/// Connections of one shard.
+pub const STREAMS: usize = 250_000;
+/// Bytes that wait to be written to one connection; a reader slower than that is disconnected, and what comes later
+/// is stored. It holds at least four of the largest frames.
+pub const STREAM_BACKLOG_BYTES: usize = 256 * 1024;
+/// Numbers that one connection can sign in.
+pub const STREAM_NUMBERS: usize = 64;
+/// How long a new connection may stay silent before its first whole frame, and a signed-out one without any.
+pub const STREAM_SILENCE: Duration = Duration::from_secs(90);
+const _: () = assert!(STREAM_BACKLOG_BYTES >= 4 * FRAME_BYTES);
+
+// ---- store
+
+/// Bytes of one journal file before the next is begun.
+pub const JOURNAL_FILE_BYTES: u64 = 64 * 1024 * 1024;
+/// Journal beyond the last base at which a new base is worth writing, if it is also larger than that base.
+pub const JOURNAL_COMPACT_BYTES: u64 = 256 * 1024 * 1024;
+/// Memory that sled may use for cached pages.
+pub const SLED_CACHE_BYTES: u64 = 96 * 1024 * 1024;

@@ -1,0 +1,167 @@
+//! What is durable. A shard asks with a [`Request`] and gets an [`Answer`]; it never touches the disk.
+//!
+//! Requests of one shard are done in its order: a read sees every change that the same shard asked for before it. A
+//! change is answered only after it is synced, so an answer can be shown to a user (protocol.md 3.3).
+
+mod record;
+
+pub use record::{Account, AccountView, Card, Grant, Mail, UserRecord};
+
+/// What a shard asks of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// The lists of a user: [`Answer::User`].
+    User(u32),
+    /// One account: [`Answer::Account`].
+    Account(u32),
+    /// The cards of these users, those without an account left out, in the order asked: [`Answer::Cards`].
+    Cards(Vec<u32>),
+    /// The oldest messages in a mailbox, as many as a page holds (`limits::MAILBOX_PAGE`): [`Answer::Mail`].
+    Mail(u32),
+    /// Whether `asker` has an open request to `target`, and until when (ms since 1970 UTC): [`Answer::Until`].
+    Asked {
+        /// Who was asked.
+        target: u32,
+        /// Who asked.
+        asker: u32,
+    },
+    /// The grant of `monitor` for `target`: [`Answer::Grant`].
+    Grant {
+        /// Who wants to monitor.
+        monitor: u32,
+        /// Whom.
+        target: u32,
+    },
+    /// A new account gets the next free number: [`Answer::Registered`]. Its group 1, "My Friends", comes with it.
+    Register(Box<Account>),
+    /// Changes, all or none: [`Answer::Done`] or [`Answer::Refused`].
+    Commit(Vec<Change>),
+    /// Appends an event to the audit log (protocol.md 4.3): [`Answer::Done`].
+    Audit(AuditEvent),
+}
+
+/// A change of what is durable. List and reverse list change together: no caller can forget one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The account is now so.
+    PutAccount(u32, Box<Account>),
+    /// The group has this name.
+    PutGroup(u32, u8, Box<str>),
+    /// The group is gone. Its friends must have been moved by the same commit.
+    DeleteGroup(u32, u8),
+    /// `owner` lists `friend` in `group`; the reverse list of `friend` has `owner`.
+    PutFriend {
+        /// Whose list.
+        owner: u32,
+        /// Who is on it.
+        friend: u32,
+        /// In which group.
+        group: u8,
+    },
+    /// `owner` lists `friend` no more; nor has the reverse list `owner`.
+    DeleteFriend {
+        /// Whose list.
+        owner: u32,
+        /// Who was on it.
+        friend: u32,
+    },
+    /// `asker` waits for an answer of `target`. Refused if `target` has too many open (`limits::ASKS_OPEN`).
+    PutAsk {
+        /// Who is asked.
+        target: u32,
+        /// Who asks.
+        asker: u32,
+        /// Until when, in ms since 1970 UTC.
+        until_ms: u64,
+    },
+    /// The request is answered.
+    DeleteAsk {
+        /// Who was asked.
+        target: u32,
+        /// Who asked.
+        asker: u32,
+    },
+    /// Appends to a mailbox; `Mail::seq` is set by the store. Refused if there is no such user or the mailbox is full.
+    AddMail(u32, Mail),
+    /// Deletes the messages of a mailbox up to and including this one.
+    DeleteMail(u32, u64),
+    /// Grants leave to monitor.
+    PutGrant(Grant),
+    /// Takes that leave back.
+    DeleteGrant {
+        /// Who had it.
+        monitor: u32,
+        /// For whom.
+        target: u32,
+    },
+    /// Deletes an account with everything that belongs to it, out of the lists of others too. The number is not used again.
+    DeleteAccount(u32),
+}
+
+/// What the store answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The user's lists; `None` if there is no such account.
+    User(Option<Box<UserRecord>>),
+    /// The account, if there is one.
+    Account(Option<Box<Account>>),
+    /// The cards.
+    Cards(Vec<Card>),
+    /// Messages, oldest first; empty if there are no more.
+    Mail(Vec<Mail>),
+    /// Until when the request is open, if it is.
+    Until(Option<u64>),
+    /// The grant, if there is one; it may have ended.
+    Grant(Option<Grant>),
+    /// The number of the new account.
+    Registered(u32),
+    /// Done and synced.
+    Done,
+    /// Nothing of it was done.
+    Refused(Refusal),
+    /// The disk failed: nothing of it was done, and nothing that was done before is lost.
+    Failed,
+}
+
+/// Why a commit was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such account.
+    NoSuchUser,
+    /// The mailbox holds as many messages as it may.
+    MailboxFull,
+    /// Too many requests for authorization wait for this user.
+    TooManyAsks,
+    /// All numbers are given out.
+    NoNumberLeft,
+}
+
+/// What the audit log records (protocol.md 4.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// When, in ms since 1970 UTC.
+    pub time_ms: u64,
+    /// What happened.
+    pub action: AuditAction,
+    /// Who monitors or wants to.
+    pub monitor: u32,
+    /// Whom.
+    pub target: u32,
+    /// In words: the reason of a grant, why something was refused or has stopped.
+    pub detail: String,
+}
+
+/// What can happen to monitoring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditAction {
+    /// The operator granted it.
+    Grant,
+    /// The operator took it back.
+    Revoke,
+    /// It started.
+    Start,
+    /// It stopped.
+    Stop,
+    /// It was refused.
+    Refuse,
+}

@@ -1,0 +1,227 @@
+//! What the store keeps: accounts, friend lists, messages, requests for authorization and grants.
+
+use crate::wire::{Field, Found, Profile, PublicProfile, Reader, WireError, Writer};
+
+/// One account. The profile is kept as the bytes of a [`PublicProfile`]: a search reads a million of them in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    profile: Box<[u8]>,
+    /// 0 anyone may add me, 1 ask me first, 2 nobody may (身份验证).
+    pub authorization: u8,
+    /// The password as an Argon2id PHC string.
+    pub password: Box<str>,
+    /// The operator has shut it: nobody can sign in.
+    pub disabled: bool,
+    /// When it was registered, in milliseconds since 1970 UTC.
+    pub created_ms: u64,
+}
+
+impl Account {
+    /// An account with this profile. `password` is its Argon2id PHC string; the one inside the profile is ignored.
+    pub fn new(profile: &Profile<'_>, password: Box<str>, created_ms: u64) -> Self {
+        let mut account =
+            Self { profile: Box::default(), authorization: 0, password, disabled: false, created_ms };
+        account.set_profile(profile);
+        account
+    }
+
+    /// Takes another profile. The password stays as it is.
+    pub fn set_profile(&mut self, profile: &Profile<'_>) {
+        let mut bytes = Vec::new();
+        profile.public().write(&mut Writer::new(&mut bytes));
+        self.profile = bytes.into();
+        self.authorization = profile.authorization;
+    }
+
+    /// Its public profile.
+    pub fn profile(&self) -> PublicProfile<'_> {
+        PublicProfile::read(&mut Reader::new(&self.profile, 0)).expect("written from a profile, or checked by decode")
+    }
+
+    /// Its record.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.profile.len() + self.password.len() + 12);
+        let mut writer = Writer::new(&mut bytes);
+        self.authorization.write(&mut writer);
+        u8::from(self.disabled).write(&mut writer);
+        self.created_ms.write(&mut writer);
+        (&*self.password).write(&mut writer);
+        writer.put(&self.profile);
+        bytes
+    }
+
+    /// Reads a record.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let view = AccountView::decode(bytes)?;
+        Ok(Self {
+            profile: view.profile_bytes.into(),
+            authorization: view.authorization,
+            password: view.password.into(),
+            disabled: view.disabled,
+            created_ms: view.created_ms,
+        })
+    }
+}
+
+/// An account read in place, without an allocation.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountView<'a> {
+    /// See [`Account::authorization`].
+    pub authorization: u8,
+    /// See [`Account::disabled`].
+    pub disabled: bool,
+    /// See [`Account::created_ms`].
+    pub created_ms: u64,
+    /// See [`Account::password`].
+    pub password: &'a str,
+    /// The public profile.
+    pub profile: PublicProfile<'a>,
+    profile_bytes: &'a [u8],
+}
+
+impl<'a> AccountView<'a> {
+    /// Reads a record in place.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes, 0);
+        let authorization = u8::read(&mut reader)?;
+        let disabled = u8::read(&mut reader)? != 0;
+        let created_ms = u64::read(&mut reader)?;
+        let password = <&str>::read(&mut reader)?;
+        let profile_bytes = reader.rest();
+        let profile = PublicProfile::read(&mut reader)?;
+        Ok(Self { authorization, disabled, created_ms, password, profile, profile_bytes })
+    }
+
+    /// What a list of people shows of it.
+    pub fn card(&self, number: u32) -> Card {
+        Card {
+            number,
+            nickname: self.profile.nickname.into(),
+            portrait: self.profile.portrait,
+            province: self.profile.province,
+            city: self.profile.city.into(),
+            authorization: self.authorization,
+        }
+    }
+}
+
+/// What lists of people show of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// Service number.
+    pub number: u32,
+    /// Nickname.
+    pub nickname: Box<str>,
+    /// Portrait.
+    pub portrait: u16,
+    /// Province.
+    pub province: u8,
+    /// City.
+    pub city: Box<str>,
+    /// Who may add this user.
+    pub authorization: u8,
+}
+
+impl Card {
+    /// As an entry of a list on the wire.
+    pub fn found(&self) -> Found<'_> {
+        Found {
+            number: self.number,
+            nickname: &self.nickname,
+            portrait: self.portrait,
+            province: self.province,
+            city: &self.city,
+        }
+    }
+}
+
+/// A user's own lists, as read at sign-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRecord {
+    /// The account.
+    pub account: Account,
+    /// Groups in order of number, group 1 first.
+    pub groups: Vec<(u8, Box<str>)>,
+    /// Friends in order of number: who, and in which group.
+    pub friends: Vec<(u32, u8)>,
+    /// The cards of those friends, in the same order. A friend whose account is gone has none and is not listed.
+    pub cards: Vec<Card>,
+}
+
+/// A message in a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// Its place in the mailbox; the store gives it, rising.
+    pub seq: u64,
+    /// 1 system, 2 user (protocol.md 1.6, 0x03).
+    pub flag: u8,
+    /// The kind of a system message, else 0.
+    pub kind: u8,
+    /// Who sent it; 0 is the server.
+    pub from: u32,
+    /// The sender's id for it; 0 in a classic session.
+    pub id: u64,
+    /// When the server took it, in milliseconds since 1970 UTC.
+    pub time_ms: u64,
+    /// Its text.
+    pub text: Box<str>,
+}
+
+impl Mail {
+    /// Its record; the place in the mailbox is in the key.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(24 + self.text.len());
+        let mut writer = Writer::new(&mut bytes);
+        self.flag.write(&mut writer);
+        self.kind.write(&mut writer);
+        self.from.write(&mut writer);
+        self.id.write(&mut writer);
+        self.time_ms.write(&mut writer);
+        (&*self.text).write(&mut writer);
+        bytes
+    }
+
+    /// Reads a record at this place of a mailbox.
+    pub fn decode(seq: u64, bytes: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes, 0);
+        Ok(Self {
+            seq,
+            flag: u8::read(&mut reader)?,
+            kind: u8::read(&mut reader)?,
+            from: u32::read(&mut reader)?,
+            id: u64::read(&mut reader)?,
+            time_ms: u64::read(&mut reader)?,
+            text: <&str>::read(&mut reader)?.into(),
+        })
+    }
+}
+
+/// Leave to monitor, granted by the operator (protocol.md 4.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Who may monitor.
+    pub monitor: u32,
+    /// Whose messages.
+    pub target: u32,
+    /// When the leave ends, in milliseconds since 1970 UTC.
+    pub until_ms: u64,
+    /// Why it was granted.
+    pub reason: Box<str>,
+}
+
+impl Grant {
+    /// Its record; the two numbers are in the key.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(10 + self.reason.len());
+        let mut writer = Writer::new(&mut bytes);
+        self.until_ms.write(&mut writer);
+        (&*self.reason).write(&mut writer);
+        bytes
+    }
+
+    /// Reads a record.
+    pub fn decode(monitor: u32, target: u32, bytes: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes, 0);
+        Ok(Self { monitor, target, until_ms: u64::read(&mut reader)?, reason: <&str>::read(&mut reader)?.into() })
+    }
+}

@@ -1,0 +1,153 @@
+//! The profile of a user (protocol.md 1.4).
+
+use super::record::record;
+use crate::limits::{
+    INTRODUCTION_BYTES, LINE_BYTES, NAME_BYTES, PASSWORD_BYTES, PHONE_BYTES, PORTRAIT_MAX, POSTCODE_BYTES,
+    SHORT_TEXT_BYTES,
+};
+
+record! {
+    /// What a user tells about themself at registration, in the order of protocol.md 1.4.
+    Profile ['a] {
+        /// Nickname (昵称), 1 to 64 bytes.
+        nickname: &'a str,
+        /// Portrait (头像), 0 to 255.
+        portrait: u16,
+        /// Password (口令), at most 128 bytes.
+        password: &'a str,
+        /// Sex (性别): 0 not given, 1 male, 2 female.
+        sex: u8,
+        /// Age (年龄), in years.
+        age: u8,
+        /// Real name (真实姓名), at most 64 bytes.
+        name: &'a str,
+        /// Country (国家): a code that the server keeps and does not interpret.
+        country: u8,
+        /// Province (省): a code.
+        province: u8,
+        /// City (市), at most 64 bytes.
+        city: &'a str,
+        /// Address (地址), at most 255 bytes.
+        address: &'a str,
+        /// Postcode (邮编), at most 16 bytes.
+        postcode: &'a str,
+        /// Education (学历): a code.
+        education: u8,
+        /// School (毕业院校), at most 128 bytes.
+        school: &'a str,
+        /// Occupation (职业): a code.
+        occupation: u8,
+        /// Telephone (电话), at most 32 bytes.
+        telephone: &'a str,
+        /// Pager (寻呼), at most 32 bytes.
+        pager: &'a str,
+        /// E-mail (电邮), at most 128 bytes.
+        email: &'a str,
+        /// Hobby (爱好), at most 255 bytes.
+        hobby: &'a str,
+        /// Introduction (说明), at most 1,024 bytes.
+        introduction: &'a str,
+        /// Authorization (身份验证): 0 anyone may add me, 1 ask me first, 2 nobody may.
+        authorization: u8,
+    }
+
+    /// A profile as others may read it: without password and authorization.
+    #[derive(Default)]
+    PublicProfile ['a] {
+        /// Nickname (昵称).
+        nickname: &'a str,
+        /// Portrait (头像).
+        portrait: u16,
+        /// Sex (性别).
+        sex: u8,
+        /// Age (年龄).
+        age: u8,
+        /// Real name (真实姓名).
+        name: &'a str,
+        /// Country (国家).
+        country: u8,
+        /// Province (省).
+        province: u8,
+        /// City (市).
+        city: &'a str,
+        /// Address (地址).
+        address: &'a str,
+        /// Postcode (邮编).
+        postcode: &'a str,
+        /// Education (学历).
+        education: u8,
+        /// School (毕业院校).
+        school: &'a str,
+        /// Occupation (职业).
+        occupation: u8,
+        /// Telephone (电话).
+        telephone: &'a str,
+        /// Pager (寻呼).
+        pager: &'a str,
+        /// E-mail (电邮).
+        email: &'a str,
+        /// Hobby (爱好).
+        hobby: &'a str,
+        /// Introduction (说明).
+        introduction: &'a str,
+    }
+}
+
+impl<'a> Profile<'a> {
+    /// What others may read of it.
+    pub fn public(&self) -> PublicProfile<'a> {
+        PublicProfile {
+            nickname: self.nickname,
+            portrait: self.portrait,
+            sex: self.sex,
+            age: self.age,
+            name: self.name,
+            country: self.country,
+            province: self.province,
+            city: self.city,
+            address: self.address,
+            postcode: self.postcode,
+            education: self.education,
+            school: self.school,
+            occupation: self.occupation,
+            telephone: self.telephone,
+            pager: self.pager,
+            email: self.email,
+            hobby: self.hobby,
+            introduction: self.introduction,
+        }
+    }
+
+    /// What is not allowed in it, said in words; `Ok` where all of protocol.md 1.4 holds. Too long is refused, never cut.
+    pub fn check(&self) -> Result<(), String> {
+        let texts = [
+            ("nickname", self.nickname, NAME_BYTES),
+            ("password", self.password, PASSWORD_BYTES),
+            ("real name", self.name, NAME_BYTES),
+            ("city", self.city, NAME_BYTES),
+            ("address", self.address, SHORT_TEXT_BYTES),
+            ("postcode", self.postcode, POSTCODE_BYTES),
+            ("school", self.school, LINE_BYTES),
+            ("telephone", self.telephone, PHONE_BYTES),
+            ("pager", self.pager, PHONE_BYTES),
+            ("email", self.email, LINE_BYTES),
+            ("hobby", self.hobby, SHORT_TEXT_BYTES),
+            ("introduction", self.introduction, INTRODUCTION_BYTES),
+        ];
+        if let Some((name, text, most)) = texts.iter().find(|(_, text, most)| text.len() > *most) {
+            return Err(format!("{name} is {} bytes long; at most {most} are allowed", text.len()));
+        }
+        if self.nickname.is_empty() {
+            return Err("nickname must not be empty".into());
+        }
+        let codes = [
+            ("portrait", self.portrait, PORTRAIT_MAX),
+            ("sex", u16::from(self.sex), 2),
+            ("authorization", u16::from(self.authorization), 2),
+        ];
+        match codes.iter().find(|(_, value, most)| value > most) {
+            Some((name, value, most)) => Err(format!("{name} is {value}; it must be 0 to {most}")),
+            None => Ok(()),
+        }
+    }
+}
