@@ -5,4 +5,6 @@
 //! protocol library.
 
 pub mod limits;
+#[cfg(feature = "server")]
+pub mod store;
 pub mod wire;
