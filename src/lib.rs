@@ -6,5 +6,7 @@
 
 pub mod limits;
 #[cfg(feature = "server")]
+pub mod shard;
+#[cfg(feature = "server")]
 pub mod store;
 pub mod wire;

@@ -1,0 +1,124 @@
+//! The board: one byte a number, the visible status of every user.
+//!
+//! It is the one thing that shards share. Each writes the bytes of its own users only; anyone reads. So "who is online"
+//! and the status in a friend list cost no message between shards, and answers are in strict order of number.
+
+use crate::limits::{FIRST_USER, LAST_USER};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+
+/// The visible status of somebody who is offline or hidden (protocol.md 1.4).
+pub const OFFLINE: u8 = 4;
+
+const CHUNK: usize = 1 << 16;
+
+/// Visible statuses by number. Numbers are dense, so chunks of them come to be as they are needed: one byte a user.
+pub struct Board {
+    chunks: Box<[OnceLock<Box<Chunk>>]>,
+}
+
+struct Chunk {
+    /// How many bytes of it are not zero, so that an empty stretch is passed over at once.
+    shown: AtomicU32,
+    /// 0 where nobody is visible: the memory of a fresh chunk is untouched.
+    status: Box<[AtomicU8; CHUNK]>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        let chunks = (LAST_USER as usize + 1) / CHUNK;
+        Self { chunks: (0..chunks).map(|_| OnceLock::new()).collect() }
+    }
+}
+
+impl Board {
+    /// Sets the visible status of a user; hidden is told as offline by the caller.
+    pub fn set(&self, number: u32, status: u8) {
+        let stored = if status == OFFLINE { 0 } else { status };
+        let Some(slot) = self.chunks.get(number as usize / CHUNK) else { return };
+        if stored == 0 && slot.get().is_none() {
+            return;
+        }
+        let chunk = slot.get_or_init(|| {
+            let zeroed = std::iter::repeat_with(|| AtomicU8::new(0)).take(CHUNK).collect::<Vec<_>>().into_boxed_slice();
+            let status: Box<[AtomicU8; CHUNK]> =
+                zeroed.try_into().unwrap_or_else(|_| unreachable!("it has CHUNK entries"));
+            Box::new(Chunk { shown: AtomicU32::new(0), status })
+        });
+        let before = chunk.status[number as usize % CHUNK].swap(stored, Relaxed);
+        match (before != 0, stored != 0) {
+            (false, true) => drop(chunk.shown.fetch_add(1, Relaxed)),
+            (true, false) => drop(chunk.shown.fetch_sub(1, Relaxed)),
+            _ => {}
+        }
+    }
+
+    /// The visible status of a number: 1, 3, or 4 for everybody else.
+    pub fn get(&self, number: u32) -> u8 {
+        let chunk = self.chunks.get(number as usize / CHUNK).and_then(OnceLock::get);
+        match chunk.map_or(0, |chunk| chunk.status[number as usize % CHUNK].load(Relaxed)) {
+            0 => OFFLINE,
+            status => status,
+        }
+    }
+
+    /// The first `count` visible users beyond `start`, itself left out: upwards in rising order, or downwards in falling
+    /// order (protocol.md 1.7).
+    pub fn beyond(&self, start: u32, count: usize, upwards: bool) -> Vec<u32> {
+        if upwards {
+            self.visible((start.saturating_add(1)).max(FIRST_USER)..=LAST_USER).take(count).collect()
+        } else {
+            let Some(highest) = start.checked_sub(1) else { return Vec::new() };
+            self.visible_down(highest.min(LAST_USER)).take(count).collect()
+        }
+    }
+
+    fn visible(&self, range: std::ops::RangeInclusive<u32>) -> impl Iterator<Item = u32> {
+        let (first, last) = (*range.start(), *range.end());
+        self.occupied(first as usize / CHUNK..self.chunks.len()).flat_map(move |(base, chunk)| {
+            let from = (first as usize).saturating_sub(base).min(CHUNK);
+            let to = (last as usize + 1).saturating_sub(base).min(CHUNK);
+            (from..to).filter(|at| chunk.status[*at].load(Relaxed) != 0).map(move |at| (base + at) as u32)
+        })
+    }
+
+    fn visible_down(&self, highest: u32) -> impl Iterator<Item = u32> {
+        self.occupied(0..highest as usize / CHUNK + 1).rev().flat_map(move |(base, chunk)| {
+            let to = (highest as usize + 1).saturating_sub(base).min(CHUNK);
+            (0..to).rev().filter(|at| chunk.status[*at].load(Relaxed) != 0).map(move |at| (base + at) as u32)
+        })
+    }
+
+    fn occupied(&self, chunks: std::ops::Range<usize>) -> impl DoubleEndedIterator<Item = (usize, &Chunk)> {
+        let first = chunks.start;
+        let chunks = &self.chunks[chunks.start.min(self.chunks.len())..chunks.end.min(self.chunks.len())];
+        chunks.iter().enumerate().filter_map(move |(at, slot)| {
+            let chunk = slot.get().filter(|chunk| chunk.shown.load(Relaxed) > 0)?;
+            Some(((first + at) * CHUNK, &**chunk))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_in_strict_order_of_number() {
+        let board = Board::default();
+        let online = [10_000, 10_001, 65_535, 65_536, 200_000, LAST_USER];
+        for (at, number) in online.iter().enumerate() {
+            board.set(*number, if at % 2 == 0 { 1 } else { 3 });
+        }
+        assert_eq!(board.beyond(0, 255, true), online);
+        assert_eq!(board.beyond(10_000, 2, true), online[1..3]);
+        assert_eq!(board.beyond(LAST_USER, 5, true), [0; 0]);
+        assert_eq!(board.beyond(u32::MAX, 2, false), [LAST_USER, 200_000]);
+        assert_eq!(board.beyond(65_536, 255, false), [65_535, 10_001, 10_000]);
+        assert_eq!(board.beyond(10_000, 5, false), [0; 0]);
+        assert_eq!(board.beyond(0, 5, false), [0; 0]);
+        board.set(65_535, OFFLINE);
+        assert_eq!((board.get(65_535), board.get(65_536), board.get(5), board.get(u32::MAX)), (4, 3, 4, 4));
+        assert_eq!(board.beyond(10_001, 1, true), [65_536]);
+    }
+}

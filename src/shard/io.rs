@@ -1,0 +1,246 @@
+//! What goes into a shard and what comes out of it.
+
+use super::endpoint::Endpoint;
+use super::peer::Peer;
+use super::search::Query;
+use crate::store::{Answer, Card, Request};
+use crate::wire::word_at_eight;
+
+/// The time of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Milliseconds of a clock that never goes back.
+    pub mono_ms: u64,
+    /// Milliseconds since 1970 UTC.
+    pub unix_ms: u64,
+}
+
+/// Which users belong to a shard: those whose number leaves this remainder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Territory {
+    /// Which shard this is, from 0.
+    pub index: u32,
+    /// How many there are.
+    pub shards: u32,
+}
+
+impl Territory {
+    /// The whole world: one shard.
+    pub const ALL: Self = Self { index: 0, shards: 1 };
+
+    /// Whether this user's rules are done here.
+    #[inline]
+    pub fn owns(&self, number: u32) -> bool {
+        number % self.shards == self.index
+    }
+}
+
+/// Names a question to the store, the password pool or the search thread; the answer brings it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A bare frame: a whole datagram, or one frame cut from a stream.
+    Frame {
+        /// Who sent it.
+        from: Endpoint,
+        /// The frame with its header.
+        bytes: &'a [u8],
+    },
+    /// The shard of another user has this for `to`, who belongs to this shard.
+    Peer {
+        /// For whom.
+        to: u32,
+        /// What.
+        message: Peer,
+    },
+    /// The store has answered.
+    Stored {
+        /// Which request.
+        ticket: Ticket,
+        /// What.
+        answer: Answer,
+    },
+    /// The password pool has answered.
+    Password {
+        /// Which job.
+        ticket: Ticket,
+        /// What.
+        outcome: PasswordOutcome,
+    },
+    /// A search has ended: who fits, or `None` if there were too many searches at once.
+    Searched {
+        /// Which search.
+        ticket: Ticket,
+        /// Who fits, in the order asked for.
+        found: Option<Vec<Card>>,
+    },
+    /// The connection by which `number` had asked to sign in has ended.
+    StreamClosed {
+        /// The connection.
+        from: Endpoint,
+        /// Who had asked to sign in by it.
+        number: u32,
+    },
+    /// The operator wants something.
+    Control(Control),
+    /// Time has passed; at the latest at [`deadline`](super::Shard::deadline).
+    Tick,
+}
+
+/// What the operator can ask of a running server. Every shard gets each of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    /// Words of the server to everyone online (0x03 flag 1 kind 0).
+    Announce(Box<str>),
+    /// Ends the session of this user, with these words.
+    SignOut(u32, Box<str>),
+    /// Takes back a leave to monitor that was deleted from the store.
+    Revoke {
+        /// Who had it.
+        monitor: u32,
+        /// For whom.
+        target: u32,
+    },
+}
+
+/// Work for the password pool: Argon2id takes tens of milliseconds and 19 MiB.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PasswordJob {
+    /// Does this password fit this PHC string? Answer: `Good` or `Wrong`.
+    Check {
+        /// What the user gave.
+        password: Box<str>,
+        /// What the account has.
+        hash: Box<str>,
+    },
+    /// Answer: `Hashed`.
+    Hash {
+        /// What the user gave.
+        password: Box<str>,
+    },
+}
+
+/// A password is never shown.
+impl std::fmt::Debug for PasswordJob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Check { .. } => "Check",
+            Self::Hash { .. } => "Hash",
+        })
+    }
+}
+
+/// What the password pool answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PasswordOutcome {
+    /// It fits.
+    Good,
+    /// It does not fit.
+    Wrong,
+    /// Its PHC string.
+    Hashed(Box<str>),
+    /// Too many wait already; nothing was computed.
+    Busy,
+}
+
+/// A search over all accounts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchJob {
+    /// Comes back with the answer.
+    pub ticket: Ticket,
+    /// What to look for.
+    pub query: Query,
+}
+
+/// Bytes of [`Outbox::bytes`] to be sent to someone. Several sends may share the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Send {
+    /// To whom.
+    pub to: Endpoint,
+    /// Where they begin.
+    pub start: u32,
+    /// How many they are: one whole frame.
+    pub length: u32,
+}
+
+/// What is to be done. Filled by [`handle`](super::Shard::handle), emptied by the caller after it is done.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// The frames of `sends`.
+    pub bytes: Vec<u8>,
+    /// Frames to send, in this order to each endpoint.
+    pub sends: Vec<Send>,
+    /// Connections to close after what was sent.
+    pub closes: Vec<Endpoint>,
+    /// Messages for the shards of other users, in this order to each user.
+    pub peers: Vec<(u32, Peer)>,
+    /// Requests to the store, in this order.
+    pub store: Vec<(Ticket, Request)>,
+    /// Passwords to check or hash.
+    pub passwords: Vec<(Ticket, PasswordJob)>,
+    /// Searches to run.
+    pub searches: Vec<SearchJob>,
+}
+
+impl Outbox {
+    /// Empties it and keeps its memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.sends.clear();
+        self.closes.clear();
+        self.peers.clear();
+        self.store.clear();
+        self.passwords.clear();
+        self.searches.clear();
+    }
+
+    /// The bytes of a send.
+    pub fn frame(&self, send: &Send) -> &[u8] {
+        &self.bytes[send.start as usize..(send.start + send.length) as usize]
+    }
+}
+
+/// What a shard has counted since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Users signed in now.
+    pub online: u64,
+    /// Registrations.
+    pub registered: u64,
+    /// Sign-ins.
+    pub sign_ins: u64,
+    /// Sign-ins refused.
+    pub sign_ins_refused: u64,
+    /// Sessions ended by silence.
+    pub timed_out: u64,
+    /// Messages taken from senders.
+    pub messages: u64,
+    /// Messages handed to users who were online.
+    pub delivered: u64,
+    /// Messages stored for users who were offline.
+    pub stored: u64,
+    /// Status changes told to friends.
+    pub presence: u64,
+    /// Frames that could not be read.
+    pub malformed: u64,
+    /// Frames for a number whose session is elsewhere.
+    pub foreign: u64,
+    /// Frames without a session.
+    pub unsigned: u64,
+    /// Requests repeated and answered again without being done again.
+    pub repeats: u64,
+    /// Requests not done, with a notice.
+    pub refused: u64,
+    /// Bare frames from addresses that may not send any (`--classic`).
+    pub classic_refused: u64,
+}
+
+/// Whose shard must handle a bare frame; `None` where any can (a registration has no number yet, and rubbish none).
+#[inline]
+pub fn steer(bytes: &[u8]) -> Option<u32> {
+    const REGISTER: u8 = 0x01;
+    if bytes.get(3) == Some(&REGISTER) { None } else { word_at_eight(bytes) }
+}

@@ -1,0 +1,113 @@
+//! What one user's shard tells another user's shard. Addressed by service number: only the server knows where it lives.
+
+/// A message from the shard of one user to the shard of `to`, which may be the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peer {
+    /// A message for `to` (0x03).
+    Message {
+        /// Who sent it.
+        from: u32,
+        /// The sender's id for it; 0 in a classic session.
+        id: u64,
+        /// Its text.
+        text: Box<str>,
+    },
+    /// A message of `to` was not taken: tell the sender so (3.2).
+    Notice {
+        /// The request that was not done.
+        about: u8,
+        /// Notice code.
+        code: u8,
+        /// In words.
+        text: Box<str>,
+    },
+    /// `watcher` is online and lists `to`; it believes `to` to have the status `seen`.
+    Watch {
+        /// Who lists `to`.
+        watcher: u32,
+        /// What it was told last.
+        seen: u8,
+    },
+    /// `watcher` is offline, or lists `to` no more.
+    Unwatch {
+        /// Who listed `to`.
+        watcher: u32,
+    },
+    /// The visible status of `of`, whom `to` lists, has changed (0x15).
+    Status {
+        /// Whose status.
+        of: u32,
+        /// The visible status.
+        status: u8,
+    },
+    /// `from` has put `to` on its list: tell it (kind 1).
+    Added {
+        /// Who did.
+        from: u32,
+    },
+    /// `asker` asks to be authorized by `to` (0x0D).
+    Ask {
+        /// Who asks.
+        asker: u32,
+        /// Why.
+        reason: Box<str>,
+    },
+    /// `by` has answered the open request of `to` (0x17).
+    Answered {
+        /// Who was asked.
+        by: u32,
+        /// Whether `to` may list `by`.
+        agree: bool,
+    },
+    /// `from` offers a file (0x13).
+    FileOffer {
+        /// Who offers it.
+        from: u32,
+        /// Its name.
+        name: Box<str>,
+        /// Its size in bytes.
+        size: u32,
+    },
+    /// `from` has answered the offer of `to` (0x14).
+    FileAnswer {
+        /// Who answered.
+        from: u32,
+        /// Whether it takes the file.
+        allow: bool,
+    },
+    /// A piece of an accepted file (0x15).
+    FilePiece {
+        /// Who sends it.
+        from: u32,
+        /// The bytes.
+        data: Box<[u8]>,
+    },
+    /// The transfer between `from` and `to` is over on the side of `from`.
+    FileEnd {
+        /// Who has ended it.
+        from: u32,
+        /// Whether `to` is the one who offered.
+        offered_by_to: bool,
+    },
+    /// From now on `monitor` gets a copy of each message from or to `to` (4.3).
+    Monitor {
+        /// Who monitors.
+        monitor: u32,
+        /// Until when, in ms since 1970 UTC.
+        until_ms: u64,
+    },
+    /// `monitor` gets no more copies.
+    Unmonitor {
+        /// Who monitored.
+        monitor: u32,
+    },
+    /// A monitored copy for `to`.
+    Copy {
+        /// Who is monitored: a copy that comes after the end of its monitoring is dropped.
+        target: u32,
+        /// Who sent the message.
+        from: u32,
+        /// Its text.
+        text: Box<str>,
+    },
+}
