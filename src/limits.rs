@@ -86,6 +86,12 @@ pub const MAILBOX_RESERVE: usize = 1_000;
 pub const MAILBOX_PAGE: usize = 256;
 /// Bytes of stored messages read for delivery at a time, so that a page of long ones is not two megabytes.
 pub const MAILBOX_PAGE_BYTES: usize = 128 * 1024;
+/// Stored messages sent to one user in one go: a receive buffer of the usual 208 KiB holds them.
+pub const BURST_FRAMES: usize = 64;
+/// Bytes of stored messages sent in one go.
+pub const BURST_BYTES: usize = 64 * 1024;
+/// The pause between two such bursts.
+pub const BURST_PAUSE: Duration = Duration::from_millis(5);
 /// Mailboxes whose length the writer remembers; the others are counted anew when a message comes for them.
 pub const MAILBOX_COUNTS: usize = 65_536;
 
@@ -101,8 +107,10 @@ pub const REPEAT_REGISTRATIONS: usize = 65_536;
 pub const SIGN_IN_HINT: Duration = Duration::from_secs(1);
 /// Addresses remembered for that, in each shard; beyond it strangers are not answered.
 pub const SIGN_IN_HINTS: usize = 16_384;
-/// Users for whom something waits on the disk, in each shard; beyond it requests are refused as "busy".
-pub const USERS_LOADING: usize = 65_536;
+/// Questions to the store and the password pool that a shard has open; beyond it requests are refused as "busy".
+pub const QUESTIONS: usize = 262_144;
+/// Sign-ins of one number in progress at once, so that wrong ones cannot fill the password pool.
+pub const SIGN_IN_ATTEMPTS: usize = 4;
 /// Changes of one user that wait for an earlier one to be synced; beyond it they are refused as "busy".
 pub const CHANGES_WAITING: usize = 64;
 /// Failed sign-ins of one account in a minute, after which the next are refused without a check (protocol.md 2.6).

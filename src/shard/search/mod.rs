@@ -3,3 +3,6 @@
 /// A search that was understood.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {}
+pub fn parse(_sql: &str) -> Result<Query, String> {
+    Ok(Query {})
+}
