@@ -19,8 +19,7 @@ pub struct Account {
 impl Account {
     /// An account with this profile. `password` is its Argon2id PHC string; the one inside the profile is ignored.
     pub fn new(profile: &Profile<'_>, password: Box<str>, created_ms: u64) -> Self {
-        let mut account =
-            Self { profile: Box::default(), authorization: 0, password, disabled: false, created_ms };
+        let mut account = Self { profile: Box::default(), authorization: 0, password, disabled: false, created_ms };
         account.set_profile(profile);
         account
     }
