@@ -94,6 +94,7 @@ impl<D: Disk, I: Index> Opening<'_, D, I> {
         if trust.position.generation < layout.first() {
             return Ok(None);
         }
+        self.replay(layout, trust.position, Step::Check, false)?;
         // From here on the index changes, and a power cut would leave it between two states.
         let open = Trust { boot: self.boot.to_owned(), clean: false, ..trust.clone() };
         open.write(self.disk, trust.clean).map_err(OpenError::io("write to the data directory"))?;

@@ -39,7 +39,7 @@ fn a_failing_store_is_reported_and_recovers() {
         batch.drain(..).for_each(|(_, answer)| answered.send(answer).expect("the test still listens"));
     };
     let thread = spawn(store, queue, sink, move |event| drop(report.send(event))).expect("a thread");
-    let mut ask = |request| {
+    let ask = |request| {
         requests.send(((), request)).expect("it runs");
         answers.recv().expect("an answer")
     };
