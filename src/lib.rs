@@ -4,6 +4,7 @@
 //! outside world. The server's rooms come with the feature `server` (on by default); without it the crate is a portable
 //! protocol library.
 
+pub mod client;
 pub mod limits;
 #[cfg(feature = "server")]
 pub mod shard;

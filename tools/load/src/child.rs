@@ -1,0 +1,143 @@
+//! Servers that a comparison starts: each on its core, in a directory of its own, and ended with the comparison.
+
+use crate::sys;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A new directory that goes away with this value.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes one in the system's directory for temporary files.
+    pub fn new() -> Result<Self, String> {
+        let parent = std::env::temp_dir();
+        let nanos = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_nanos());
+        let path = parent.join(format!("oicq-load-{}-{nanos}", std::process::id()));
+        // Fails if it exists: nothing that was there before is ever removed.
+        fs::create_dir(&path)
+            .map_err(|error| format!("no directory could be made in {}: {error}", parent.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("oicq-load: {} could not be removed: {error}", self.0.display());
+        }
+    }
+}
+
+/// A running server. Dropped, it is killed: it keeps nothing that anybody needs.
+pub struct Running {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// Starts a program on one core, its output in a log file.
+    pub fn start(
+        name: &'static str,
+        program: &Path,
+        arguments: &[&OsStr],
+        cpu: usize,
+        scratch: &Scratch,
+    ) -> Result<Self, String> {
+        let log = scratch.path().join(format!("{name}.log"));
+        let file = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+        let errors = file.try_clone().map_err(|error| error.to_string())?;
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(scratch.path()).stdin(Stdio::null()).stdout(file).stderr(errors);
+        sys::confine(&mut command, cpu);
+        let child = command.spawn().map_err(|error| {
+            format!("{} could not be started: {error}; give the path of the program", program.display())
+        })?;
+        Ok(Self { name, child, log })
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// An error, with the last words of the server where it has ended.
+    pub fn explain(&mut self, error: String) -> String {
+        // A server that is dying may need a moment for its last words.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let Ok(Some(status)) = self.child.try_wait() else { return format!("{}: {error}", self.name) };
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let last = log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("(it said nothing)");
+        format!("{} ended ({status}): {last}", self.name)
+    }
+
+    /// The cores on which any of its threads may run, as the kernel writes them: one of them if all agree.
+    pub fn cores(&self) -> Vec<String> {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.pid())) else { return Vec::new() };
+        let mut lists: Vec<String> = tasks
+            .flatten()
+            .filter_map(|task| fs::read_to_string(task.path().join("status")).ok())
+            .filter_map(|status| {
+                Some(status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?.trim().to_owned())
+            })
+            .collect();
+        lists.sort();
+        lists.dedup();
+        lists
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Errors mean that it has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A loopback address whose port is free for UDP and TCP at this moment.
+pub fn free_address() -> Result<SocketAddr, String> {
+    for _ in 0..16 {
+        let Ok(udp) = UdpSocket::bind("127.0.0.1:0") else { continue };
+        let Ok(address) = udp.local_addr() else { continue };
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    Err("no free port on 127.0.0.1 was found".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_ends_is_quoted_and_its_directory_goes() {
+        let scratch = Scratch::new().unwrap();
+        let path = scratch.path().to_owned();
+        let cpu = sys::allowed_cpus().unwrap()[0];
+        let arguments = ["-c", "echo nothing to serve; exit 3"].map(OsStr::new);
+        let mut server = Running::start("sh", Path::new("/bin/sh"), &arguments, cpu, &scratch).unwrap();
+        let text = server.explain("no answer".into());
+        assert!(text.starts_with("sh ended") && text.ends_with("nothing to serve"), "{text}");
+        drop(server);
+        drop(scratch);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_child_runs_on_its_core_only() {
+        let scratch = Scratch::new().unwrap();
+        let cpu = sys::allowed_cpus().unwrap()[0];
+        let server = Running::start("sleep", Path::new("/bin/sleep"), &[OsStr::new("30")], cpu, &scratch).unwrap();
+        assert_eq!(server.cores(), [cpu.to_string()]);
+    }
+}

@@ -1,0 +1,277 @@
+//! The system calls that std does not have: many datagrams at once, the cores a process may use, its CPU time. The only
+//! file of this program with `unsafe`.
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Datagrams in one system call: what the server uses too (`limits::DATAGRAM_BATCH`).
+pub const BATCH: usize = 64;
+
+/// Whether a call waits for the first datagram.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Wait for one, then take what else is there.
+    ForOne,
+    /// Take what is there.
+    Never,
+}
+
+/// Up to [`BATCH`] datagrams that are read or written by one system call.
+pub struct Batch {
+    buffers: Vec<u8>,
+    slot_bytes: usize,
+    lengths: [usize; BATCH],
+    names: Vec<libc::sockaddr_storage>,
+    vectors: Vec<libc::iovec>,
+    headers: Vec<libc::mmsghdr>,
+    filled: usize,
+}
+
+impl Batch {
+    /// An empty batch for datagrams of at most `slot_bytes`.
+    pub fn new(slot_bytes: usize) -> Self {
+        // SAFETY: the three are plain C structures for which all zeroes is a value (null pointers, no lengths).
+        let (name, vector, header) = unsafe { (zeroed(), zeroed(), zeroed()) };
+        Self {
+            buffers: vec![0; slot_bytes * BATCH],
+            slot_bytes,
+            lengths: [0; BATCH],
+            names: vec![name; BATCH],
+            vectors: vec![vector; BATCH],
+            headers: vec![header; BATCH],
+            filled: 0,
+        }
+    }
+
+    /// How many datagrams are in it.
+    pub fn len(&self) -> usize {
+        self.filled
+    }
+
+    /// Datagram `index`.
+    pub fn datagram(&self, index: usize) -> &[u8] {
+        debug_assert!(index < self.filled);
+        &self.buffers[index * self.slot_bytes..][..self.lengths[index]]
+    }
+
+    /// Adds a copy of `bytes` and gives it back to be changed. The caller sends a full batch before it adds more.
+    pub fn push(&mut self, bytes: &[u8]) -> &mut [u8] {
+        let index = self.filled;
+        self.filled += 1;
+        self.lengths[index] = bytes.len();
+        let datagram = &mut self.buffers[index * self.slot_bytes..][..bytes.len()];
+        datagram.copy_from_slice(bytes);
+        datagram
+    }
+
+    /// Reads what has arrived, at most a batch of it, in place of what was there.
+    pub fn receive(&mut self, socket: &UdpSocket, wait: Wait) -> io::Result<usize> {
+        self.filled = 0;
+        self.lengths = [self.slot_bytes; BATCH];
+        self.point(0, BATCH, size_of::<libc::sockaddr_storage>());
+        let flags = if wait == Wait::ForOne { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
+        // SAFETY: `point` made all BATCH headers point to buffers of `self` of the lengths that they name, and `self` is
+        // borrowed for the whole call. No time-out is given.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                BATCH as u32,
+                flags as _,
+                std::ptr::null_mut(),
+            )
+        };
+        if count < 0 {
+            let error = io::Error::last_os_error();
+            return match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(0),
+                _ => Err(error),
+            };
+        }
+        self.filled = count as usize;
+        for (length, header) in self.lengths.iter_mut().zip(&self.headers[..self.filled]) {
+            *length = header.msg_len as usize;
+        }
+        Ok(self.filled)
+    }
+
+    /// Sends all of it to where the socket is connected, and empties it. Gives the number of system calls.
+    pub fn send(&mut self, socket: &UdpSocket) -> io::Result<usize> {
+        self.send_named(socket, 0)
+    }
+
+    /// Sends each datagram back to where it came from, and empties the batch.
+    pub fn send_back(&mut self, socket: &UdpSocket) -> io::Result<usize> {
+        let name_bytes = self.headers.first().map_or(0, |header| header.msg_hdr.msg_namelen);
+        self.send_named(socket, name_bytes as usize)
+    }
+
+    fn send_named(&mut self, socket: &UdpSocket, name_bytes: usize) -> io::Result<usize> {
+        self.point(0, self.filled, name_bytes);
+        let (mut sent, mut calls) = (0, 0);
+        while sent < self.filled {
+            // SAFETY: `point` made the first `filled` headers point to buffers of `self` of the lengths that they name,
+            // and `self` is borrowed for the whole call; the headers from `sent` on are within them.
+            let count = unsafe {
+                libc::sendmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr().add(sent), (self.filled - sent) as u32, 0)
+            };
+            calls += 1;
+            if count < 0 {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+                continue;
+            }
+            sent += count as usize;
+        }
+        self.filled = 0;
+        Ok(calls)
+    }
+
+    /// Makes the headers of a range point to its buffers; `name_bytes` 0 means that there is no address.
+    fn point(&mut self, from: usize, to: usize, name_bytes: usize) {
+        let buffers = self.buffers.as_mut_ptr();
+        let names = self.names.as_mut_ptr();
+        let vectors = self.vectors.as_mut_ptr();
+        for index in from..to {
+            // SAFETY: each vector has BATCH entries and the buffers BATCH slots; `index` is below BATCH.
+            unsafe {
+                *vectors.add(index) =
+                    libc::iovec { iov_base: buffers.add(index * self.slot_bytes).cast(), iov_len: self.lengths[index] };
+                let header = &mut self.headers[index].msg_hdr;
+                header.msg_iov = vectors.add(index);
+                header.msg_iovlen = 1;
+                header.msg_name = if name_bytes == 0 { std::ptr::null_mut() } else { names.add(index).cast() };
+                header.msg_namelen = name_bytes as libc::socklen_t;
+            }
+        }
+    }
+}
+
+/// Binds the calling thread to one core.
+pub fn pin_to(cpu: usize) -> io::Result<()> {
+    // SAFETY: a cpu_set_t of zeroes is the empty set; CPU_SET checks its bound; the set outlives the call.
+    let done = unsafe {
+        let mut set: libc::cpu_set_t = zeroed();
+        libc::CPU_SET(cpu, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set)
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The cores that this process may use.
+pub fn allowed_cpus() -> io::Result<Vec<usize>> {
+    // SAFETY: the kernel fills at most the size that it is told; CPU_ISSET is asked for cores within the set only.
+    unsafe {
+        let mut set: libc::cpu_set_t = zeroed();
+        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((0..libc::CPU_SETSIZE as usize).filter(|&cpu| libc::CPU_ISSET(cpu, &set)).collect())
+    }
+}
+
+/// Lets a child run on one core only, and end when this program ends, however that happens.
+pub fn confine(command: &mut Command, cpu: usize) {
+    // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            pin_to(cpu)
+        });
+    }
+}
+
+/// The CPU time of a process until now, all its threads together, ended ones too: to the nanosecond, where
+/// `/proc/PID/stat` counts in hundredths of a second and `schedstat` is as old as the last tick.
+pub fn cpu_time(pid: u32) -> io::Result<Duration> {
+    let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
+    // SAFETY: both calls only write to the local variables that they are given.
+    unsafe {
+        let mut clock: libc::clockid_t = 0;
+        let error = libc::clock_getcpuclockid(pid, &mut clock);
+        if error != 0 {
+            return Err(io::Error::from_raw_os_error(error));
+        }
+        let mut time: libc::timespec = zeroed();
+        if libc::clock_gettime(clock, &mut time) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+    }
+}
+
+/// Gives a socket the largest buffers that the system allows, so that a burst waits instead of being lost.
+pub fn widen_buffers(socket: &UdpSocket) {
+    let bytes: libc::c_int = 4 << 20;
+    for option in [libc::SO_RCVBUF, libc::SO_SNDBUF] {
+        // SAFETY: the option's value is one int that outlives the call. A refusal leaves the default, which will do.
+        unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                option,
+                (&raw const bytes).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            );
+        }
+    }
+}
+
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note_stop(_signal: libc::c_int) {
+    STOPPING.store(true, Ordering::Relaxed);
+}
+
+/// From now on an interrupt ends the loops of this program instead of the program, so that it can clean up.
+pub fn catch_interrupts() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the handler only stores to an atomic, which is allowed at any moment.
+        unsafe { libc::signal(signal, note_stop as *const () as libc::sighandler_t) };
+    }
+}
+
+/// Whether an interrupt has come.
+pub fn stopping() -> bool {
+    STOPPING.load(Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_go_out_and_come_back_in_one_batch() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.connect(server.local_addr().unwrap()).unwrap();
+        let mut out = Batch::new(64);
+        for number in 0..10_u8 {
+            out.push(&[number; 30])[0] = 0xFF;
+        }
+        assert_eq!(out.send(&client).unwrap(), 1);
+        let mut echo = Batch::new(64);
+        assert_eq!(echo.receive(&server, Wait::ForOne).unwrap(), 10);
+        echo.send_back(&server).unwrap();
+        assert_eq!(out.receive(&client, Wait::Never).unwrap(), 10);
+        assert_eq!(out.datagram(3), [&[0xFF][..], &[3; 29][..]].concat());
+        assert_eq!(out.receive(&client, Wait::Never).unwrap(), 0);
+    }
+
+    #[test]
+    fn cpu_time_of_this_process_grows() {
+        let before = cpu_time(std::process::id()).unwrap();
+        let sum: u64 = (0..2_000_000_u64).map(std::hint::black_box).sum();
+        assert!(std::hint::black_box(sum) > 0 && cpu_time(std::process::id()).unwrap() > before);
+    }
+}
