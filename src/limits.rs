@@ -187,3 +187,16 @@ pub const JOURNAL_FILE_BYTES: u64 = 64 * 1024 * 1024;
 pub const JOURNAL_COMPACT_BYTES: u64 = 256 * 1024 * 1024;
 /// Memory that sled may use for cached pages.
 pub const SLED_CACHE_BYTES: u64 = 96 * 1024 * 1024;
+/// Changes in one batch for sled: each batch holds a process-wide lock, and larger ones take longer for each change.
+pub const INDEX_BATCH: usize = 256;
+/// Places in mailboxes that the writer reserves ahead: the record of it is written once for so many messages, and a
+/// restart skips the rest.
+pub const MAIL_SEQ_RESERVE: u64 = 65_536;
+/// Bytes of one checked block of a base.
+pub const BASE_BLOCK_BYTES: usize = 64 * 1024;
+/// Bytes of a base written between two syncs, so that none of them holds up the journal for long.
+pub const BASE_SYNC_BYTES: u64 = 8 * 1024 * 1024;
+/// Longest detail of an event in the audit log; what is beyond is cut, so that a line can be read back in one piece.
+pub const AUDIT_DETAIL_BYTES: usize = 1_024;
+/// How often the writer records how far the index has come: a killed server replays at most so much at its next start.
+pub const STORE_SETTLE: Duration = Duration::from_secs(1);
