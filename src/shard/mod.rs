@@ -33,6 +33,9 @@ mod signin;
 mod user;
 mod wheel;
 
+#[cfg(test)]
+mod tests;
+
 pub use board::{Board, OFFLINE};
 pub use endpoint::Endpoint;
 pub use io::{
