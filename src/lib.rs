@@ -6,6 +6,8 @@
 
 pub mod limits;
 #[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
 pub mod shard;
 #[cfg(feature = "server")]
 pub mod store;
