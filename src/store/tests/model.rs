@@ -37,7 +37,6 @@ impl Model {
         let number = 10_000 + self.registered;
         self.registered += 1;
         self.accounts.insert(number, nickname.into());
-        self.groups.insert((number, 1), "My Friends".into());
         number
     }
 
