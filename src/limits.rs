@@ -189,8 +189,12 @@ pub const JOURNAL_FILE_BYTES: u64 = 64 * 1024 * 1024;
 pub const JOURNAL_COMPACT_BYTES: u64 = 256 * 1024 * 1024;
 /// Memory that sled may use for cached pages.
 pub const SLED_CACHE_BYTES: u64 = 96 * 1024 * 1024;
-/// Changes in one batch for sled: each batch holds a process-wide lock, and larger ones take longer for each change.
-pub const INDEX_BATCH: usize = 256;
+/// Changes of the index from which on a second thread helps: when an index is filled, not for a group of requests,
+/// whose second core the shards need more.
+pub const INDEX_SPLIT: usize = 4_096;
+/// Changes that a new index is filled with at a time.
+pub const INDEX_LOAD: usize = 8_192;
+const _: () = assert!(INDEX_SPLIT <= INDEX_LOAD && INDEX_SPLIT > COMMIT_GROUP);
 /// Places in mailboxes that the writer reserves ahead: the record of it is written once for so many messages, and a
 /// restart skips the rest.
 pub const MAIL_SEQ_RESERVE: u64 = 65_536;

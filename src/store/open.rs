@@ -7,6 +7,8 @@ use super::journal::{Journal, Position};
 use super::layout::{self, Layout, Trust};
 use super::ledger::{Counters, Ledger};
 use super::{OpenError, base, key, ops};
+use crate::limits;
+use std::collections::BTreeMap;
 use std::io;
 
 /// How far opening has come.
@@ -145,10 +147,12 @@ impl<D: Disk, I: Index> Opening<'_, D, I> {
     fn load_base(&mut self, layout: &Layout, step: Step, apply: bool) -> Result<(), OpenError> {
         let Some(generation) = layout.base else { return Ok(()) };
         let total = self.base_bytes(layout)?;
+        let mut loader = Loader::new(apply.then_some(self.index));
         base::read(self.disk, generation, &mut |ops, done| {
             (self.report)(Progress { step, done, total });
-            if apply { do_ops(self.index, ops) } else { Ok(()) }
-        })
+            loader.add(ops)
+        })?;
+        loader.finish()
     }
 
     fn replay(&mut self, layout: &Layout, from: Position, step: Step, apply: bool) -> Result<Journal, OpenError> {
@@ -160,11 +164,12 @@ impl<D: Disk, I: Index> Opening<'_, D, I> {
             sizes.push((*generation, total));
             total += size;
         }
+        let mut loader = Loader::new(apply.then_some(self.index));
         let journal = Journal::open(self.disk, &layout.journals, self.seed, from, &mut |position, payload| {
             let start = sizes.iter().find(|(generation, _)| *generation == position.generation);
             let done = start.map_or(0, |(_, start)| *start) + position.offset;
             // A frame can be small: not a call for each.
-            if done - before >= crate::limits::BASE_BLOCK_BYTES as u64 {
+            if done - before >= limits::BASE_BLOCK_BYTES as u64 {
                 before = done;
                 (self.report)(Progress { step, done, total });
             }
@@ -175,8 +180,9 @@ impl<D: Disk, I: Index> Opening<'_, D, I> {
                     "the frame that ends here is malformed",
                 ));
             };
-            if apply { do_ops(self.index, &ops) } else { Ok(()) }
+            loader.add(&ops)
         })?;
+        loader.finish()?;
         if journal.is_empty() {
             return Err(OpenError::damaged(super::journal::name(layout.first()), 0, "its header is missing"));
         }
@@ -187,8 +193,32 @@ impl<D: Disk, I: Index> Opening<'_, D, I> {
     }
 }
 
-fn do_ops<I: Index>(index: &I, ops: &[Op<'_>]) -> Result<(), OpenError> {
-    index.apply(ops).map_err(OpenError::io("write the index"))
+/// Gathers changes, so that an index is filled with many at a time; of one key only the last counts.
+struct Loader<'a, I> {
+    /// `None`: the changes are only looked at.
+    index: Option<&'a I>,
+    changes: BTreeMap<Box<[u8]>, Option<Box<[u8]>>>,
+}
+
+impl<'a, I: Index> Loader<'a, I> {
+    fn new(index: Option<&'a I>) -> Self {
+        Self { index, changes: BTreeMap::new() }
+    }
+
+    fn add(&mut self, ops: &[Op<'_>]) -> Result<(), OpenError> {
+        if self.index.is_some() {
+            self.changes.extend(ops.iter().map(|(key, value)| ((*key).into(), value.map(Into::into))));
+        }
+        if self.changes.len() >= limits::INDEX_LOAD { self.finish() } else { Ok(()) }
+    }
+
+    fn finish(&mut self) -> Result<(), OpenError> {
+        let Some(index) = self.index else { return Ok(()) };
+        let ops: Vec<Op<'_>> = self.changes.iter().map(|(key, value)| (&**key, value.as_deref())).collect();
+        index.apply(&ops).map_err(OpenError::io("write the index"))?;
+        self.changes.clear();
+        Ok(())
+    }
 }
 
 /// What the index knows of counters.

@@ -8,8 +8,6 @@ use super::{Account, Change, Grant, Mail, Refusal};
 use crate::limits;
 use std::io;
 
-/// The name of the group that comes with an account.
-const FIRST_GROUP_NAME: &str = "My Friends";
 /// `Mail::flag` of what the system tells.
 const SYSTEM: u8 = 1;
 
@@ -58,7 +56,6 @@ impl<'a, I: Index> Plan<'a, I> {
         self.ledger.counters.next_number += 1;
         self.ledger.counters.accounts += 1;
         self.draft.put(key::account(number), account.encode());
-        self.draft.put(key::group(number, limits::FIRST_GROUP), FIRST_GROUP_NAME.as_bytes());
         Ok(number)
     }
 

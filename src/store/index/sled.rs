@@ -1,7 +1,7 @@
 //! The index in sled. Its flush does no fsync, so nothing here is relied on after a power cut unless it was closed.
 //!
-//! Kept away from: `flush_async` (seven at once hang for ever), `watch_prefix`, values beyond 8 KB (leaking blobs) and
-//! batches of more than a few hundred changes (each holds a process-wide lock, and large ones are slower).
+//! Kept away from: `flush_async` (seven at once hang for ever), `watch_prefix`, values far beyond 8 KB (leaking blobs),
+//! and batches (each holds a process-wide lock, and large ones are slow).
 
 use super::{Index, Op, Visit};
 use crate::limits;
@@ -101,6 +101,17 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// One by one: a batch would hold a process-wide lock against readers, and no group needs to be whole in here.
+fn write(database: &sled::Db, ops: &[Op<'_>]) -> sled::Result<()> {
+    for (key, value) in ops {
+        match value {
+            Some(value) => database.insert(key, *value)?,
+            None => database.remove(key)?,
+        };
+    }
+    Ok(())
+}
+
 impl Index for SledIndex {
     type Value = sled::IVec;
 
@@ -134,17 +145,19 @@ impl Index for SledIndex {
 
     fn apply(&self, ops: &[Op<'_>]) -> io::Result<()> {
         self.with(|database| {
-            for ops in ops.chunks(limits::INDEX_BATCH) {
-                let mut batch = sled::Batch::default();
-                for (key, value) in ops {
-                    match value {
-                        Some(value) => batch.insert(*key, *value),
-                        None => batch.remove(*key),
-                    }
-                }
-                database.apply_batch(batch)?;
+            if ops.len() < limits::INDEX_SPLIT {
+                return write(database, ops);
             }
-            Ok(())
+            // Writing is what costs most of a group, and the halves are of different leaves.
+            let (low, high) = ops.split_at(ops.len() / 2);
+            std::thread::scope(|scope| {
+                let high = scope.spawn(|| write(database, high));
+                let low = write(database, low);
+                match high.join() {
+                    Ok(high) => low.and(high),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            })
         })
     }
 

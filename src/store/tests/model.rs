@@ -37,7 +37,6 @@ impl Model {
         let number = 10_000 + self.registered;
         self.registered += 1;
         self.accounts.insert(number, nickname.into());
-        self.groups.insert((number, 1), "My Friends".into());
         number
     }
 
@@ -52,24 +51,18 @@ impl Model {
     }
 
     fn change(&mut self, change: &Change) -> bool {
-        let there = |number: &u32| self.accounts.contains_key(number);
-        match change {
+        let needed = match change {
             Change::PutAccount(number, _)
             | Change::PutGroup(number, ..)
             | Change::AddMail(number, _)
-            | Change::DeleteAccount(number) => {
-                if !there(number) {
-                    return false;
-                }
-            }
+            | Change::DeleteAccount(number) => vec![number],
             Change::PutFriend { owner: a, friend: b, .. }
             | Change::PutAsk { target: a, asker: b, .. }
-            | Change::PutGrant(Grant { monitor: a, target: b, .. }) => {
-                if !there(a) || !there(b) {
-                    return false;
-                }
-            }
-            _ => {}
+            | Change::PutGrant(Grant { monitor: a, target: b, .. }) => vec![a, b],
+            _ => vec![],
+        };
+        if needed.iter().any(|number| !self.accounts.contains_key(number)) {
+            return false;
         }
         self.apply(change);
         true

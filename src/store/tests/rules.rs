@@ -213,7 +213,7 @@ fn grants_come_and_go() {
     let grant = Grant { monitor: 10_000, target: 10_001, until_ms: 9, reason: "court order".into() };
     let asked = Request::Grant { monitor: 10_000, target: 10_001 };
     assert_eq!(store.ask(asked.clone()), Answer::Grant(Some(grant.clone())));
-    assert_eq!(store.grants().expect("readable"), [grant.clone()]);
+    assert_eq!(store.grants().expect("readable"), std::slice::from_ref(&grant));
     assert_eq!(store.accounts().grants().expect("readable"), [grant]);
     assert_eq!(commit(&mut store, vec![Change::DeleteGrant { monitor: 10_000, target: 10_001 }]), Answer::Done);
     assert_eq!(store.ask(asked), Answer::Grant(None));
