@@ -86,6 +86,12 @@ pub const MAILBOX_RESERVE: usize = 1_000;
 pub const MAILBOX_PAGE: usize = 256;
 /// Bytes of stored messages read for delivery at a time, so that a page of long ones is not two megabytes.
 pub const MAILBOX_PAGE_BYTES: usize = 128 * 1024;
+/// Stored messages sent to one user in one go: a receive buffer of the usual 208 KiB holds them.
+pub const BURST_FRAMES: usize = 64;
+/// Bytes of stored messages sent in one go.
+pub const BURST_BYTES: usize = 64 * 1024;
+/// The pause between two such bursts.
+pub const BURST_PAUSE: Duration = Duration::from_millis(5);
 /// Mailboxes whose length the writer remembers; the others are counted anew when a message comes for them.
 pub const MAILBOX_COUNTS: usize = 65_536;
 
@@ -101,8 +107,10 @@ pub const REPEAT_REGISTRATIONS: usize = 65_536;
 pub const SIGN_IN_HINT: Duration = Duration::from_secs(1);
 /// Addresses remembered for that, in each shard; beyond it strangers are not answered.
 pub const SIGN_IN_HINTS: usize = 16_384;
-/// Users for whom something waits on the disk, in each shard; beyond it requests are refused as "busy".
-pub const USERS_LOADING: usize = 65_536;
+/// Questions to the store and the password pool that a shard has open; beyond it requests are refused as "busy".
+pub const QUESTIONS: usize = 262_144;
+/// Sign-ins of one number in progress at once, so that wrong ones cannot fill the password pool.
+pub const SIGN_IN_ATTEMPTS: usize = 4;
 /// Changes of one user that wait for an earlier one to be synced; beyond it they are refused as "busy".
 pub const CHANGES_WAITING: usize = 64;
 /// Failed sign-ins of one account in a minute, after which the next are refused without a check (protocol.md 2.6).
@@ -179,3 +187,16 @@ pub const JOURNAL_FILE_BYTES: u64 = 64 * 1024 * 1024;
 pub const JOURNAL_COMPACT_BYTES: u64 = 256 * 1024 * 1024;
 /// Memory that sled may use for cached pages.
 pub const SLED_CACHE_BYTES: u64 = 96 * 1024 * 1024;
+/// Changes in one batch for sled: each batch holds a process-wide lock, and larger ones take longer for each change.
+pub const INDEX_BATCH: usize = 256;
+/// Places in mailboxes that the writer reserves ahead: the record of it is written once for so many messages, and a
+/// restart skips the rest.
+pub const MAIL_SEQ_RESERVE: u64 = 65_536;
+/// Bytes of one checked block of a base.
+pub const BASE_BLOCK_BYTES: usize = 64 * 1024;
+/// Bytes of a base written between two syncs, so that none of them holds up the journal for long.
+pub const BASE_SYNC_BYTES: u64 = 8 * 1024 * 1024;
+/// Longest detail of an event in the audit log; what is beyond is cut, so that a line can be read back in one piece.
+pub const AUDIT_DETAIL_BYTES: usize = 1_024;
+/// How often the writer records how far the index has come: a killed server replays at most so much at its next start.
+pub const STORE_SETTLE: Duration = Duration::from_secs(1);

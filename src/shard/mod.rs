@@ -10,10 +10,31 @@
 //! ```
 
 mod board;
+mod changes;
 mod endpoint;
+mod files;
+mod friends;
+mod groups;
 mod io;
+mod mailbox;
+mod messages;
+mod monitor;
+mod notice;
 mod peer;
+mod pending;
+mod presence;
+mod profiles;
+mod recent;
+mod registration;
+mod requests;
 pub mod search;
+mod sending;
+mod signin;
+mod user;
+mod wheel;
+
+#[cfg(test)]
+mod tests;
 
 pub use board::{Board, OFFLINE};
 pub use endpoint::Endpoint;
@@ -22,15 +43,16 @@ pub use io::{
 };
 pub use peer::Peer;
 
+use crate::limits;
+use pending::Pending;
+use recent::Recent;
+use registration::Registration;
+use rustc_hash::FxHashMap;
+use signin::Attempt;
+use std::net::IpAddr;
 use std::sync::Arc;
-
-/// The rules for the users of one shard.
-pub struct Shard {
-    territory: Territory,
-    board: Arc<Board>,
-    counters: Counters,
-    classic: Classic,
-}
+use user::User;
+use wheel::{Due, Wheel};
 
 /// From where bare frames are taken (`--classic`, protocol.md 1.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,24 +65,147 @@ pub enum Classic {
     Any,
 }
 
+/// The rules for the users of one shard.
+pub struct Shard {
+    territory: Territory,
+    board: Arc<Board>,
+    classic: Classic,
+    counters: Counters,
+    /// Users who are online or for whom a change is in progress.
+    users: FxHashMap<u32, Box<User>>,
+    /// Users who are being read from the store for a change while they are offline, and those changes.
+    loading: FxHashMap<u32, Vec<changes::Op>>,
+    /// Who is online and lists a user of this shard, in order of number.
+    watchers: FxHashMap<u32, Vec<u32>>,
+    /// Who monitors a user of this shard, until when.
+    monitored: FxHashMap<u32, Vec<(u32, u64)>>,
+    /// Sign-ins that wait for the store or the password pool.
+    attempts: FxHashMap<u32, Vec<Attempt>>,
+    /// Questions that are open, by ticket.
+    pending: FxHashMap<Ticket, Pending>,
+    next_ticket: u64,
+    next_session: u32,
+    wheel: Wheel,
+    due: Vec<Due>,
+    /// Registrations by source address, so that a repeat is not done twice (protocol.md 1.8).
+    registrations: Recent<Endpoint, Registration>,
+    registrations_by_ip: Recent<IpAddr, u32>,
+    failures: Recent<u32, u32>,
+    /// Who was told lately to sign in.
+    hints: Recent<Endpoint, ()>,
+}
+
+/// The time of the present input, and where what is to be done goes.
+struct Cx<'o> {
+    now: Now,
+    out: &'o mut Outbox,
+}
+
 impl Shard {
     /// A shard without users. All shards of a server share one board.
     pub fn new(territory: Territory, board: Arc<Board>, classic: Classic) -> Self {
-        Self { territory, board, counters: Counters::default(), classic }
+        Self {
+            territory,
+            board,
+            classic,
+            counters: Counters::default(),
+            users: FxHashMap::default(),
+            loading: FxHashMap::default(),
+            watchers: FxHashMap::default(),
+            monitored: FxHashMap::default(),
+            attempts: FxHashMap::default(),
+            pending: FxHashMap::default(),
+            next_ticket: 0,
+            next_session: 0,
+            wheel: Wheel::new(),
+            due: Vec::new(),
+            registrations: Recent::new(limits::REPEAT, limits::REPEAT_REGISTRATIONS),
+            registrations_by_ip: Recent::new(limits::BUDGET_WINDOW, limits::REGISTRATION_ADDRESSES),
+            failures: Recent::new(limits::BUDGET_WINDOW, limits::SIGN_IN_FAILURE_ACCOUNTS),
+            hints: Recent::new(limits::SIGN_IN_HINT, limits::SIGN_IN_HINTS),
+        }
     }
 
     /// Takes one input and adds what is to be done to `out`.
     pub fn handle(&mut self, now: Now, input: Input<'_>, out: &mut Outbox) {
-        let _ = (now, input, out, self.territory, &self.board, self.classic);
+        let cx = &mut Cx { now, out };
+        match input {
+            Input::Frame { from, bytes } => self.frame(cx, from, bytes),
+            Input::Peer { to, message } => self.peer_message(cx, to, message),
+            Input::Stored { ticket, answer } => self.stored(cx, ticket, answer),
+            Input::Password { ticket, outcome } => self.password(cx, ticket, outcome),
+            Input::Searched { ticket, found } => self.searched(cx, ticket, found),
+            Input::StreamClosed { from, number } => self.stream_closed(cx, from, number),
+            Input::Control(control) => self.control(cx, control),
+            Input::Tick => self.tick(cx),
+        }
     }
 
     /// When [`Input::Tick`] is wanted at the latest, in ms of [`Now::mono_ms`]; `None` while nobody is online.
     pub fn deadline(&self) -> Option<u64> {
-        None
+        self.wheel.deadline()
     }
 
     /// What it has counted.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    fn tick(&mut self, cx: &mut Cx<'_>) {
+        self.registrations.forget(cx.now.mono_ms);
+        self.registrations_by_ip.forget(cx.now.mono_ms);
+        self.failures.forget(cx.now.mono_ms);
+        self.hints.forget(cx.now.mono_ms);
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.take_due(cx.now.mono_ms, &mut due);
+        for one in due.drain(..) {
+            match one {
+                Due::Slow(key) => self.check_silence(cx, key),
+                Due::Soon(key) => {
+                    self.deliver_more(cx, key);
+                    self.check_monitoring_end(cx, key);
+                }
+            }
+        }
+        self.due = due;
+    }
+
+    fn control(&mut self, cx: &mut Cx<'_>, control: Control) {
+        match control {
+            Control::Announce(text) => self.announce(cx, &text),
+            Control::SignOut(number, words) => self.expel(cx, number, &words),
+            Control::Revoke { monitor, target } => self.revoke(cx, monitor, target),
+        }
+    }
+
+    /// A message from the shard of another user, or from this one, for `to`.
+    fn peer_message(&mut self, cx: &mut Cx<'_>, to: u32, message: Peer) {
+        debug_assert!(self.territory.owns(to), "the server delivers to the owner");
+        match message {
+            Peer::Message { from, id, text } => self.deliver(cx, from, to, id, &text),
+            Peer::Notice { about, code, text } => self.notice_words(cx, to, about, code, &text),
+            Peer::Watch { watcher, seen } => self.watch(cx, to, watcher, seen),
+            Peer::Unwatch { watcher } => self.unwatch(to, watcher),
+            Peer::Status { of, status } => self.friend_status(cx, to, of, status),
+            Peer::Added { from } => self.tell(cx, to, from, messages::Kind::Added, ""),
+            Peer::Ask { asker, reason } => self.asked(cx, to, asker, reason),
+            Peer::Answered { by, agree } => self.answered(cx, to, by, agree),
+            Peer::FileOffer { from, name, size } => self.file_offered(cx, to, from, &name, size),
+            Peer::FileAnswer { from, allow } => self.file_answered(cx, to, from, allow),
+            Peer::FilePiece { from, data } => self.file_piece(cx, to, from, &data),
+            Peer::FileEnd { from, offered_by_to } => self.file_ended(to, from, offered_by_to),
+            Peer::Monitor { monitor, until_ms } => self.monitor_on(to, monitor, until_ms),
+            Peer::Unmonitor { monitor } => self.monitor_off(to, monitor),
+            Peer::Copy { target, from, text } => self.monitored_copy(cx, to, target, from, &text),
+        }
+    }
+
+    /// Sends a message to the shard of `to`: at once if that is this one.
+    fn peer(&mut self, cx: &mut Cx<'_>, to: u32, message: Peer) {
+        if self.territory.owns(to) {
+            self.peer_message(cx, to, message);
+        } else {
+            cx.out.peers.push((to, message));
+        }
     }
 }

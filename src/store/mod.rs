@@ -3,9 +3,48 @@
 //! Requests of one shard are done in its order: a read sees every change that the same shard asked for before it. A
 //! change is answered only after it is synced, so an answer can be shown to a user (protocol.md 3.3).
 
-mod record;
+//!
+//! One [`Store`] owns a data directory:
+//!
+//! - `journal-…`: every change, synced before it is answered. What is durable is in here or in the base.
+//! - `base-…`: all that was before the oldest journal file, so that the journal can be trimmed.
+//! - `index/`: the same in sled, to be looked up. It is made anew whenever it cannot be trusted, and may be deleted.
+//! - `audit.log`: what happened about monitoring (protocol.md 4.3).
+//!
+//! [`spawn`] runs it in a thread of its own. [`Store::in_memory`] is one for tests, which can lose power.
 
+mod accounts;
+mod audit;
+mod base;
+mod disk;
+mod draft;
+mod error;
+mod index;
+mod journal;
+mod key;
+mod layout;
+mod ledger;
+mod open;
+mod ops;
+mod plan;
+mod read;
+mod record;
+mod runner;
+#[allow(clippy::module_inception)]
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use accounts::{Accounts, VisitAccount};
+pub use audit::{AuditBreak, AuditHead, verify_audit};
+pub use base::{Compacted, Compaction};
+pub use disk::{Disk, FsDisk, SimDisk, boot_id};
+pub use error::OpenError;
+pub use index::{Index, MemoryIndex, Op, SledIndex, Visit};
+pub use open::{Progress, Step};
 pub use record::{Account, AccountView, Card, Grant, Mail, UserRecord};
+pub use runner::{StoreEvent, spawn};
+pub use store::{DirStore, MemoryStore, Store};
 
 /// What a shard asks of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]

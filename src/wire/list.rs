@@ -39,6 +39,11 @@ impl<T> Clone for Source<'_, T> {
 }
 impl<T> Copy for Source<'_, T> {}
 
+impl<T, C> List<'_, T, C> {
+    /// A list without entries.
+    pub const NONE: Self = Self { source: Source::Slice(&[]), count: PhantomData };
+}
+
 impl<'a, T: Field<'a> + Copy, C> List<'a, T, C> {
     /// A list to be encoded. More entries than `C` counts are a programmer's error; encoding them panics.
     pub fn new(entries: &'a [T]) -> Self {

@@ -1,0 +1,175 @@
+//! Files (protocol.md 1.5, 0x13 to 0x15; 1.7): offered, answered, and passed on piece by piece.
+//!
+//! The shard of the one who offers keeps the size and what was passed on; the shard of the other only that an offer is
+//! open or accepted, so that nobody answers, or fills, what was never offered.
+
+use super::notice::{Code, Refused};
+use super::user::Asker;
+use super::{Cx, OFFLINE, Peer, Shard};
+use crate::limits::{FILE_NAME_BYTES, TRANSFERS};
+use crate::wire::{Blob, Server};
+
+const OFFER: u8 = 0x13;
+const ANSWER: u8 = 0x14;
+const DATA: u8 = 0x15;
+
+/// The transfers of one session. Most have none.
+#[derive(Debug, Default)]
+pub(super) struct Transfers {
+    /// What it offers, at most one file to each user.
+    outgoing: Vec<Outgoing>,
+    /// What it is offered.
+    incoming: Vec<Incoming>,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    to: u32,
+    size: u32,
+    passed_on: u32,
+    accepted: bool,
+}
+
+#[derive(Debug)]
+struct Incoming {
+    from: u32,
+    accepted: bool,
+}
+
+impl Shard {
+    pub(super) fn offer_file(&mut self, cx: &mut Cx<'_>, asker: Asker, to: u32, name: &str, size: u32) {
+        let visible = self.board.get(to) != OFFLINE;
+        let Some(session) = self.session_mut(asker.number) else { return };
+        let transfers = session.transfers.get_or_insert_default();
+        transfers.outgoing.retain(|one| one.to != to);
+        let why = if name.is_empty() || name.len() > FILE_NAME_BYTES {
+            let text = format!("a file name has 1 to {FILE_NAME_BYTES} bytes; this one has {}", name.len());
+            Refused::new(Code::TooLarge, text)
+        } else if to == asker.number {
+            Refused::new(Code::NotPermitted, "a file for yourself is not passed on")
+        } else if transfers.outgoing.len() >= TRANSFERS {
+            let text = format!("you offer {TRANSFERS} files already: wait until one is taken or refused");
+            Refused::new(Code::Busy, text)
+        } else {
+            transfers.outgoing.push(Outgoing { to, size, passed_on: 0, accepted: false });
+            if !visible {
+                // Said of hidden users, too: who may still answer. Being hidden must not show.
+                self.refuse(cx, asker, None, &gone(to));
+            }
+            return self.peer(cx, to, Peer::FileOffer { from: asker.number, name: name.into(), size });
+        };
+        self.refuse(cx, asker, None, &why);
+    }
+
+    pub(super) fn file_offered(&mut self, cx: &mut Cx<'_>, to: u32, from: u32, name: &str, size: u32) {
+        let end = Peer::FileEnd { from: to, offered_by_to: true };
+        let Some(session) = self.session_mut(to) else { return self.peer(cx, from, end) };
+        let transfers = session.transfers.get_or_insert_default();
+        transfers.incoming.retain(|one| one.from != from);
+        if transfers.incoming.len() >= TRANSFERS {
+            self.peer(cx, from, end);
+            let text = format!("{to} is offered {TRANSFERS} files already: try again later");
+            return self.notice(cx, from, OFFER, &Refused::new(Code::Busy, text));
+        }
+        transfers.incoming.push(Incoming { from, accepted: false });
+        cx.send(session.endpoint, &Server::FileOffered { sender: from, name, size });
+    }
+
+    pub(super) fn answer_file(&mut self, cx: &mut Cx<'_>, asker: Asker, offerer: u32, allow: u8) {
+        let Some(session) = self.session_mut(asker.number) else { return };
+        let transfers = session.transfers.get_or_insert_default();
+        let Some(at) = transfers.incoming.iter().position(|one| one.from == offerer && !one.accepted) else {
+            let why = Refused::new(Code::NoSuchTransfer, format!("{offerer} has no open offer to you"));
+            return self.refuse(cx, asker, None, &why);
+        };
+        match allow {
+            0 => drop(transfers.incoming.swap_remove(at)),
+            1 => transfers.incoming[at].accepted = true,
+            _ => {
+                let why = format!("answer {allow} does not exist: 0 refuse, 1 accept");
+                return self.refuse(cx, asker, None, &Refused::new(Code::Malformed, why));
+            }
+        }
+        self.peer(cx, offerer, Peer::FileAnswer { from: asker.number, allow: allow == 1 });
+    }
+
+    pub(super) fn file_answered(&mut self, cx: &mut Cx<'_>, to: u32, from: u32, allow: bool) {
+        let transfers = self.session_mut(to).and_then(|session| session.transfers.as_mut());
+        let offer = transfers.and_then(|all| {
+            let at = all.outgoing.iter().position(|one| one.to == from && !one.accepted)?;
+            all.outgoing[at].accepted = allow;
+            Some((at, all))
+        });
+        let Some((at, transfers)) = offer else {
+            // The one who offered has gone, or has offered something else since.
+            self.peer(cx, from, Peer::FileEnd { from: to, offered_by_to: false });
+            let why = Refused::new(Code::NoSuchTransfer, format!("{to} offers that file no more"));
+            return self.notice(cx, from, ANSWER, &why);
+        };
+        if !allow {
+            transfers.outgoing.swap_remove(at);
+        }
+        if let Some(session) = self.session(to) {
+            cx.send(session.endpoint, &Server::FileAnswered { sender: from, allow: u8::from(allow) });
+        }
+    }
+
+    pub(super) fn file_data(&mut self, cx: &mut Cx<'_>, asker: Asker, to: u32, data: &[u8]) {
+        let me = asker.number;
+        let transfers = self.session_mut(me).and_then(|session| session.transfers.as_mut());
+        let Some(offer) = transfers.and_then(|all| all.outgoing.iter_mut().find(|one| one.to == to && one.accepted))
+        else {
+            let text = format!("{to} has not accepted a file from you, or it is complete");
+            return self.notice(cx, me, DATA, &Refused::new(Code::NoSuchTransfer, text));
+        };
+        let left = (offer.size - offer.passed_on) as usize;
+        if data.len() > left {
+            let text = format!("the file that {to} accepted has {left} bytes left; this piece has {}", data.len());
+            return self.notice(cx, me, DATA, &Refused::new(Code::TooLarge, text));
+        }
+        offer.passed_on += data.len() as u32;
+        if self.territory.owns(to) {
+            self.file_piece(cx, to, me, data);
+        } else {
+            cx.out.peers.push((to, Peer::FilePiece { from: me, data: data.into() }));
+        }
+    }
+
+    pub(super) fn file_piece(&mut self, cx: &mut Cx<'_>, to: u32, from: u32, data: &[u8]) {
+        let accepted = self.session(to).filter(|session| {
+            session
+                .transfers
+                .as_ref()
+                .is_some_and(|all| all.incoming.iter().any(|one| one.from == from && one.accepted))
+        });
+        match accepted {
+            Some(session) => drop(cx.send(session.endpoint, &Server::FileData { sender: from, data: Blob(data) })),
+            None => self.notice(cx, from, DATA, &gone(to)),
+        }
+    }
+
+    /// The other side has ended a transfer.
+    pub(super) fn file_ended(&mut self, to: u32, from: u32, offered_by_to: bool) {
+        let Some(transfers) = self.session_mut(to).and_then(|session| session.transfers.as_mut()) else { return };
+        if offered_by_to {
+            transfers.outgoing.retain(|one| one.to != from);
+        } else {
+            transfers.incoming.retain(|one| one.from != from);
+        }
+    }
+
+    /// A session has ended, and its transfers with it.
+    pub(super) fn end_transfers(&mut self, cx: &mut Cx<'_>, number: u32, transfers: Option<Box<Transfers>>) {
+        let Some(transfers) = transfers else { return };
+        for one in &transfers.outgoing {
+            self.peer(cx, one.to, Peer::FileEnd { from: number, offered_by_to: false });
+        }
+        for one in &transfers.incoming {
+            self.peer(cx, one.from, Peer::FileEnd { from: number, offered_by_to: true });
+        }
+    }
+}
+
+fn gone(number: u32) -> Refused {
+    Refused::new(Code::NoSuchTransfer, format!("{number} is not online to take a file"))
+}

@@ -1,0 +1,108 @@
+//! Delivery of stored messages after a sign-in (protocol.md 1.7): in the order of arrival, and before anything newer.
+
+use super::pending::Pending;
+use super::sending;
+use super::wheel::SessionKey;
+use super::{Cx, Shard};
+use crate::limits;
+use crate::store::{Answer, Change, Mail, Request};
+use crate::wire::Server;
+use std::collections::VecDeque;
+
+/// How far a session is with its stored messages. Until the mailbox is empty, what arrives goes to its end.
+#[derive(Debug)]
+pub(super) enum Delivery {
+    /// A page is being read.
+    Reading {
+        /// Something was added since it was asked for.
+        more: bool,
+    },
+    /// A page is being sent, a burst at a time.
+    Sending { page: VecDeque<Mail>, more: bool },
+    /// The mailbox is empty: messages go straight out.
+    Live,
+}
+
+impl Delivery {
+    pub fn new() -> Self {
+        Self::Reading { more: false }
+    }
+
+    #[inline]
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Live)
+    }
+
+    /// Something was added to the mailbox.
+    pub fn more_has_come(&mut self) {
+        match self {
+            Self::Reading { more } | Self::Sending { more, .. } => *more = true,
+            Self::Live => {}
+        }
+    }
+}
+
+impl Shard {
+    /// Asks for the next page of a mailbox.
+    pub(super) fn fetch_mail(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        if let Some(session) = self.session_mut(key.number) {
+            session.delivery = Delivery::Reading { more: false };
+            self.ask_store(cx, Request::Mail(key.number), Pending::Mail(key));
+        }
+    }
+
+    pub(super) fn mail_page(&mut self, cx: &mut Cx<'_>, key: SessionKey, answer: Answer) {
+        let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
+        let Delivery::Reading { more } = session.delivery else { unreachable!("one page is asked for at a time") };
+        match answer {
+            Answer::Mail(page) if !page.is_empty() => {
+                session.delivery = Delivery::Sending { page: page.into(), more };
+                self.deliver_more(cx, key);
+            }
+            Answer::Mail(_) if more => self.fetch_mail(cx, key),
+            Answer::Mail(_) => session.delivery = Delivery::Live,
+            _ => {
+                // The messages stay where they are, for the next sign-in; what comes now is not held up.
+                session.delivery = Delivery::Live;
+                let endpoint = session.endpoint;
+                cx.send(endpoint, &sending::words("stored messages could not be read; sign in again later"));
+            }
+        }
+    }
+
+    /// Sends the next burst of the page, if one is being sent.
+    pub(super) fn deliver_more(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        let now_ms = cx.now.mono_ms;
+        let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
+        let endpoint = session.endpoint;
+        let Delivery::Sending { page, .. } = &mut session.delivery else { return };
+        if page.is_empty() {
+            return self.fetch_mail(cx, key);
+        }
+        let (mut sent, mut bytes, mut last) = (0, 0, 0);
+        while sent < limits::BURST_FRAMES && bytes < limits::BURST_BYTES {
+            let Some(mail) = page.pop_front() else { break };
+            let frame = Server::Message {
+                flag: mail.flag,
+                sender: mail.from,
+                text: &mail.text,
+                kind: mail.kind,
+                id: None,
+                time: None,
+            };
+            bytes += cx.send(endpoint, &frame).length as usize;
+            (sent, last) = (sent + 1, mail.seq);
+        }
+        let full = sent == limits::BURST_FRAMES || bytes >= limits::BURST_BYTES;
+        // Sent is delivered (protocol.md 1.8). After a crash before this is on disk they are sent again: nothing is lost.
+        let change = Change::DeleteMail(key.number, last);
+        self.counters.delivered += sent as u64;
+        self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
+        if full {
+            // The end of a page waits, too: two bursts never follow each other at once.
+            self.wheel.soon(now_ms + limits::BURST_PAUSE.as_millis() as u64, key);
+        } else {
+            self.fetch_mail(cx, key);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Monitoring (protocol.md 4.3): copies of somebody's messages, for an account to which the operator has granted it.
+//!
+//! Nothing is copied before the start is in the audit log.
+
+use super::messages::Kind;
+use super::notice::{Code, Refused};
+use super::pending::Pending;
+use super::sending::SYSTEM;
+use super::user::Asker;
+use super::wheel::SessionKey;
+use super::{Cx, Peer, Shard, sending};
+use crate::store::{Answer, AuditAction, AuditEvent, Request};
+use crate::wire::Server;
+
+/// What a session monitors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Monitoring {
+    pub target: u32,
+    /// When the grant ends, in ms since 1970 UTC.
+    pub until_ms: u64,
+}
+
+impl Shard {
+    pub(super) fn monitor(&mut self, cx: &mut Cx<'_>, asker: Asker, target: u32) {
+        let Some(session) = self.session_mut(asker.number) else { return };
+        let earlier = session.monitoring.take();
+        self.stop_monitoring(cx, asker.number, earlier, "stopped by the monitor");
+        if target != 0 {
+            let request = Request::Grant { monitor: asker.number, target };
+            self.ask_store(cx, request, Pending::Grant { asker, target });
+        }
+    }
+
+    pub(super) fn monitor_granted(&mut self, cx: &mut Cx<'_>, asker: Asker, target: u32, answer: Answer) {
+        let why = match answer {
+            Answer::Grant(Some(grant)) if grant.until_ms > cx.now.unix_ms => {
+                let monitoring = Monitoring { target, until_ms: grant.until_ms };
+                let event = event(cx, AuditAction::Start, asker.number, target, &grant.reason);
+                return self.ask_store(cx, event, Pending::AuditStart { asker, monitoring });
+            }
+            Answer::Grant(Some(_)) => "the grant has ended",
+            Answer::Grant(None) => "there is no grant",
+            _ => return self.refuse(cx, asker, None, &Refused::storage()),
+        };
+        let event = event(cx, AuditAction::Refuse, asker.number, target, why);
+        self.ask_store(cx, event, Pending::Nothing);
+        let text = format!("monitoring {target} is not permitted: {why}");
+        self.refuse(cx, asker, None, &Refused::new(Code::NotPermitted, text));
+    }
+
+    /// The start is in the audit log.
+    pub(super) fn monitor_started(&mut self, cx: &mut Cx<'_>, asker: Asker, monitoring: Monitoring, answer: &Answer) {
+        if *answer != Answer::Done {
+            return self.refuse(cx, asker, None, &Refused::storage());
+        }
+        let Some(session) = self.asking(asker) else {
+            return self.stop_monitoring(cx, asker.number, Some(monitoring), "signed out");
+        };
+        let earlier = session.monitoring.replace(monitoring);
+        let key = SessionKey { number: asker.number, session: session.id };
+        self.stop_monitoring(cx, asker.number, earlier.filter(|one| one.target != monitoring.target), "replaced");
+        let Monitoring { target, until_ms } = monitoring;
+        self.wheel.soon(cx.now.mono_ms + (until_ms - cx.now.unix_ms.min(until_ms)), key);
+        self.peer(cx, target, Peer::Monitor { monitor: asker.number, until_ms });
+    }
+
+    /// Ends what a session monitored, and says so in the audit log.
+    pub(super) fn stop_monitoring(&mut self, cx: &mut Cx<'_>, number: u32, monitoring: Option<Monitoring>, why: &str) {
+        let Some(Monitoring { target, .. }) = monitoring else { return };
+        self.peer(cx, target, Peer::Unmonitor { monitor: number });
+        let event = event(cx, AuditAction::Stop, number, target, why);
+        self.ask_store(cx, event, Pending::Nothing);
+    }
+
+    /// Ends monitoring whose grant has run out.
+    pub(super) fn check_monitoring_end(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        let unix_ms = cx.now.unix_ms;
+        let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
+        let Some(ended) = session.monitoring.take_if(|one| one.until_ms <= unix_ms) else { return };
+        let text = format!("the grant to monitor {} has ended", ended.target);
+        cx.send(session.endpoint, &sending::words(&text));
+        self.stop_monitoring(cx, key.number, Some(ended), "the grant has ended");
+    }
+
+    /// The operator has taken a grant back.
+    pub(super) fn revoke(&mut self, cx: &mut Cx<'_>, monitor: u32, target: u32) {
+        if !self.territory.owns(monitor) {
+            return;
+        }
+        let Some(session) = self.session_mut(monitor) else { return };
+        let Some(ended) = session.monitoring.take_if(|one| one.target == target) else { return };
+        cx.send(session.endpoint, &sending::words("the grant to monitor was taken back"));
+        self.stop_monitoring(cx, monitor, Some(ended), "the grant was taken back");
+    }
+
+    pub(super) fn monitor_on(&mut self, target: u32, monitor: u32, until_ms: u64) {
+        self.monitor_off(target, monitor);
+        self.monitored.entry(target).or_default().push((monitor, until_ms));
+    }
+
+    pub(super) fn monitor_off(&mut self, target: u32, monitor: u32) {
+        let Some(monitors) = self.monitored.get_mut(&target) else { return };
+        monitors.retain(|one| one.0 != monitor);
+        if monitors.is_empty() {
+            self.monitored.remove(&target);
+        }
+    }
+
+    /// A message from or to `target`, a user of this shard, was taken.
+    #[inline]
+    pub(super) fn copy_to_monitors(&mut self, cx: &mut Cx<'_>, target: u32, from: u32, text: &str) {
+        if self.monitored.is_empty() {
+            return;
+        }
+        let Some(monitors) = self.monitored.get(&target).cloned() else { return };
+        let unix_ms = cx.now.unix_ms;
+        for (monitor, _) in monitors.into_iter().filter(|(_, until_ms)| *until_ms > unix_ms) {
+            self.peer(cx, monitor, Peer::Copy { target, from, text: text.into() });
+        }
+    }
+
+    pub(super) fn monitored_copy(&mut self, cx: &mut Cx<'_>, to: u32, target: u32, from: u32, text: &str) {
+        let Some(session) = self.session(to) else { return };
+        if session.monitoring.is_some_and(|one| one.target == target) {
+            let kind = Kind::MonitoredCopy as u8;
+            let frame = Server::Message { flag: SYSTEM, sender: from, text, kind, id: None, time: None };
+            cx.send(session.endpoint, &frame);
+        }
+    }
+}
+
+fn event(cx: &Cx<'_>, action: AuditAction, monitor: u32, target: u32, detail: &str) -> Request {
+    Request::Audit(AuditEvent { time_ms: cx.now.unix_ms, action, monitor, target, detail: detail.into() })
+}

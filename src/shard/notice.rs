@@ -1,0 +1,58 @@
+//! Why a request was not done (protocol.md 3.2). In a classic session the words are told as 0x03 (1.8).
+
+use crate::store::Refusal;
+
+/// Notice codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Code {
+    Malformed = 1,
+    NoSuchUser = 4,
+    RefusedByOther = 5,
+    TooFast = 6,
+    TooLarge = 7,
+    NotPermitted = 8,
+    Busy = 9,
+    StorageFailed = 10,
+    BadQuery = 11,
+    NoSuchEntry = 12,
+    NoSuchTransfer = 13,
+    NoSuchProgram = 15,
+    MailboxFull = 16,
+}
+
+/// A request that was not done: the code for programs, the words for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub code: Code,
+    pub text: String,
+}
+
+impl Refused {
+    pub fn new(code: Code, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+
+    pub fn no_such_user(number: u32) -> Self {
+        Self::new(Code::NoSuchUser, format!("there is no user {number}"))
+    }
+
+    pub fn storage() -> Self {
+        Self::new(Code::StorageFailed, "the server could not store this; nothing was changed")
+    }
+
+    pub fn busy() -> Self {
+        Self::new(Code::Busy, "the server is busy; try again in a moment")
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoSuchUser => Self::new(Code::NoSuchUser, "there is no such user"),
+            Refusal::MailboxFull => Self::new(Code::MailboxFull, "that user's mailbox is full"),
+            Refusal::TooManyAsks => Self::new(Code::Busy, "too many requests wait for that user already"),
+            Refusal::NoNumberLeft => Self::new(Code::Busy, "all numbers are given out"),
+        }
+    }
+}

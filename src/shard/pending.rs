@@ -1,0 +1,137 @@
+//! Questions to the store and the password pool, and what is to happen when the answer comes.
+
+use super::changes::{After, Op};
+use super::io::{PasswordJob, PasswordOutcome, Ticket};
+use super::messages::Tell;
+use super::monitor::Monitoring;
+use super::registration::Registering;
+use super::user::Asker;
+use super::wheel::SessionKey;
+use super::{Cx, Shard};
+use crate::store::{Answer, Card, Change, Request};
+
+/// What an answer is for.
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// The hash of a new account's password.
+    RegisterHash(Registering),
+    /// The number of a new account.
+    Register(Registering),
+    /// The account that somebody wants to sign in to.
+    SignInAccount { number: u32, attempt: u64, password: Box<str> },
+    /// Whether the password fits.
+    SignInCheck { number: u32, attempt: u64 },
+    /// The lists of a user whose password was right.
+    SignInLists { number: u32, attempt: u64 },
+    /// The lists of a user who is offline, for changes that others cause.
+    Lists { number: u32 },
+    /// The account that somebody reads.
+    View { asker: Asker, number: u32 },
+    /// The cards of those who are online.
+    Online(Asker),
+    /// Who fits a search.
+    Search(Asker),
+    /// The card of somebody to be added.
+    AddCard { asker: Asker, friend: u32 },
+    /// The card of somebody who is asked.
+    AskCard { target: u32, asker: u32, reason: Box<str> },
+    /// A request for authorization, being stored; with the message if `mailed`.
+    Ask { target: u32, asker: u32, reason: Box<str>, mailed: bool },
+    /// Whether a request that is answered was open.
+    Asked { asker: Asker, friend: u32, agree: bool },
+    /// The card of somebody who has agreed.
+    AnswerCard { asker: u32, by: u32 },
+    /// The hash of a user's new password.
+    UpdateHash { asker: Asker, request: Box<[u8]> },
+    /// The account that is to get another profile.
+    UpdateAccount { number: u32, op: Op },
+    /// A change of a user's lists or account.
+    Change { number: u32, changes: Vec<Change>, after: After },
+    /// A page of a mailbox.
+    Mail(SessionKey),
+    /// A message, being stored for a user who is offline.
+    Message { from: u32, to: u32 },
+    /// Words of the system, being stored for a user who is offline.
+    Tell(Tell),
+    /// Something whose failure changes nothing: the deletion of delivered messages, which would be delivered again.
+    Nothing,
+    /// Leave to monitor.
+    Grant { asker: Asker, target: u32 },
+    /// The audit line that must be on disk before monitoring starts.
+    AuditStart { asker: Asker, monitoring: Monitoring },
+}
+
+impl Shard {
+    fn ticket(&mut self, pending: Pending) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.pending.insert(ticket, pending);
+        ticket
+    }
+
+    /// Asks the store; `pending` says what the answer is for.
+    pub(super) fn ask_store(&mut self, cx: &mut Cx<'_>, request: Request, pending: Pending) {
+        let ticket = self.ticket(pending);
+        cx.out.store.push((ticket, request));
+    }
+
+    /// Gives the password pool a job.
+    pub(super) fn ask_password(&mut self, cx: &mut Cx<'_>, job: PasswordJob, pending: Pending) {
+        let ticket = self.ticket(pending);
+        cx.out.passwords.push((ticket, job));
+    }
+
+    /// A ticket for a search.
+    pub(super) fn search_ticket(&mut self, asker: Asker) -> Ticket {
+        self.ticket(Pending::Search(asker))
+    }
+
+    pub(super) fn stored(&mut self, cx: &mut Cx<'_>, ticket: Ticket, answer: Answer) {
+        let Some(pending) = self.pending.remove(&ticket) else { return };
+        match pending {
+            Pending::Register(registering) => self.registered(cx, registering, &answer),
+            Pending::SignInAccount { number, attempt, password } => {
+                self.sign_in_account(cx, number, attempt, password, answer);
+            }
+            Pending::SignInLists { number, attempt } => self.sign_in_lists(cx, number, attempt, answer),
+            Pending::Lists { number } => self.lists_loaded(cx, number, answer),
+            Pending::View { asker, number } => self.viewed(cx, asker, number, &answer),
+            Pending::Online(asker) => self.online_cards(cx, asker, &answer),
+            Pending::AddCard { asker, friend } => self.add_card(cx, asker, friend, answer),
+            Pending::AskCard { target, asker, reason } => self.ask_card(cx, target, asker, reason, &answer),
+            Pending::Ask { target, asker, reason, mailed } => {
+                self.ask_stored(cx, target, asker, &reason, mailed, &answer);
+            }
+            Pending::Asked { asker, friend, agree } => self.answer_open(cx, asker, friend, agree, &answer),
+            Pending::AnswerCard { asker, by } => self.answer_card(cx, asker, by, answer),
+            Pending::UpdateAccount { number, op } => self.update_account(cx, number, op, answer),
+            Pending::Change { number, changes, after } => self.changed(cx, number, &changes, after, &answer),
+            Pending::Mail(key) => self.mail_page(cx, key, answer),
+            Pending::Message { from, to } => self.message_stored(cx, from, to, &answer),
+            Pending::Tell(tell) => self.told(cx, tell, &answer),
+            Pending::Nothing => {}
+            Pending::Grant { asker, target } => self.monitor_granted(cx, asker, target, answer),
+            Pending::AuditStart { asker, monitoring } => self.monitor_started(cx, asker, monitoring, &answer),
+            Pending::RegisterHash(_)
+            | Pending::SignInCheck { .. }
+            | Pending::UpdateHash { .. }
+            | Pending::Search(_) => unreachable!("the store was not asked for this"),
+        }
+    }
+
+    pub(super) fn password(&mut self, cx: &mut Cx<'_>, ticket: Ticket, outcome: PasswordOutcome) {
+        match self.pending.remove(&ticket) {
+            Some(Pending::RegisterHash(registering)) => self.register_hashed(cx, registering, outcome),
+            Some(Pending::SignInCheck { number, attempt }) => self.sign_in_checked(cx, number, attempt, &outcome),
+            Some(Pending::UpdateHash { asker, request }) => self.update_hashed(cx, asker, request, outcome),
+            Some(_) => unreachable!("the pool was not asked for this"),
+            None => {}
+        }
+    }
+
+    pub(super) fn searched(&mut self, cx: &mut Cx<'_>, ticket: Ticket, found: Option<Vec<Card>>) {
+        if let Some(Pending::Search(asker)) = self.pending.remove(&ticket) {
+            self.found(cx, asker, found);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Presence (protocol.md 1.7): who is told that somebody's visible status has changed.
+//!
+//! The shard of a user knows which online users list that user, wherever they live: each of them said so at sign-in. So a
+//! change is told without a look at the disk.
+
+use super::io::Send;
+use super::user::visible;
+use super::{Cx, OFFLINE, Peer, Shard};
+use crate::wire::Server;
+
+impl Shard {
+    /// Puts a user's visible status on the board, and tells those who list the user if it has changed.
+    pub(super) fn show(&mut self, cx: &mut Cx<'_>, number: u32) {
+        let status = self.session(number).map_or(OFFLINE, |session| visible(session.status));
+        if self.board.get(number) == status {
+            return;
+        }
+        self.board.set(number, status);
+        let Some(watchers) = self.watchers.remove(&number) else { return };
+        let mut first: Option<Send> = None;
+        for watcher in &watchers {
+            if !self.territory.owns(*watcher) {
+                cx.out.peers.push((*watcher, Peer::Status { of: number, status }));
+                continue;
+            }
+            let Some(to) = self.session(*watcher).map(|session| session.endpoint) else { continue };
+            self.counters.presence += 1;
+            match first {
+                // The frame is the same for everyone: it is encoded once.
+                Some(send) => cx.out.sends.push(Send { to, ..send }),
+                None => first = Some(cx.send(to, &Server::FriendStatus { friend: number, status })),
+            }
+        }
+        self.watchers.insert(number, watchers);
+    }
+
+    /// `watcher` is online, lists `of`, and was told `seen`; if that is not so (any more), it is told at once.
+    pub(super) fn watch(&mut self, cx: &mut Cx<'_>, of: u32, watcher: u32, seen: u8) {
+        let watchers = self.watchers.entry(of).or_default();
+        if let Err(at) = watchers.binary_search(&watcher) {
+            watchers.insert(at, watcher);
+        }
+        let status = self.board.get(of);
+        if status != seen {
+            self.peer(cx, watcher, Peer::Status { of, status });
+        }
+    }
+
+    pub(super) fn unwatch(&mut self, of: u32, watcher: u32) {
+        let Some(watchers) = self.watchers.get_mut(&of) else { return };
+        if let Ok(at) = watchers.binary_search(&watcher) {
+            watchers.remove(at);
+        }
+        if watchers.is_empty() {
+            self.watchers.remove(&of);
+        }
+    }
+
+    /// The status of a friend of `to` has changed.
+    pub(super) fn friend_status(&mut self, cx: &mut Cx<'_>, to: u32, of: u32, status: u8) {
+        let Some(user) = self.users.get(&to).filter(|user| user.lists.has_friend(of)) else { return };
+        let Some(session) = &user.session else { return };
+        cx.send(session.endpoint, &Server::FriendStatus { friend: of, status });
+        self.counters.presence += 1;
+    }
+}

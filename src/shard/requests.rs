@@ -1,0 +1,169 @@
+//! A bare frame comes in (protocol.md 1.8): whether it is taken, whether it is a repeat, and which rule it is for.
+
+use super::endpoint::Endpoint;
+use super::notice::{Code, Refused};
+use super::user::{Asker, Latest};
+use super::{Classic, Cx, Shard};
+use crate::limits;
+use crate::wire::{Dialect, List, Server, User};
+
+impl Shard {
+    pub(super) fn frame(&mut self, cx: &mut Cx<'_>, from: Endpoint, bytes: &[u8]) {
+        let taken = match self.classic {
+            Classic::Off => false,
+            Classic::Loopback => from.is_loopback(),
+            Classic::Any => true,
+        };
+        if !taken {
+            self.counters.classic_refused += 1;
+            return close_stream(cx, from);
+        }
+        let Ok(request) = User::decode(bytes, Dialect::Classic) else {
+            self.counters.malformed += 1;
+            return close_stream(cx, from);
+        };
+        match request {
+            User::Register { profile } => self.register(cx, from, &profile, bytes),
+            User::SignIn { me, password, mode, .. } => self.sign_in(cx, from, me, password, mode, bytes),
+            _ => self.session_frame(cx, from, &request, bytes),
+        }
+    }
+
+    /// A request other than 0x01 and 0x02: only in a session, only from where it signed in.
+    fn session_frame(&mut self, cx: &mut Cx<'_>, from: Endpoint, request: &User<'_>, bytes: &[u8]) {
+        let me = sender(request);
+        let now_ms = cx.now.mono_ms;
+        let open = self.pending.len() < limits::QUESTIONS;
+        let Some(session) = self.users.get_mut(&me).and_then(|user| user.session.as_mut()) else {
+            return self.hint(cx, from, me);
+        };
+        if session.endpoint != from {
+            self.counters.foreign += 1;
+            return;
+        }
+        session.heard_ms = now_ms;
+        let id = session.id;
+        match *request {
+            User::Message { to, text, .. } => {
+                let asker = Asker { number: me, session: id, serial: 0 };
+                return self.message(cx, asker, to, text);
+            }
+            User::Broadcast { group, text, .. } => {
+                return self.broadcast(cx, Asker { number: me, session: id, serial: 0 }, group, text);
+            }
+            User::FileData { friend, data, .. } => {
+                return self.file_data(cx, Asker { number: me, session: id, serial: 0 }, friend, data.0);
+            }
+            _ => {}
+        }
+        if let Some(latest) = session.latest.as_ref().filter(|latest| latest.is_repeated_by(now_ms, bytes)) {
+            self.counters.repeats += 1;
+            return cx.send_encoded(from, &latest.reply);
+        }
+        session.serial = session.serial.wrapping_add(1);
+        let serial = session.serial;
+        session.latest = Some(Box::new(Latest { request: bytes.into(), at_ms: now_ms, serial, reply: Vec::new() }));
+        let asker = Asker { number: me, session: id, serial };
+        if !open {
+            return self.refuse(cx, asker, failed_reply(request), &Refused::busy());
+        }
+        self.request(cx, asker, request, bytes);
+    }
+
+    fn request(&mut self, cx: &mut Cx<'_>, asker: Asker, request: &User<'_>, bytes: &[u8]) {
+        match *request {
+            User::View { friend, .. } => self.view(cx, asker, friend),
+            User::AddGroup { name, .. } => self.add_group(cx, asker, name),
+            User::RenameGroup { group, name, .. } => self.rename_group(cx, asker, group, name),
+            User::DeleteGroup { group, .. } => self.delete_group(cx, asker, group),
+            User::MoveFriends { moves, .. } => self.move_friends(cx, asker, moves),
+            User::Online { start, count, direction, .. } => self.online(cx, asker, start, count, direction),
+            User::Search { sql, .. } => self.search(cx, asker, sql),
+            User::AddFriend { friend, .. } => self.add_friend(cx, asker, friend),
+            User::Ask { friend, reason, .. } => self.ask(cx, asker, friend, reason),
+            User::DeleteFriend { friend, .. } => self.delete_friend(cx, asker, friend),
+            User::SetStatus { status, .. } => self.set_status(cx, asker, status),
+            User::Monitor { target, .. } => self.monitor(cx, asker, target),
+            User::Update { profile, .. } => self.update(cx, asker, &profile, bytes),
+            User::OfferFile { friend, name, size, .. } => self.offer_file(cx, asker, friend, name, size),
+            User::AnswerFile { friend, allow, .. } => self.answer_file(cx, asker, friend, allow),
+            User::Test { me } => self.reply(cx, asker, &Server::TestReply { me }),
+            User::Answer { friend, agree, .. } => self.answer(cx, asker, friend, agree),
+            User::Register { .. }
+            | User::SignIn { .. }
+            | User::Message { .. }
+            | User::Broadcast { .. }
+            | User::FileData { .. } => unreachable!("handled before"),
+            // A classic frame of these types is refused by the decoder.
+            User::Received { .. } | User::Block { .. } | User::Progress { .. } => {
+                let why = Refused::new(Code::NotPermitted, "this exists over the link only");
+                self.refuse(cx, asker, None, &why);
+            }
+        }
+    }
+
+    /// No session: sign in again, said at most once a second to one address (protocol.md 1.8).
+    fn hint(&mut self, cx: &mut Cx<'_>, from: Endpoint, me: u32) {
+        self.counters.unsigned += 1;
+        let signing_in = self.attempts.get(&me).is_some_and(|all| all.iter().any(|one| one.from == from));
+        let told = self.hints.get(cx.now.mono_ms, &from).is_some();
+        if !signing_in && !told && self.hints.insert(cx.now.mono_ms, from, ()) {
+            cx.send(from, &super::signin::REFUSED);
+        }
+    }
+}
+
+/// A malformed frame on TCP ends the connection: nothing says where the next frame begins (protocol.md 1.8).
+fn close_stream(cx: &mut Cx<'_>, from: Endpoint) {
+    if from.connection().is_some() {
+        cx.out.closes.push(from);
+    }
+}
+
+/// The number that a request says it is from.
+fn sender(request: &User<'_>) -> u32 {
+    match *request {
+        User::Register { .. } => 0,
+        User::SignIn { me, .. }
+        | User::Message { me, .. }
+        | User::Broadcast { me, .. }
+        | User::View { me, .. }
+        | User::AddGroup { me, .. }
+        | User::RenameGroup { me, .. }
+        | User::DeleteGroup { me, .. }
+        | User::MoveFriends { me, .. }
+        | User::Online { me, .. }
+        | User::Search { me, .. }
+        | User::AddFriend { me, .. }
+        | User::Ask { me, .. }
+        | User::DeleteFriend { me, .. }
+        | User::SetStatus { me, .. }
+        | User::Monitor { me, .. }
+        | User::Update { me, .. }
+        | User::OfferFile { me, .. }
+        | User::AnswerFile { me, .. }
+        | User::FileData { me, .. }
+        | User::Test { me }
+        | User::Answer { me, .. }
+        | User::Received { me, .. }
+        | User::Block { me, .. }
+        | User::Progress { me, .. } => me,
+    }
+}
+
+/// The reply that says "not done", for the requests that have one. Its other fields are zero or empty.
+pub(super) fn failed_reply(request: &User<'_>) -> Option<Server<'static>> {
+    Some(match *request {
+        User::View { .. } => Server::Profile { ok: 0, number: 0, profile: Default::default() },
+        User::AddGroup { .. } => Server::GroupAdded { ok: 0, group: 0, name: "" },
+        User::RenameGroup { .. } => Server::GroupRenamed { ok: 0, group: 0, name: "" },
+        User::DeleteGroup { .. } => Server::GroupDeleted { ok: 0, group: 0 },
+        User::MoveFriends { .. } => Server::FriendsMoved { ok: 0 },
+        User::Online { .. } => Server::OnlineList { ok: 0, users: List::new(&[]) },
+        User::Search { .. } => Server::Found { ok: 0, users: List::new(&[]) },
+        User::AddFriend { friend, .. } => Server::AddResult { result: 0, friend },
+        User::DeleteFriend { .. } => Server::FriendDeleted { ok: 0, friend: 0 },
+        User::Update { .. } => Server::Updated { ok: 0 },
+        _ => return None,
+    })
+}

@@ -1,0 +1,79 @@
+//! A search that runs in slices: the accounts are offered to it one by one, and it can rest between any two of them.
+
+use super::Query;
+use crate::store::{AccountView, Card};
+use std::ops::{ControlFlow, RangeInclusive};
+
+/// A search at work. The caller offers it the accounts of [`Scan::remaining`] in the order of the query, rests when it
+/// has used its slice, goes on with what then remains, and ends when [`Scan::offer`] breaks or there are no more.
+///
+/// ```text
+/// for (number, record) in accounts(scan.remaining(), scan.query().descending()) {
+///     if scan.offer(number, &record, status).is_break() { break }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Scan {
+    query: Query,
+    remaining: RangeInclusive<u32>,
+    found: Vec<Card>,
+}
+
+impl Scan {
+    /// A search that has seen nobody yet.
+    pub fn new(query: Query) -> Self {
+        let mut scan = Self { remaining: query.numbers(), found: Vec::new(), query };
+        if scan.query.limit == 0 {
+            scan.remaining = NOBODY;
+        }
+        scan
+    }
+
+    /// What it looks for.
+    pub fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// The numbers that are still to be offered; empty when it is finished.
+    pub fn remaining(&self) -> RangeInclusive<u32> {
+        self.remaining.clone()
+    }
+
+    /// Looks at one account: in rising order of number, or in falling order if the query is descending. Breaks when it
+    /// needs no more. The accounts that the operator has disabled are not found.
+    pub fn offer(&mut self, number: u32, account: &AccountView<'_>, status: u8) -> ControlFlow<()> {
+        if !self.remaining.contains(&number) {
+            // Out of range, or seen before: a caller that does not prune loses time, not correctness.
+            return self.flow();
+        }
+        self.remaining = self.beyond(number);
+        if !account.disabled && self.query.matches(number, &account.profile, status) {
+            self.found.push(account.card(number));
+            if self.found.len() >= self.query.limit {
+                self.remaining = NOBODY;
+            }
+        }
+        self.flow()
+    }
+
+    /// Whom it has found, in the order asked for.
+    pub fn finish(self) -> Vec<Card> {
+        self.found
+    }
+
+    fn flow(&self) -> ControlFlow<()> {
+        if self.remaining.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn beyond(&self, number: u32) -> RangeInclusive<u32> {
+        let (first, last) = (*self.remaining.start(), *self.remaining.end());
+        if self.query.descending {
+            number.checked_sub(1).map_or(NOBODY, |last| first..=last)
+        } else {
+            number.checked_add(1).map_or(NOBODY, |first| first..=last)
+        }
+    }
+}
+
+#[expect(clippy::reversed_empty_ranges, reason = "an empty range is what is meant")]
+const NOBODY: RangeInclusive<u32> = 1..=0;

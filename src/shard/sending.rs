@@ -1,0 +1,103 @@
+//! Frames to users: replies, notices, and the words of the server.
+
+use super::endpoint::Endpoint;
+use super::io::Send;
+use super::messages::Kind;
+use super::notice::Refused;
+use super::user::{Asker, Session};
+use super::{Cx, Shard};
+use crate::wire::Server;
+
+/// 0x03 from the system, and from a user (protocol.md 1.6).
+pub(super) const SYSTEM: u8 = 1;
+pub(super) const USER: u8 = 2;
+
+impl Cx<'_> {
+    /// Sends a frame.
+    pub fn send(&mut self, to: Endpoint, frame: &Server<'_>) -> Send {
+        let start = self.out.bytes.len();
+        frame.encode(&mut self.out.bytes);
+        let send = Send { to, start: start as u32, length: (self.out.bytes.len() - start) as u32 };
+        self.out.sends.push(send);
+        send
+    }
+
+    /// Sends frames that are encoded already, one after the other.
+    pub fn send_encoded(&mut self, to: Endpoint, mut frames: &[u8]) {
+        while let Some(length) = crate::wire::stream_frame_bytes(frames).expect("our own frames") {
+            let (frame, rest) = frames.split_at(length);
+            let start = self.out.bytes.len() as u32;
+            self.out.bytes.extend_from_slice(frame);
+            self.out.sends.push(Send { to, start, length: length as u32 });
+            frames = rest;
+        }
+    }
+}
+
+impl Shard {
+    pub(super) fn session(&self, number: u32) -> Option<&Session> {
+        self.users.get(&number)?.session.as_ref()
+    }
+
+    pub(super) fn session_mut(&mut self, number: u32) -> Option<&mut Session> {
+        self.users.get_mut(&number)?.session.as_mut()
+    }
+
+    /// The session that asked, if it still is there.
+    pub(super) fn asking(&mut self, asker: Asker) -> Option<&mut Session> {
+        self.session_mut(asker.number).filter(|session| session.id == asker.session)
+    }
+
+    /// Answers a request, and keeps the answer for a repeat while that request is the latest.
+    pub(super) fn reply(&mut self, cx: &mut Cx<'_>, asker: Asker, frame: &Server<'_>) {
+        let Some(session) = self.asking(asker) else { return };
+        let send = cx.send(session.endpoint, frame);
+        if let Some(latest) = session.latest.as_mut().filter(|latest| latest.serial == asker.serial) {
+            latest.reply.extend_from_slice(cx.out.frame(&send));
+        }
+    }
+
+    /// Tells that a request was not done: its reply with ok 0, if it has one, then the reason.
+    pub(super) fn refuse(&mut self, cx: &mut Cx<'_>, asker: Asker, failed: Option<Server<'_>>, why: &Refused) {
+        self.counters.refused += 1;
+        if let Some(frame) = failed {
+            self.reply(cx, asker, &frame);
+        }
+        self.reply(cx, asker, &words(&why.text));
+    }
+
+    /// Tells a user of this shard, if online, that something asked for earlier was not done.
+    pub(super) fn notice_words(&mut self, cx: &mut Cx<'_>, to: u32, _about: u8, _code: u8, text: &str) {
+        // A classic session gets the words alone (protocol.md 1.8); type and code are for the link.
+        self.counters.refused += 1;
+        if let Some(session) = self.session(to) {
+            cx.send(session.endpoint, &words(text));
+        }
+    }
+
+    /// The same for a user of any shard.
+    pub(super) fn notice(&mut self, cx: &mut Cx<'_>, to: u32, about: u8, why: &Refused) {
+        if self.territory.owns(to) {
+            self.notice_words(cx, to, about, why.code as u8, &why.text);
+        } else {
+            let notice = super::Peer::Notice { about, code: why.code as u8, text: why.text.as_str().into() };
+            cx.out.peers.push((to, notice));
+        }
+    }
+
+    /// Words of the server to everyone online here.
+    pub(super) fn announce(&mut self, cx: &mut Cx<'_>, text: &str) {
+        let mut first: Option<Send> = None;
+        for session in self.users.values().filter_map(|user| user.session.as_ref()) {
+            match first {
+                Some(send) => cx.out.sends.push(Send { to: session.endpoint, ..send }),
+                None => first = Some(cx.send(session.endpoint, &words(text))),
+            }
+        }
+    }
+}
+
+/// Words of the server itself.
+pub(super) fn words(text: &str) -> Server<'_> {
+    Server::Message { flag: SYSTEM, sender: 0, text, kind: Kind::Words as u8, id: None, time: None }
+}

@@ -1,0 +1,302 @@
+//! Signing in and out (protocol.md 1.5, 0x02 and 0x10; 1.7; 2.6), and the end of a session by silence.
+
+use super::endpoint::Endpoint;
+use super::io::{PasswordJob, PasswordOutcome};
+use super::mailbox::Delivery;
+use super::pending::Pending;
+use super::user::{Asker, HIDDEN, Latest, Lists, ONLINE, Session, User};
+use super::wheel::SessionKey;
+use super::{Cx, OFFLINE, Peer, Shard, sending};
+use crate::limits;
+use crate::store::{Answer, Card, Request, UserRecord};
+use crate::wire::{FriendEntry, GroupEntry, List, Server};
+
+/// A sign-in in progress.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    id: u64,
+    pub from: Endpoint,
+    /// The status after it: online or hidden.
+    status: u8,
+    /// The request, byte for byte, so that a repeat is known.
+    request: Box<[u8]>,
+}
+
+/// "Not signed in": the answer to a refused sign-in, and to requests without a session.
+pub(super) const REFUSED: Server<'static> = Server::SignedIn { ok: 0, groups: List::NONE, token: None };
+
+impl Shard {
+    pub(super) fn sign_in(&mut self, cx: &mut Cx<'_>, from: Endpoint, me: u32, password: &str, mode: u8, bytes: &[u8]) {
+        let now_ms = cx.now.mono_ms;
+        if let Some(session) = self.session_mut(me).filter(|session| session.endpoint == from)
+            && let Some(latest) = session.latest.as_ref().filter(|one| one.is_repeated_by(now_ms, bytes))
+        {
+            cx.send_encoded(from, &latest.reply);
+            session.heard_ms = now_ms;
+            self.counters.repeats += 1;
+            return;
+        }
+        let attempts = self.attempts.get(&me).map_or(&[][..], Vec::as_slice);
+        if attempts.iter().any(|one| one.from == from && *one.request == *bytes) {
+            self.counters.repeats += 1;
+            return;
+        }
+        let status = match mode {
+            0 => ONLINE,
+            1 => HIDDEN,
+            _ => return self.sign_in_refused(cx, from),
+        };
+        let possible = (limits::FIRST_USER..=limits::LAST_USER).contains(&me)
+            && password.len() <= limits::PASSWORD_BYTES
+            && attempts.len() < limits::SIGN_IN_ATTEMPTS
+            && self.pending.len() < limits::QUESTIONS
+            && self.may_try(now_ms, me, from);
+        if !possible {
+            return self.sign_in_refused(cx, from);
+        }
+        let id = self.next_ticket;
+        self.attempts.entry(me).or_default().push(Attempt { id, from, status, request: bytes.into() });
+        let pending = Pending::SignInAccount { number: me, attempt: id, password: password.into() };
+        self.ask_store(cx, Request::Account(me), pending);
+    }
+
+    /// The budget of an account (protocol.md 2.6). Bare frames from this machine itself have none: a person who
+    /// mistypes at the console, or a test, need not wait, and only one core's worth of checks runs for one number.
+    fn may_try(&self, now_ms: u64, me: u32, from: Endpoint) -> bool {
+        from.is_loopback() || self.failures.count(now_ms, &me) < limits::SIGN_IN_FAILURES
+    }
+
+    fn sign_in_refused(&mut self, cx: &mut Cx<'_>, from: Endpoint) {
+        self.counters.sign_ins_refused += 1;
+        cx.send(from, &REFUSED);
+    }
+
+    /// Ends an attempt; `None` if it had ended before.
+    fn take_attempt(&mut self, number: u32, id: u64) -> Option<Attempt> {
+        let attempts = self.attempts.get_mut(&number)?;
+        let at = attempts.iter().position(|one| one.id == id)?;
+        let attempt = attempts.swap_remove(at);
+        if attempts.is_empty() {
+            self.attempts.remove(&number);
+        }
+        Some(attempt)
+    }
+
+    fn attempt_failed(&mut self, cx: &mut Cx<'_>, number: u32, id: u64) {
+        if let Some(attempt) = self.take_attempt(number, id) {
+            self.sign_in_refused(cx, attempt.from);
+        }
+    }
+
+    pub(super) fn sign_in_account(
+        &mut self,
+        cx: &mut Cx<'_>,
+        number: u32,
+        attempt: u64,
+        password: Box<str>,
+        answer: Answer,
+    ) {
+        match answer {
+            Answer::Account(Some(account)) if !account.disabled => {
+                let job = PasswordJob::Check { password, hash: account.password };
+                self.ask_password(cx, job, Pending::SignInCheck { number, attempt });
+            }
+            _ => self.attempt_failed(cx, number, attempt),
+        }
+    }
+
+    pub(super) fn sign_in_checked(&mut self, cx: &mut Cx<'_>, number: u32, attempt: u64, outcome: &PasswordOutcome) {
+        match outcome {
+            PasswordOutcome::Good => {
+                self.ask_store(cx, Request::User(number), Pending::SignInLists { number, attempt });
+            }
+            PasswordOutcome::Wrong => {
+                self.failures.add(cx.now.mono_ms, number);
+                self.attempt_failed(cx, number, attempt);
+            }
+            PasswordOutcome::Busy | PasswordOutcome::Hashed(_) => self.attempt_failed(cx, number, attempt),
+        }
+    }
+
+    pub(super) fn sign_in_lists(&mut self, cx: &mut Cx<'_>, number: u32, attempt: u64, answer: Answer) {
+        // The operator may have shut the account while the password was checked.
+        let Answer::User(Some(record)) = answer else { return self.attempt_failed(cx, number, attempt) };
+        if record.account.disabled {
+            return self.attempt_failed(cx, number, attempt);
+        }
+        let Some(attempt) = self.take_attempt(number, attempt) else { return };
+        self.begin_session(cx, number, attempt, &record);
+    }
+
+    fn begin_session(&mut self, cx: &mut Cx<'_>, number: u32, attempt: Attempt, record: &UserRecord) {
+        if let Some(older) = self.session(number).map(|session| session.endpoint) {
+            if older != attempt.from {
+                cx.send(older, &sending::words("signed in from another place: this session has ended"));
+            }
+            self.drop_session(cx, number);
+        }
+        // Lists that are in memory follow every change; the record may be older than the last of them.
+        let user = self.users.entry(number).or_insert_with(|| Box::new(User::new(Lists::of(record))));
+        let id = self.next_session;
+        self.next_session = self.next_session.wrapping_add(1);
+        let reply = cx.send_list(attempt.from, &user.lists, &record.cards, &self.board);
+        let now_ms = cx.now.mono_ms;
+        user.session = Some(Session {
+            id,
+            endpoint: attempt.from,
+            status: attempt.status,
+            heard_ms: now_ms,
+            delivery: Delivery::new(),
+            serial: 0,
+            latest: Some(Box::new(Latest {
+                request: attempt.request,
+                at_ms: now_ms,
+                serial: 0,
+                reply: cx.out.frame(&reply).to_vec(),
+            })),
+            searching: false,
+            transfers: None,
+            monitoring: None,
+        });
+        self.counters.sign_ins += 1;
+        self.counters.online += 1;
+        let key = SessionKey { number, session: id };
+        self.wheel.in_a_while(now_ms, now_ms + limits::IDLE.as_millis() as u64, key);
+        self.watch_friends(cx, number);
+        self.show(cx, number);
+        self.fetch_mail(cx, key);
+    }
+
+    /// 0x10: another status, or the end of the session.
+    pub(super) fn set_status(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8) {
+        use super::notice::{Code, Refused};
+        if status == OFFLINE {
+            self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
+            return self.end_session(cx, asker.number);
+        }
+        if !(ONLINE..OFFLINE).contains(&status) {
+            let why = format!("status {status} does not exist: 1 online, 2 hidden, 3 do not disturb, 4 offline");
+            return self.refuse(cx, asker, None, &Refused::new(Code::Malformed, why));
+        }
+        if let Some(session) = self.session_mut(asker.number) {
+            session.status = status;
+        }
+        self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
+        self.show(cx, asker.number);
+    }
+
+    /// Ends a session: friends are told, transfers and monitoring stop, the memory is given back.
+    pub(super) fn end_session(&mut self, cx: &mut Cx<'_>, number: u32) {
+        self.drop_session(cx, number);
+        self.show(cx, number);
+        self.forget_if_idle(number);
+    }
+
+    /// The part of it that a new session of the same user does not undo at once.
+    fn drop_session(&mut self, cx: &mut Cx<'_>, number: u32) {
+        let Some(session) = self.users.get_mut(&number).and_then(|user| user.session.take()) else { return };
+        self.counters.online -= 1;
+        self.unwatch_friends(cx, number);
+        self.end_transfers(cx, number, session.transfers);
+        self.stop_monitoring(cx, number, session.monitoring, "signed out");
+    }
+
+    /// Gives back the memory of a user for whom nothing goes on.
+    pub(super) fn forget_if_idle(&mut self, number: u32) {
+        if self.users.get(&number).is_some_and(|user| !user.is_needed()) {
+            self.users.remove(&number);
+        }
+    }
+
+    /// The operator ends a session.
+    pub(super) fn expel(&mut self, cx: &mut Cx<'_>, number: u32, text: &str) {
+        if !self.territory.owns(number) {
+            return;
+        }
+        self.attempts.remove(&number);
+        if let Some(session) = self.session(number) {
+            cx.send(session.endpoint, &sending::words(text));
+            self.end_session(cx, number);
+        }
+    }
+
+    /// A connection has ended, and with it the session that signed in by it.
+    pub(super) fn stream_closed(&mut self, cx: &mut Cx<'_>, from: Endpoint, number: u32) {
+        if let Some(attempts) = self.attempts.get_mut(&number) {
+            attempts.retain(|one| one.from != from);
+            if attempts.is_empty() {
+                self.attempts.remove(&number);
+            }
+        }
+        if self.session(number).is_some_and(|session| session.endpoint == from) {
+            self.end_session(cx, number);
+        }
+    }
+
+    /// Whether a session has been silent for too long. If not, it is looked at again when it could be.
+    pub(super) fn check_silence(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        let now_ms = cx.now.mono_ms;
+        let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
+        if session.latest.as_ref().is_some_and(|latest| !latest.is_repeated_by(now_ms, &latest.request)) {
+            session.latest = None;
+        }
+        let due_ms = session.heard_ms + limits::IDLE.as_millis() as u64;
+        if due_ms > now_ms {
+            return self.wheel.in_a_while(now_ms, due_ms, key);
+        }
+        self.counters.timed_out += 1;
+        self.end_session(cx, key.number);
+    }
+}
+
+impl Cx<'_> {
+    /// Answers a good sign-in: groups with their friends, each as the board shows them now (0x02).
+    fn send_list(&mut self, to: Endpoint, lists: &Lists, cards: &[Card], board: &super::Board) -> super::Send {
+        let mut by_group: Vec<(u8, FriendEntry<'_>)> = Vec::with_capacity(lists.friends.len());
+        for (number, group) in &lists.friends {
+            // A friend whose account is gone has no card.
+            let Ok(at) = cards.binary_search_by_key(number, |card| card.number) else { continue };
+            by_group.push((
+                *group,
+                FriendEntry {
+                    number: *number,
+                    portrait: cards[at].portrait as u8,
+                    status: board.get(*number),
+                    nickname: &cards[at].nickname,
+                },
+            ));
+        }
+        by_group.sort_by_key(|(group, entry)| (*group, entry.number));
+        let entries: Vec<FriendEntry<'_>> = by_group.iter().map(|(_, entry)| *entry).collect();
+        let groups: Vec<GroupEntry<'_>> = lists
+            .groups
+            .iter()
+            .map(|(group, name)| {
+                let from = by_group.partition_point(|(at, _)| at < group);
+                let to = by_group.partition_point(|(at, _)| at <= group);
+                GroupEntry { name, group: *group, friends: List::new(&entries[from..to]) }
+            })
+            .collect();
+        self.send(to, &Server::SignedIn { ok: 1, groups: List::new(&groups), token: None })
+    }
+}
+
+impl Shard {
+    fn watch_friends(&mut self, cx: &mut Cx<'_>, number: u32) {
+        for (friend, _) in self.friends_of(number) {
+            let seen = self.board.get(friend);
+            self.peer(cx, friend, Peer::Watch { watcher: number, seen });
+        }
+    }
+
+    fn unwatch_friends(&mut self, cx: &mut Cx<'_>, number: u32) {
+        for (friend, _) in self.friends_of(number) {
+            self.peer(cx, friend, Peer::Unwatch { watcher: number });
+        }
+    }
+
+    /// A copy of somebody's friends; empty if the shard does not have them in memory.
+    pub(super) fn friends_of(&self, number: u32) -> Vec<(u32, u8)> {
+        self.users.get(&number).map(|user| user.lists.friends.clone()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,78 @@
+//! Files: offered, answered, passed on up to the size that was accepted.
+
+use super::world::{Person, World};
+use crate::wire::{Blob, Server, User};
+
+fn offer(me: Person, friend: Person, size: u32) -> User<'static> {
+    User::OfferFile { me: me.number, friend: friend.number, name: "照片.jpg", size }
+}
+
+fn answer(me: Person, friend: Person, allow: u8) -> User<'static> {
+    User::AnswerFile { me: me.number, friend: friend.number, allow }
+}
+
+fn piece<'a>(me: Person, friend: Person, data: &'a [u8]) -> User<'a> {
+    User::FileData { me: me.number, friend: friend.number, data: Blob(data) }
+}
+
+#[test]
+fn pieces_pass_after_a_yes_and_only_up_to_the_size() {
+    World::everywhere(|world| {
+        let (a, b) = (world.person("a"), world.person("b"));
+        world.send(a.at, &piece(a, b, b"early"));
+        world.expect_refused(a.at, None, "has not accepted");
+        world.send(a.at, &offer(a, b, 10));
+        world.expect(b.at, &[Server::FileOffered { sender: a.number, name: "照片.jpg", size: 10 }]);
+        world.send(a.at, &piece(a, b, b"early"));
+        world.expect_refused(a.at, None, "has not accepted");
+        world.send(b.at, &answer(b, a, 1));
+        world.expect(a.at, &[Server::FileAnswered { sender: b.number, allow: 1 }]);
+        world.send(a.at, &piece(a, b, b"123456"));
+        world.send(a.at, &piece(a, b, b"78901"));
+        world.expect(b.at, &[Server::FileData { sender: a.number, data: Blob(b"123456") }]);
+        world.expect_refused(a.at, None, "4 bytes left");
+        world.send(a.at, &piece(a, b, b"7890"));
+        world.expect(b.at, &[Server::FileData { sender: a.number, data: Blob(b"7890") }]);
+        world.send(b.at, &piece(b, a, b"back"));
+        world.expect_refused(b.at, None, "has not accepted");
+    });
+}
+
+#[test]
+fn a_no_ends_it_and_nobody_answers_what_was_not_offered() {
+    World::everywhere(|world| {
+        let (a, b) = (world.person("a"), world.person("b"));
+        world.send(b.at, &answer(b, a, 1));
+        world.expect_refused(b.at, None, "no open offer");
+        world.send(a.at, &offer(a, b, 10));
+        world.take(b.at);
+        world.send(b.at, &answer(b, a, 0));
+        world.expect(a.at, &[Server::FileAnswered { sender: b.number, allow: 0 }]);
+        world.wait_ms(11_000);
+        world.send(b.at, &answer(b, a, 1));
+        world.expect_refused(b.at, None, "no open offer");
+    });
+}
+
+#[test]
+fn who_has_gone_takes_no_more_and_being_hidden_does_not_show() {
+    World::everywhere(|world| {
+        let (a, b, c) = (world.person("a"), world.person("b"), world.person("c"));
+        world.send(a.at, &offer(a, b, 100));
+        world.take(b.at);
+        world.send(b.at, &answer(b, a, 1));
+        world.sign_out(b);
+        world.take(a.at);
+        world.send(a.at, &piece(a, b, b"x"));
+        world.expect_refused(a.at, None, "has not accepted");
+        world.send(a.at, &offer(a, b, 101));
+        let offline = world.shown(a.at);
+        world.send(c.at, &User::SetStatus { me: c.number, status: 2 });
+        world.take(c.at);
+        world.send(a.at, &offer(a, c, 100));
+        let hidden: Vec<_> =
+            world.shown(a.at).iter().map(|one| one.replace(&c.number.to_string(), &b.number.to_string())).collect();
+        assert_eq!(hidden, offline);
+        assert_eq!(world.take(c.at).len(), 1, "who is hidden gets the offer all the same");
+    });
+}

@@ -1,0 +1,11 @@
+//! The whole rule book under a virtual clock: shards, a store in memory, and people who send frames.
+
+mod classic;
+mod files;
+mod friends;
+mod groups;
+mod messages;
+mod monitor;
+mod people;
+mod presence;
+mod world;

@@ -1,0 +1,141 @@
+//! A user whom the shard has in memory: the lists, and the session while there is one.
+
+use super::changes::Op;
+use super::endpoint::Endpoint;
+use super::files::Transfers;
+use super::mailbox::Delivery;
+use super::monitor::Monitoring;
+use crate::limits::{FIRST_GROUP, REPEAT};
+use crate::store::{Change, UserRecord};
+use std::collections::VecDeque;
+
+/// A user who is online, or for whom a change is in progress. Users who are neither are only in the store.
+#[derive(Debug)]
+pub(super) struct User {
+    pub lists: Lists,
+    pub session: Option<Session>,
+    /// A change waits for the store: the next ones wait for it, so that each is decided on what is durable.
+    pub changing: bool,
+    pub waiting: VecDeque<Op>,
+}
+
+impl User {
+    pub fn new(lists: Lists) -> Self {
+        Self { lists, session: None, changing: false, waiting: VecDeque::new() }
+    }
+
+    /// Whether anything still needs it in memory.
+    pub fn is_needed(&self) -> bool {
+        self.session.is_some() || self.changing || !self.waiting.is_empty()
+    }
+}
+
+/// Groups and friends, as they are in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lists {
+    /// In order of number.
+    pub groups: Vec<(u8, Box<str>)>,
+    /// In order of number: who, and in which group.
+    pub friends: Vec<(u32, u8)>,
+}
+
+impl Lists {
+    pub fn of(record: &UserRecord) -> Self {
+        Self { groups: record.groups.clone(), friends: record.friends.clone() }
+    }
+
+    pub fn has_friend(&self, number: u32) -> bool {
+        self.friends.binary_search_by_key(&number, |entry| entry.0).is_ok()
+    }
+
+    pub fn has_group(&self, group: u8) -> bool {
+        self.groups.binary_search_by_key(&group, |entry| entry.0).is_ok()
+    }
+
+    /// How many friends are in a group.
+    pub fn size(&self, group: u8) -> usize {
+        self.friends.iter().filter(|entry| entry.1 == group).count()
+    }
+
+    /// The smallest free number of a group (protocol.md 1.5, 0x06).
+    pub fn free_group(&self) -> Option<u8> {
+        (FIRST_GROUP + 1..=u8::MAX).find(|group| !self.has_group(*group))
+    }
+
+    /// Follows a change that the store has made.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::PutGroup(_, group, name) => match self.groups.binary_search_by_key(group, |entry| entry.0) {
+                Ok(at) => self.groups[at].1.clone_from(name),
+                Err(at) => self.groups.insert(at, (*group, name.clone())),
+            },
+            Change::DeleteGroup(_, group) => self.groups.retain(|entry| entry.0 != *group),
+            Change::PutFriend { friend, group, .. } => {
+                match self.friends.binary_search_by_key(friend, |entry| entry.0) {
+                    Ok(at) => self.friends[at].1 = *group,
+                    Err(at) => self.friends.insert(at, (*friend, *group)),
+                }
+            }
+            Change::DeleteFriend { friend, .. } => self.friends.retain(|entry| entry.0 != *friend),
+            Change::PutAccount(..)
+            | Change::PutAsk { .. }
+            | Change::DeleteAsk { .. }
+            | Change::AddMail(..)
+            | Change::DeleteMail(..)
+            | Change::PutGrant(_)
+            | Change::DeleteGrant { .. }
+            | Change::DeleteAccount(_) => {}
+        }
+    }
+}
+
+/// One classic session (protocol.md 1.8).
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Tells it from an earlier session of the same user.
+    pub id: u32,
+    pub endpoint: Endpoint,
+    /// 1 online, 2 hidden, 3 do not disturb.
+    pub status: u8,
+    /// When the last packet came.
+    pub heard_ms: u64,
+    pub delivery: Delivery,
+    /// Counts requests, so that a late answer finds its own.
+    pub serial: u32,
+    pub latest: Option<Box<Latest>>,
+    pub searching: bool,
+    pub transfers: Option<Box<Transfers>>,
+    pub monitoring: Option<Monitoring>,
+}
+
+/// The status that others are told: hidden is told as offline.
+pub(super) fn visible(status: u8) -> u8 {
+    if status == HIDDEN { super::OFFLINE } else { status }
+}
+
+pub(super) const ONLINE: u8 = 1;
+pub(super) const HIDDEN: u8 = 2;
+
+/// The latest request of a session and what it was answered: a repeat gets the same (protocol.md 1.8).
+#[derive(Debug)]
+pub(super) struct Latest {
+    pub request: Box<[u8]>,
+    pub at_ms: u64,
+    pub serial: u32,
+    /// The frames of the answer, one after the other.
+    pub reply: Vec<u8>,
+}
+
+impl Latest {
+    pub fn is_repeated_by(&self, now_ms: u64, bytes: &[u8]) -> bool {
+        now_ms <= self.at_ms + REPEAT.as_millis() as u64 && *self.request == *bytes
+    }
+}
+
+/// Who asked, and by which request of which session: a late answer goes there or nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asker {
+    pub number: u32,
+    pub session: u32,
+    pub serial: u32,
+}

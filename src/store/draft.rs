@@ -1,0 +1,88 @@
+//! What a group of requests is about to change, over the index that does not know it yet.
+
+use super::index::{Index, Op};
+use super::key::Key;
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::{ControlFlow, Range};
+
+/// `None`: the key goes.
+type New = Option<Box<[u8]>>;
+
+/// The changes of a group so far. They are of keys to values and in order of key, so only the last of a key counts.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    changes: BTreeMap<Key, New>,
+    /// What stood in `changes` before the present commit, to take it back.
+    undo: Vec<(Key, Option<New>)>,
+}
+
+impl Draft {
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// A new commit begins: [`Self::take_back`] goes back to here.
+    pub(super) fn begin(&mut self) {
+        self.undo.clear();
+    }
+
+    /// Takes back what changed since the commit began.
+    pub(super) fn take_back(&mut self) {
+        while let Some((key, before)) = self.undo.pop() {
+            match before {
+                Some(before) => self.changes.insert(key, before),
+                None => self.changes.remove(&key),
+            };
+        }
+    }
+
+    fn set(&mut self, key: Key, new: New) {
+        let before = self.changes.insert(key, new);
+        self.undo.push((key, before));
+    }
+
+    pub(super) fn put(&mut self, key: Key, value: impl Into<Box<[u8]>>) {
+        self.set(key, Some(value.into()));
+    }
+
+    /// Deletes a key that is there.
+    pub(super) fn delete(&mut self, key: Key) {
+        self.set(key, None);
+    }
+
+    pub(super) fn get<I: Index>(&self, index: &I, key: Key) -> io::Result<New> {
+        match self.changes.get(&key) {
+            Some(new) => Ok(new.clone()),
+            None => Ok(index.get(&key)?.map(|value| value.as_ref().into())),
+        }
+    }
+
+    pub(super) fn has<I: Index>(&self, index: &I, key: Key) -> io::Result<bool> {
+        match self.changes.get(&key) {
+            Some(new) => Ok(new.is_some()),
+            None => Ok(index.get(&key)?.is_some()),
+        }
+    }
+
+    /// The keys of a range.
+    pub(super) fn keys<I: Index>(&self, index: &I, range: Range<Key>) -> io::Result<Vec<Key>> {
+        let mut keys = Vec::new();
+        index.scan(&range.start..&range.end, &mut |key, _| {
+            keys.extend(Key::read(key));
+            ControlFlow::Continue(())
+        })?;
+        let mut changes = self.changes.range(range).peekable();
+        if changes.peek().is_some() {
+            keys.retain(|key| !self.changes.contains_key(key));
+            keys.extend(changes.filter(|(_, new)| new.is_some()).map(|(key, _)| *key));
+            keys.sort_unstable();
+        }
+        Ok(keys)
+    }
+
+    /// The changes, in order of key.
+    pub(super) fn ops(&self) -> Vec<Op<'_>> {
+        self.changes.iter().map(|(key, new)| (&**key, new.as_deref())).collect()
+    }
+}

@@ -1,0 +1,186 @@
+//! The index in sled. Its flush does no fsync, so nothing here is relied on after a power cut unless it was closed.
+//!
+//! Kept away from: `flush_async` (seven at once hang for ever), `watch_prefix`, values beyond 8 KB (leaking blobs) and
+//! batches of more than a few hundred changes (each holds a process-wide lock, and large ones are slower).
+
+use super::{Index, Op, Visit};
+use crate::limits;
+use crate::store::Accounts;
+use std::fs::{self, File};
+use std::io;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+/// How often opening is tried while an earlier instance in this process still lets go of the file.
+const OPEN_TRIES: u32 = 50;
+
+/// An index in a folder of its own. Clones are the same index.
+#[derive(Debug, Clone)]
+pub struct SledIndex {
+    path: Arc<PathBuf>,
+    /// `None` while it is closed. Readers hold the lock while they read: an instance is gone once it is taken out.
+    database: Arc<RwLock<Option<sled::Db>>>,
+}
+
+impl SledIndex {
+    /// An index in this folder, which need not exist. It is closed until it is opened anew or reset.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path: Arc::new(path), database: Arc::default() }
+    }
+
+    fn database(&self) -> RwLockReadGuard<'_, Option<sled::Db>> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn exclusive(&self) -> RwLockWriteGuard<'_, Option<sled::Db>> {
+        self.database.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<R>(&self, use_it: impl FnOnce(&sled::Db) -> sled::Result<R>) -> io::Result<R> {
+        let guard = self.database();
+        let database = guard.as_ref().ok_or_else(|| io::Error::other("the index is closed"))?;
+        use_it(database).map_err(io_error)
+    }
+}
+
+/// A damaged index becomes `InvalidData`, so that it is made anew instead of tried again.
+fn io_error(error: sled::Error) -> io::Error {
+    match error {
+        sled::Error::Io(error) => error,
+        sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => {
+            io::Error::new(io::ErrorKind::InvalidData, format!("the index is damaged: {error}"))
+        }
+        other => io::Error::other(other.to_string()),
+    }
+}
+
+fn open(path: &Path) -> io::Result<sled::Db> {
+    remove_unfinished_snapshots(path)?;
+    let config = sled::Config::new().path(path).cache_capacity(limits::SLED_CACHE_BYTES).flush_every_ms(Some(500));
+    let mut tries = 0;
+    loop {
+        // Some kinds of damage make sled panic while it recovers; for us it is one more way not to open.
+        let opened = catch_unwind(AssertUnwindSafe(|| config.open()))
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the index is damaged"))?
+            .map_err(io_error);
+        match opened {
+            Err(error) if error.to_string().contains("could not acquire lock") && tries < OPEN_TRIES => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// A crash can leave a half-written snapshot that keeps sled from opening.
+fn remove_unfinished_snapshots(path: &Path) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(path) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "generating") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Syncs every file of a folder and the folder itself.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_folder(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    File::open(path)?.sync_all()
+}
+
+impl Index for SledIndex {
+    type Value = sled::IVec;
+
+    fn get(&self, key: &[u8]) -> io::Result<Option<Self::Value>> {
+        self.with(|database| database.get(key))
+    }
+
+    fn scan(&self, range: Range<&[u8]>, visit: Visit<'_>) -> io::Result<()> {
+        self.with(|database| {
+            for entry in database.range(range) {
+                let (key, value) = entry?;
+                if visit(&key, &value).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn scan_down(&self, range: Range<&[u8]>, visit: Visit<'_>) -> io::Result<()> {
+        self.with(|database| {
+            for entry in database.range(range).rev() {
+                let (key, value) = entry?;
+                if visit(&key, &value).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn apply(&self, ops: &[Op<'_>]) -> io::Result<()> {
+        self.with(|database| {
+            for ops in ops.chunks(limits::INDEX_BATCH) {
+                let mut batch = sled::Batch::default();
+                for (key, value) in ops {
+                    match value {
+                        Some(value) => batch.insert(*key, *value),
+                        None => batch.remove(*key),
+                    }
+                }
+                database.apply_batch(batch)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.with(|database| database.flush().map(drop))
+    }
+
+    fn reopen(&self) -> io::Result<()> {
+        let mut guard = self.exclusive();
+        *guard = None;
+        *guard = Some(open(&self.path)?);
+        Ok(())
+    }
+
+    fn reset(&self) -> io::Result<()> {
+        let mut guard = self.exclusive();
+        *guard = None;
+        match fs::remove_dir_all(&*self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        *guard = Some(open(&self.path)?);
+        Ok(())
+    }
+
+    fn close(&self) -> io::Result<()> {
+        let database = self.exclusive().take();
+        if let Some(database) = database {
+            database.flush().map_err(io_error)?;
+            drop(database);
+            sync_folder(&self.path)?;
+        }
+        Ok(())
+    }
+
+    fn accounts(&self) -> Accounts {
+        Accounts::sled(self.clone())
+    }
+}

@@ -1,0 +1,200 @@
+//! The keys of the index: a byte for the kind, then numbers, big-endian, so that a scan is in order of number.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::{Deref, Range};
+
+const LONGEST: usize = 13;
+
+const META: u8 = 1;
+const ACCOUNT: u8 = 2;
+const GROUP: u8 = 3;
+const FRIEND: u8 = 4;
+const WATCHER: u8 = 5;
+const ASK: u8 = 6;
+const ASKED: u8 = 7;
+const MAIL: u8 = 8;
+const GRANT: u8 = 9;
+/// What is about this index and no other: never in the journal nor in a base.
+const LOCAL: u8 = 0xFF;
+
+/// A key, kept in place: most of a group's work is handling keys.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    length: u8,
+    bytes: [u8; LONGEST],
+}
+
+impl Key {
+    fn new(kind: u8) -> Self {
+        let mut bytes = [0; LONGEST];
+        bytes[0] = kind;
+        Self { length: 1, bytes }
+    }
+
+    fn with(mut self, part: &[u8]) -> Self {
+        let from = usize::from(self.length);
+        self.bytes[from..from + part.len()].copy_from_slice(part);
+        self.length += part.len() as u8;
+        self
+    }
+
+    fn number(self, number: u32) -> Self {
+        self.with(&number.to_be_bytes())
+    }
+
+    /// The last number of a key that ends with one.
+    pub(super) fn last_number(bytes: &[u8]) -> Option<u32> {
+        bytes.last_chunk().copied().map(u32::from_be_bytes)
+    }
+
+    /// The place in the mailbox, of a mail's key.
+    pub(super) fn mail_seq(bytes: &[u8]) -> Option<u64> {
+        bytes.last_chunk().copied().map(u64::from_be_bytes)
+    }
+
+    /// Monitor and target, of a grant's key.
+    pub(super) fn grant_parts(bytes: &[u8]) -> Option<(u32, u32)> {
+        let monitor = bytes.get(1..5)?.try_into().ok()?;
+        Some((u32::from_be_bytes(monitor), Self::last_number(bytes)?))
+    }
+
+    /// A key that was read from the index, if it can be one.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let (kind, rest) = bytes.split_first()?;
+        (rest.len() < LONGEST).then(|| Self::new(*kind).with(rest))
+    }
+}
+
+impl Deref for Key {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02x?}", &**self)
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+pub(super) fn counters() -> Key {
+    Key::new(META).with(&[0])
+}
+
+pub(super) fn account(number: u32) -> Key {
+    Key::new(ACCOUNT).number(number)
+}
+
+pub(super) fn group(owner: u32, group: u8) -> Key {
+    Key::new(GROUP).number(owner).with(&[group])
+}
+
+pub(super) fn friend(owner: u32, friend: u32) -> Key {
+    Key::new(FRIEND).number(owner).number(friend)
+}
+
+/// The reverse of [`friend`]: who lists this user.
+pub(super) fn watcher(friend: u32, owner: u32) -> Key {
+    Key::new(WATCHER).number(friend).number(owner)
+}
+
+pub(super) fn ask(target: u32, asker: u32) -> Key {
+    Key::new(ASK).number(target).number(asker)
+}
+
+/// The reverse of [`ask`]: whom this user has asked.
+pub(super) fn asked(asker: u32, target: u32) -> Key {
+    Key::new(ASKED).number(asker).number(target)
+}
+
+pub(super) fn mail(number: u32, seq: u64) -> Key {
+    Key::new(MAIL).number(number).with(&seq.to_be_bytes())
+}
+
+pub(super) fn grant(monitor: u32, target: u32) -> Key {
+    Key::new(GRANT).number(monitor).number(target)
+}
+
+/// Ties an index to the record of how far it has come.
+pub(super) fn nonce() -> Key {
+    Key::new(LOCAL)
+}
+
+/// Everything that is durable: all but what is local to one index.
+pub(super) fn everything() -> Range<Key> {
+    Key::new(0)..Key::new(LOCAL)
+}
+
+/// Accounts from this number on.
+pub(super) fn accounts_from(number: u32) -> Range<Key> {
+    account(number)..Key::new(ACCOUNT + 1)
+}
+
+/// Accounts below this number.
+pub(super) fn accounts_below(number: u32) -> Range<Key> {
+    account(0)..account(number)
+}
+
+/// All grants.
+pub(super) fn grants() -> Range<Key> {
+    Key::new(GRANT)..Key::new(GRANT + 1)
+}
+
+fn of(kind: u8, number: u32) -> Range<Key> {
+    let end = number.checked_add(1).map_or(Key::new(kind + 1), |next| Key::new(kind).number(next));
+    Key::new(kind).number(number)..end
+}
+
+pub(super) fn groups_of(owner: u32) -> Range<Key> {
+    of(GROUP, owner)
+}
+
+pub(super) fn friends_of(owner: u32) -> Range<Key> {
+    of(FRIEND, owner)
+}
+
+pub(super) fn watchers_of(friend: u32) -> Range<Key> {
+    of(WATCHER, friend)
+}
+
+pub(super) fn asks_to(target: u32) -> Range<Key> {
+    of(ASK, target)
+}
+
+pub(super) fn asks_by(asker: u32) -> Range<Key> {
+    of(ASKED, asker)
+}
+
+pub(super) fn mail_of(number: u32) -> Range<Key> {
+    of(MAIL, number)
+}
+
+/// The mail of a user up to and including this place.
+pub(super) fn mail_through(number: u32, seq: u64) -> Range<Key> {
+    let all = of(MAIL, number);
+    let end = seq.checked_add(1).map_or(all.end, |next| mail(number, next));
+    all.start..end
+}

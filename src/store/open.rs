@@ -1,0 +1,200 @@
+//! Opening: checks what is there, and brings the index up to the journal, from where it was left or from the beginning.
+
+use super::audit::Audit;
+use super::disk::Disk;
+use super::index::{Index, Op};
+use super::journal::{Journal, Position};
+use super::layout::{self, Layout, Trust};
+use super::ledger::{Counters, Ledger};
+use super::{OpenError, base, key, ops};
+use std::io;
+
+/// How far opening has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub step: Step,
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all, about.
+    pub total: u64,
+}
+
+/// What opening is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Checks base and journal before anything is made from them.
+    Check,
+    /// Fills a new index.
+    Load,
+    /// Brings an index that was not closed up to the end of the journal.
+    Replay,
+}
+
+/// What opening found.
+pub(super) struct Opened {
+    pub(super) journal: Journal,
+    pub(super) audit: Audit,
+    pub(super) ledger: Ledger,
+    /// The size of the base.
+    pub(super) base_bytes: u64,
+}
+
+/// One opening, or one repair of the index.
+pub(super) struct Opening<'a, D, I> {
+    pub(super) disk: &'a mut D,
+    pub(super) index: &'a I,
+    pub(super) boot: &'a str,
+    pub(super) seed: u64,
+    pub(super) report: &'a mut dyn FnMut(Progress),
+}
+
+impl<D: Disk, I: Index> Opening<'_, D, I> {
+    pub(super) fn open(mut self) -> Result<Opened, OpenError> {
+        let Some(layout) = Layout::read(self.disk)? else { return self.create() };
+        let mut journal = match self.resume(&layout)? {
+            Some(journal) => journal,
+            None => self.rebuild(&layout)?,
+        };
+        let failed = || OpenError::io("write to the data directory");
+        let ledger = read_ledger(self.index).map_err(OpenError::io("read the index"))?;
+        let audit = Audit::open(self.disk, ledger.counters.audit)?;
+        journal.repair(self.disk).map_err(failed())?;
+        for leftover in &layout.leftovers {
+            self.disk.remove_if_there(leftover).map_err(failed())?;
+        }
+        self.index.flush().map_err(OpenError::io("write the index"))?;
+        self.trust(journal.end()).write(self.disk, true).map_err(failed())?;
+        Ok(Opened { journal, audit, ledger, base_bytes: self.base_bytes(&layout)? })
+    }
+
+    fn create(self) -> Result<Opened, OpenError> {
+        let failed = || OpenError::io("write to the data directory");
+        let journal = Journal::create(self.disk, self.seed).map_err(failed())?;
+        self.empty_index()?;
+        let audit = Audit::open(self.disk, Default::default())?;
+        self.trust(journal.end()).write(self.disk, true).map_err(failed())?;
+        layout::mark(self.disk).map_err(failed())?;
+        Ok(Opened { journal, audit, ledger: Ledger::new(Counters::default()), base_bytes: 0 })
+    }
+
+    fn trust(&self, position: Position) -> Trust {
+        Trust { boot: self.boot.to_owned(), clean: false, position, nonce: self.seed }
+    }
+
+    fn base_bytes(&self, layout: &Layout) -> Result<u64, OpenError> {
+        let Some(generation) = layout.base else { return Ok(0) };
+        let size = self.disk.size(&base::name(generation)).map_err(OpenError::io("read the data directory"))?;
+        Ok(size.unwrap_or(0))
+    }
+
+    /// Goes on with the index that is there. `None` if it cannot be trusted.
+    pub(super) fn resume(&mut self, layout: &Layout) -> Result<Option<Journal>, OpenError> {
+        let Some(trust) = Trust::read(self.disk).filter(|trust| trust.holds(self.boot)) else { return Ok(None) };
+        if trust.position.generation < layout.first() {
+            return Ok(None);
+        }
+        self.replay(layout, trust.position, Step::Check, false)?;
+        // From here on the index changes, and a power cut would leave it between two states.
+        let open = Trust { boot: self.boot.to_owned(), clean: false, ..trust.clone() };
+        open.write(self.disk, trust.clean).map_err(OpenError::io("write to the data directory"))?;
+        match self.catch_up(layout, &trust) {
+            // An index that fails is no more than one that is missing.
+            Err(OpenError::Io { .. }) => Ok(None),
+            Ok(journal) => Ok(Some(journal)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn catch_up(&mut self, layout: &Layout, trust: &Trust) -> Result<Journal, OpenError> {
+        let failed = || OpenError::io("open the index");
+        self.index.reopen().map_err(failed())?;
+        let nonce = self.index.get(&key::nonce()).map_err(failed())?;
+        if nonce.is_none_or(|nonce| nonce.as_ref() != trust.nonce.to_be_bytes()) {
+            return Err(failed()(io::Error::other("it is another one")));
+        }
+        let journal = self.replay(layout, trust.position, Step::Replay, true)?;
+        read_ledger(self.index).map_err(failed())?;
+        self.index.apply(&[(&key::nonce(), Some(&self.seed.to_be_bytes()))]).map_err(failed())?;
+        Ok(journal)
+    }
+
+    /// Makes the index anew. Nothing is touched before all that it is made from has been checked.
+    pub(super) fn rebuild(&mut self, layout: &Layout) -> Result<Journal, OpenError> {
+        let start = Position::start_of(layout.first());
+        self.load_base(layout, Step::Check, false)?;
+        let journal = self.replay(layout, start, Step::Check, false)?;
+        if Trust::read(self.disk).is_some_and(|trust| trust.position > journal.end()) {
+            let Position { generation, offset } = journal.end();
+            return Err(OpenError::damaged(super::journal::name(generation), offset, "its end is missing"));
+        }
+        Trust::forget(self.disk).map_err(OpenError::io("write to the data directory"))?;
+        self.empty_index()?;
+        self.load_base(layout, Step::Load, true)?;
+        self.replay(layout, start, Step::Load, true)?;
+        Ok(journal)
+    }
+
+    fn empty_index(&self) -> Result<(), OpenError> {
+        self.index
+            .reset()
+            .and_then(|()| self.index.apply(&[(&key::nonce(), Some(&self.seed.to_be_bytes()))]))
+            .map_err(OpenError::io("write the index"))
+    }
+
+    fn load_base(&mut self, layout: &Layout, step: Step, apply: bool) -> Result<(), OpenError> {
+        let Some(generation) = layout.base else { return Ok(()) };
+        let total = self.base_bytes(layout)?;
+        base::read(self.disk, generation, &mut |ops, done| {
+            (self.report)(Progress { step, done, total });
+            if apply { do_ops(self.index, ops) } else { Ok(()) }
+        })
+    }
+
+    fn replay(&mut self, layout: &Layout, from: Position, step: Step, apply: bool) -> Result<Journal, OpenError> {
+        let mut before = 0;
+        let mut total = 0;
+        let mut sizes = Vec::new();
+        for generation in &layout.journals {
+            let size = self.disk.size(&super::journal::name(*generation)).ok().flatten().unwrap_or(0);
+            sizes.push((*generation, total));
+            total += size;
+        }
+        let journal = Journal::open(self.disk, &layout.journals, self.seed, from, &mut |position, payload| {
+            let start = sizes.iter().find(|(generation, _)| *generation == position.generation);
+            let done = start.map_or(0, |(_, start)| *start) + position.offset;
+            // A frame can be small: not a call for each.
+            if done - before >= crate::limits::BASE_BLOCK_BYTES as u64 {
+                before = done;
+                (self.report)(Progress { step, done, total });
+            }
+            let Some(ops) = ops::read(payload) else {
+                return Err(OpenError::damaged(
+                    super::journal::name(position.generation),
+                    position.offset,
+                    "the frame that ends here is malformed",
+                ));
+            };
+            if apply { do_ops(self.index, &ops) } else { Ok(()) }
+        })?;
+        if journal.is_empty() {
+            return Err(OpenError::damaged(super::journal::name(layout.first()), 0, "its header is missing"));
+        }
+        if journal.end() < from {
+            return Err(OpenError::damaged(super::journal::name(from.generation), from.offset, "it ends before this"));
+        }
+        Ok(journal)
+    }
+}
+
+fn do_ops<I: Index>(index: &I, ops: &[Op<'_>]) -> Result<(), OpenError> {
+    index.apply(ops).map_err(OpenError::io("write the index"))
+}
+
+/// What the index knows of counters.
+pub(super) fn read_ledger<I: Index>(index: &I) -> io::Result<Ledger> {
+    let Some(value) = index.get(&key::counters())? else { return Ok(Ledger::new(Counters::default())) };
+    Counters::decode(value.as_ref())
+        .map(Ledger::new)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the counters are malformed"))
+}

@@ -1,0 +1,31 @@
+//! Changes of keys as bytes: what a frame of the journal and a block of a base hold.
+
+use super::index::Op;
+
+/// Stands where the length of a value would, if the key is gone.
+const GONE: u32 = u32::MAX;
+
+/// Appends a change.
+pub(super) fn write(bytes: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
+    bytes.push(u8::try_from(key.len()).expect("keys are short"));
+    bytes.extend_from_slice(key);
+    let length = value.map_or(GONE, |value| u32::try_from(value.len()).expect("values are short"));
+    bytes.extend_from_slice(&length.to_be_bytes());
+    bytes.extend_from_slice(value.unwrap_or_default());
+}
+
+/// Reads changes; `None` if the bytes are not such.
+pub(super) fn read(mut bytes: &[u8]) -> Option<Vec<Op<'_>>> {
+    let mut ops = Vec::new();
+    while let Some((length, rest)) = bytes.split_first() {
+        let (key, rest) = rest.split_at_checked(usize::from(*length))?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (value, rest) = match u32::from_be_bytes(*length) {
+            GONE => (None, rest),
+            length => rest.split_at_checked(length as usize).map(|(value, rest)| (Some(value), rest))?,
+        };
+        ops.push((key, value));
+        bytes = rest;
+    }
+    Some(ops)
+}

@@ -1,0 +1,239 @@
+//! Turns what is asked into changes of keys, or refuses it. Here lists and reverse lists are kept in step.
+
+use super::draft::Draft;
+use super::index::Index;
+use super::key::{self, Key};
+use super::ledger::Ledger;
+use super::{Account, Change, Grant, Mail, Refusal};
+use crate::limits;
+use std::io;
+
+/// The name of the group that comes with an account.
+const FIRST_GROUP_NAME: &str = "My Friends";
+/// `Mail::flag` of what the system tells.
+const SYSTEM: u8 = 1;
+
+/// Why a commit is not done.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// It may not be.
+    Refused(Refusal),
+    /// The index failed.
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+type Planned<T> = Result<T, Stop>;
+
+/// The changes of a group, while it is planned.
+pub(super) struct Plan<'a, I> {
+    index: &'a I,
+    ledger: &'a mut Ledger,
+    draft: Draft,
+}
+
+impl<'a, I: Index> Plan<'a, I> {
+    pub(super) fn new(index: &'a I, ledger: &'a mut Ledger) -> Self {
+        ledger.begin_group();
+        Self { index, ledger, draft: Draft::default() }
+    }
+
+    /// All that was planned.
+    pub(super) fn finish(self) -> Draft {
+        self.draft
+    }
+
+    /// Plans a new account.
+    pub(super) fn register(&mut self, account: &Account) -> Planned<u32> {
+        let number = self.ledger.counters.next_number;
+        if number > limits::LAST_USER {
+            return Err(Stop::Refused(Refusal::NoNumberLeft));
+        }
+        self.draft.begin();
+        self.ledger.counters.next_number += 1;
+        self.ledger.counters.accounts += 1;
+        self.draft.put(key::account(number), account.encode());
+        self.draft.put(key::group(number, limits::FIRST_GROUP), FIRST_GROUP_NAME.as_bytes());
+        Ok(number)
+    }
+
+    /// Plans these changes, all or none.
+    pub(super) fn commit(&mut self, changes: &[Change]) -> Planned<()> {
+        self.draft.begin();
+        self.ledger.begin_commit();
+        let planned = changes.iter().try_for_each(|change| self.change(change));
+        if planned.is_err() {
+            self.draft.take_back();
+            self.ledger.take_back_commit();
+        }
+        planned
+    }
+
+    fn change(&mut self, change: &Change) -> Planned<()> {
+        match change {
+            Change::PutAccount(number, account) => {
+                self.must_exist(*number)?;
+                self.draft.put(key::account(*number), account.encode());
+            }
+            Change::PutGroup(owner, group, name) => {
+                self.must_exist(*owner)?;
+                self.draft.put(key::group(*owner, *group), name.as_bytes());
+            }
+            Change::DeleteGroup(owner, group) => self.delete_group(*owner, *group)?,
+            Change::PutFriend { owner, friend, group } => {
+                self.must_exist(*owner)?;
+                self.must_exist(*friend)?;
+                self.draft.put(key::friend(*owner, *friend), [*group]);
+                self.draft.put(key::watcher(*friend, *owner), []);
+            }
+            Change::DeleteFriend { owner, friend } => self.delete_friend(*owner, *friend)?,
+            Change::PutAsk { target, asker, until_ms } => self.put_ask(*target, *asker, *until_ms)?,
+            Change::DeleteAsk { target, asker } => self.delete_ask(*target, *asker)?,
+            Change::AddMail(number, mail) => self.add_mail(*number, mail)?,
+            Change::DeleteMail(number, through) => self.delete_mail(*number, *through)?,
+            Change::PutGrant(grant) => self.put_grant(grant)?,
+            Change::DeleteGrant { monitor, target } => self.delete(key::grant(*monitor, *target))?,
+            Change::DeleteAccount(number) => self.delete_account(*number)?,
+        }
+        Ok(())
+    }
+
+    fn must_exist(&mut self, number: u32) -> Planned<()> {
+        if self.draft.has(self.index, key::account(number))? { Ok(()) } else { Err(Stop::Refused(Refusal::NoSuchUser)) }
+    }
+
+    /// Deletes a key if it is there.
+    fn delete(&mut self, key: Key) -> Planned<()> {
+        if self.draft.has(self.index, key)? {
+            self.draft.delete(key);
+        }
+        Ok(())
+    }
+
+    fn numbers(&self, range: std::ops::Range<Key>) -> Planned<Vec<u32>> {
+        Ok(self.draft.keys(self.index, range)?.iter().filter_map(|key| Key::last_number(key)).collect())
+    }
+
+    fn delete_group(&mut self, owner: u32, group: u8) -> Planned<()> {
+        self.delete(key::group(owner, group))?;
+        // A friend that the caller forgot would be in a list that nobody can see.
+        for key in self.draft.keys(self.index, key::friends_of(owner))? {
+            if self.draft.get(self.index, key)?.as_deref() == Some(&[group]) {
+                self.draft.put(key, [limits::FIRST_GROUP]);
+            }
+        }
+        Ok(())
+    }
+
+    fn delete_friend(&mut self, owner: u32, friend: u32) -> Planned<()> {
+        self.delete(key::friend(owner, friend))?;
+        self.delete(key::watcher(friend, owner))
+    }
+
+    fn put_ask(&mut self, target: u32, asker: u32, until_ms: u64) -> Planned<()> {
+        self.must_exist(target)?;
+        self.must_exist(asker)?;
+        // The store has no clock, but the caller's can be seen: all requests are open equally long.
+        let now_ms = until_ms.saturating_sub(limits::ASK_OPEN.as_millis() as u64);
+        let mut open = 0;
+        for other in self.numbers(key::asks_to(target))? {
+            let until = self.draft.get(self.index, key::ask(target, other))?.and_then(|value| read_until(&value));
+            if until.is_none_or(|until| until <= now_ms) {
+                self.delete_ask(target, other)?;
+            } else if other != asker {
+                open += 1;
+            }
+        }
+        if open >= limits::ASKS_OPEN {
+            return Err(Stop::Refused(Refusal::TooManyAsks));
+        }
+        self.draft.put(key::ask(target, asker), until_ms.to_be_bytes());
+        self.draft.put(key::asked(asker, target), []);
+        Ok(())
+    }
+
+    fn delete_ask(&mut self, target: u32, asker: u32) -> Planned<()> {
+        self.delete(key::ask(target, asker))?;
+        self.delete(key::asked(asker, target))
+    }
+
+    /// How many messages the mailbox holds; refused if there is no such user.
+    fn mail_count(&mut self, number: u32) -> Planned<u32> {
+        if let Some(count) = self.ledger.mail_count(number) {
+            return Ok(count);
+        }
+        self.must_exist(number)?;
+        let count = self.draft.keys(self.index, key::mail_of(number))?.len() as u32;
+        self.ledger.set_mail_count(number, Some(count));
+        Ok(count)
+    }
+
+    fn add_mail(&mut self, number: u32, mail: &Mail) -> Planned<()> {
+        let count = self.mail_count(number)?;
+        let reserve = if mail.flag == SYSTEM { limits::MAILBOX_RESERVE } else { 0 };
+        if count as usize >= limits::MAILBOX_MESSAGES + reserve {
+            return Err(Stop::Refused(Refusal::MailboxFull));
+        }
+        let seq = self.ledger.take_mail_seq();
+        self.draft.put(key::mail(number, seq), mail.encode());
+        self.ledger.set_mail_count(number, Some(count + 1));
+        Ok(())
+    }
+
+    fn delete_mail(&mut self, number: u32, through: u64) -> Planned<()> {
+        let keys = self.draft.keys(self.index, key::mail_through(number, through))?;
+        if let Some(count) = self.ledger.mail_count(number) {
+            self.ledger.set_mail_count(number, Some(count.saturating_sub(keys.len() as u32)));
+        }
+        keys.into_iter().for_each(|key| self.draft.delete(key));
+        Ok(())
+    }
+
+    fn put_grant(&mut self, grant: &Grant) -> Planned<()> {
+        self.must_exist(grant.monitor)?;
+        self.must_exist(grant.target)?;
+        self.draft.put(key::grant(grant.monitor, grant.target), grant.encode());
+        Ok(())
+    }
+
+    fn delete_account(&mut self, number: u32) -> Planned<()> {
+        self.must_exist(number)?;
+        for friend in self.numbers(key::friends_of(number))? {
+            self.delete_friend(number, friend)?;
+        }
+        for owner in self.numbers(key::watchers_of(number))? {
+            self.delete_friend(owner, number)?;
+        }
+        for asker in self.numbers(key::asks_to(number))? {
+            self.delete_ask(number, asker)?;
+        }
+        for target in self.numbers(key::asks_by(number))? {
+            self.delete_ask(target, number)?;
+        }
+        self.delete_mail(number, u64::MAX)?;
+        // The operator grants by hand: there are never many.
+        for grant in self.draft.keys(self.index, key::grants())? {
+            if Key::grant_parts(&grant).is_some_and(|(monitor, target)| monitor == number || target == number) {
+                self.draft.delete(grant);
+            }
+        }
+        for group in self.draft.keys(self.index, key::groups_of(number))? {
+            self.draft.delete(group);
+        }
+        self.draft.delete(key::account(number));
+        self.ledger.counters.accounts -= 1;
+        // A count that is remembered says that the account exists.
+        self.ledger.set_mail_count(number, None);
+        Ok(())
+    }
+}
+
+/// Until when a request for authorization is open.
+pub(super) fn read_until(value: &[u8]) -> Option<u64> {
+    value.try_into().ok().map(u64::from_be_bytes)
+}

@@ -1,0 +1,112 @@
+//! Reads of the index. A record that cannot be read means that the index is damaged: it is made anew.
+
+use super::index::Index;
+use super::key::{self, Key};
+use super::plan::read_until;
+use super::{Account, AccountView, Answer, Card, Grant, Mail, Request, UserRecord};
+use crate::limits;
+use crate::wire::WireError;
+use std::io;
+use std::ops::{ControlFlow, Range};
+
+/// Answers a request that only reads; `None` for the others.
+pub(super) fn answer<I: Index>(index: &I, request: &Request) -> io::Result<Option<Answer>> {
+    Ok(Some(match request {
+        Request::User(number) => Answer::User(user(index, *number)?.map(Box::new)),
+        Request::Account(number) => Answer::Account(account(index, *number)?.map(Box::new)),
+        Request::Cards(numbers) => Answer::Cards(cards(index, numbers)?),
+        Request::Mail(number) => Answer::Mail(mail(index, *number)?),
+        Request::Asked { target, asker } => {
+            Answer::Until(index.get(&key::ask(*target, *asker))?.and_then(|value| read_until(value.as_ref())))
+        }
+        Request::Grant { monitor, target } => Answer::Grant(grant(index, *monitor, *target)?),
+        Request::Register(_) | Request::Commit(_) | Request::Audit(_) => return Ok(None),
+    }))
+}
+
+fn damaged(error: WireError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a record is malformed")
+}
+
+/// Visits a range with a visitor that can fail.
+fn each<I: Index>(
+    index: &I,
+    range: Range<Key>,
+    mut visit: impl FnMut(&[u8], &[u8]) -> io::Result<ControlFlow<()>>,
+) -> io::Result<()> {
+    let mut failed = Ok(());
+    index.scan(&range.start..&range.end, &mut |key, value| match visit(key, value) {
+        Ok(flow) => flow,
+        Err(error) => {
+            failed = Err(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    failed
+}
+
+fn account<I: Index>(index: &I, number: u32) -> io::Result<Option<Account>> {
+    index.get(&key::account(number))?.map(|value| Account::decode(value.as_ref()).map_err(damaged)).transpose()
+}
+
+fn user<I: Index>(index: &I, number: u32) -> io::Result<Option<UserRecord>> {
+    let Some(account) = account(index, number)? else { return Ok(None) };
+    let mut groups = Vec::new();
+    each(index, key::groups_of(number), |key, name| {
+        let group = *key.last().ok_or_else(malformed)?;
+        groups.push((group, std::str::from_utf8(name).map_err(|_| malformed())?.into()));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let mut friends = Vec::new();
+    each(index, key::friends_of(number), |key, group| {
+        friends.push((Key::last_number(key).ok_or_else(malformed)?, *group.first().ok_or_else(malformed)?));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let numbers: Vec<u32> = friends.iter().map(|(friend, _)| *friend).collect();
+    let cards = cards(index, &numbers)?;
+    Ok(Some(UserRecord { account, groups, friends, cards }))
+}
+
+fn cards<I: Index>(index: &I, numbers: &[u32]) -> io::Result<Vec<Card>> {
+    let mut cards = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        if let Some(value) = index.get(&key::account(*number))? {
+            cards.push(AccountView::decode(value.as_ref()).map_err(damaged)?.card(*number));
+        }
+    }
+    Ok(cards)
+}
+
+fn mail<I: Index>(index: &I, number: u32) -> io::Result<Vec<Mail>> {
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    each(index, key::mail_of(number), |key, value| {
+        bytes += value.len();
+        // A page holds at least one message, however long.
+        if page.len() == limits::MAILBOX_PAGE || (bytes > limits::MAILBOX_PAGE_BYTES && !page.is_empty()) {
+            return Ok(ControlFlow::Break(()));
+        }
+        page.push(Mail::decode(Key::mail_seq(key).ok_or_else(malformed)?, value).map_err(damaged)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(page)
+}
+
+fn grant<I: Index>(index: &I, monitor: u32, target: u32) -> io::Result<Option<Grant>> {
+    let value = index.get(&key::grant(monitor, target))?;
+    value.map(|value| Grant::decode(monitor, target, value.as_ref()).map_err(damaged)).transpose()
+}
+
+/// All grants, in order of monitor and target.
+pub(super) fn grants<I: Index>(index: &I) -> io::Result<Vec<Grant>> {
+    let mut grants = Vec::new();
+    each(index, key::grants(), |key, value| {
+        let (monitor, target) = Key::grant_parts(key).ok_or_else(malformed)?;
+        grants.push(Grant::decode(monitor, target, value).map_err(damaged)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(grants)
+}

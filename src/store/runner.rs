@@ -1,0 +1,145 @@
+//! The store's thread: gathers requests into groups, hands out answers, and looks after the store between groups.
+
+use super::base::Compacted;
+use super::disk::Disk;
+use super::index::Index;
+use super::{Answer, Request, Store};
+use crate::limits;
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle, sleep};
+use std::time::{Duration, Instant};
+
+/// Pause after each block of a base, so that it takes a small part of a core and of the disk.
+const BLOCK_PAUSE: Duration = Duration::from_micros(500);
+
+/// What the operator should know.
+#[derive(Debug)]
+pub enum StoreEvent {
+    /// Something failed: requests are answered as failed until it works again.
+    Fault(io::Error),
+    /// A new base was written, and the journal before it removed.
+    Compacted,
+    /// No new base could be written; the journal grows on, and it is tried again later.
+    NotCompacted(io::Error),
+}
+
+/// Starts the store's thread. It ends, with the store closed, once all senders of `requests` are gone and all that they
+/// sent is answered. `sink` gets the answers of each group, in order, and takes them out. If the thread panics, joining
+/// it says so; the process must then end.
+pub fn spawn<T, D, I>(
+    store: Store<D, I>,
+    requests: Receiver<(T, Request)>,
+    sink: impl FnMut(&mut Vec<(T, Answer)>) + Send + 'static,
+    report: impl FnMut(StoreEvent) + Send + 'static,
+) -> io::Result<JoinHandle<io::Result<()>>>
+where
+    T: Send + 'static,
+    D: Disk,
+    I: Index,
+{
+    let runner = Runner { store, sink, report, compaction: None, maintained: Instant::now() };
+    Builder::new().name("store".into()).spawn(move || runner.run(&requests))
+}
+
+/// A base that is being written by its own thread.
+struct Compacting {
+    written: Receiver<io::Result<Compacted>>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+struct Runner<D, I, S, R> {
+    store: Store<D, I>,
+    sink: S,
+    report: R,
+    compaction: Option<Compacting>,
+    maintained: Instant,
+}
+
+impl<D: Disk, I: Index, S, R: FnMut(StoreEvent)> Runner<D, I, S, R> {
+    fn run<T>(mut self, requests: &Receiver<(T, Request)>) -> io::Result<()>
+    where
+        S: FnMut(&mut Vec<(T, Answer)>),
+    {
+        let mut group = Vec::with_capacity(limits::COMMIT_GROUP);
+        let mut answers = Vec::with_capacity(limits::COMMIT_GROUP);
+        loop {
+            match requests.recv_timeout(limits::STORE_SETTLE.saturating_sub(self.maintained.elapsed())) {
+                Ok(first) => {
+                    group.push(first);
+                    group.extend(requests.try_iter().take(limits::COMMIT_GROUP - 1));
+                    self.store.process(&mut group, &mut answers);
+                    (self.sink)(&mut answers);
+                    answers.clear();
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.maintained.elapsed() >= limits::STORE_SETTLE {
+                self.maintain();
+            }
+        }
+        self.stop_compaction();
+        self.store.close()
+    }
+
+    fn maintain(&mut self) {
+        self.end_compaction();
+        if let Err(error) = self.store.maintain() {
+            (self.report)(StoreEvent::Fault(error));
+        }
+        if let Some(error) = self.store.take_fault() {
+            (self.report)(StoreEvent::Fault(error));
+        }
+        if self.store.compaction_due()
+            && let Err(error) = self.start_compaction()
+        {
+            (self.report)(StoreEvent::NotCompacted(error));
+        }
+        self.maintained = Instant::now();
+    }
+
+    fn start_compaction(&mut self) -> io::Result<()> {
+        let compaction = self.store.begin_compaction()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (sender, written) = bounded(1);
+        let stopped = Arc::clone(&stop);
+        let thread = Builder::new().name("store-base".into()).spawn(move || {
+            let result = compaction.run(&mut || {
+                sleep(BLOCK_PAUSE);
+                if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            // Nobody waits for it if the store has stopped meanwhile.
+            let _ = sender.send(result);
+        });
+        match thread {
+            Ok(thread) => self.compaction = Some(Compacting { written, stop, thread }),
+            Err(error) => return self.store.finish_compaction(Err(error)),
+        }
+        Ok(())
+    }
+
+    /// Takes over the base if it is written.
+    fn end_compaction(&mut self) {
+        let Some(compaction) = self.compaction.take_if(|compaction| compaction.thread.is_finished()) else { return };
+        let written = compaction.written.try_recv().unwrap_or_else(|_| Err(io::Error::other("its thread panicked")));
+        (self.report)(match self.store.finish_compaction(written) {
+            Ok(()) => StoreEvent::Compacted,
+            Err(error) => StoreEvent::NotCompacted(error),
+        });
+    }
+
+    fn stop_compaction(&mut self) {
+        if let Some(compaction) = &self.compaction {
+            compaction.stop.store(true, Ordering::Relaxed);
+        }
+        if let Some(compaction) = self.compaction.take() {
+            // A base that was broken off is removed by its thread, and is not missed.
+            let _ = compaction.thread.join();
+        }
+    }
+}

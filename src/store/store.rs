@@ -1,0 +1,394 @@
+//! The store: takes groups of requests, and answers them once their changes are synced.
+
+use super::audit::{Audit, AuditHead};
+use super::base::{self, Compacted, Compaction};
+use super::disk::{Disk, FsDisk, SimDisk, boot_id};
+use super::draft::Draft;
+use super::index::{Index, MemoryIndex, SledIndex};
+use super::journal::{Journal, Position};
+use super::layout::{Layout, Trust};
+use super::ledger::Ledger;
+use super::open::{Opening, Progress, read_ledger};
+use super::plan::{Plan, Stop};
+use super::{Accounts, Answer, AuditEvent, Grant, OpenError, Request, key, ops, read};
+use crate::limits;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// A store in a directory of the file system.
+pub type DirStore = Store<FsDisk, SledIndex>;
+/// A store in memory, which can crash.
+pub type MemoryStore = Store<SimDisk, MemoryIndex>;
+
+/// What is durable. There is one writer: whoever owns this. It has no clock and no source of chance.
+#[derive(Debug)]
+pub struct Store<D, I> {
+    disk: D,
+    index: I,
+    journal: Journal,
+    audit: Audit,
+    ledger: Ledger,
+    boot: String,
+    seed: u64,
+    /// The index has all before this, even if the process is killed.
+    settled: Position,
+    /// Why the index cannot be used at present.
+    broken: Option<io::Error>,
+    /// What last went wrong, until somebody asks.
+    fault: Option<io::Error>,
+    base_bytes: u64,
+    /// A base is being written.
+    compacting: bool,
+    /// Not before the journal has grown to this: the last base failed.
+    compact_at: u64,
+    rebuilds: u64,
+}
+
+/// What planning made of a request.
+enum Planned {
+    /// Answered once the group is synced.
+    Answer(Answer),
+    /// An event for the audit log.
+    Audit,
+    /// To be read after the group's changes.
+    Read,
+}
+
+impl DirStore {
+    /// Opens the store in this directory, or makes one. `seed` should be random: it keeps users from guessing what the
+    /// journal's checksums are made with. `report` is called often while much is to be loaded.
+    pub fn open_dir(path: &Path, seed: u64, report: &mut dyn FnMut(Progress)) -> Result<Self, OpenError> {
+        let disk = FsDisk::open(path)?;
+        Self::open(disk, SledIndex::new(path.join("index")), &boot_id(), seed, report)
+    }
+}
+
+impl MemoryStore {
+    /// An empty store in memory.
+    pub fn in_memory(seed: u64) -> Self {
+        let disk = SimDisk::new(seed);
+        Self::open(disk, MemoryIndex::default(), "sim-0", seed, &mut |_| {}).expect("a new disk in memory can be used")
+    }
+
+    /// Loses power: all that was not synced is gone or torn. Then opens again what is left.
+    pub fn crash(self) -> Result<Self, OpenError> {
+        let (disk, seed) = (self.disk.clone(), self.seed);
+        drop(self);
+        disk.crash();
+        let boot = disk.boot_id();
+        Self::open(disk, MemoryIndex::default(), &boot, seed.wrapping_add(1), &mut |_| {})
+    }
+}
+
+impl<D: Disk, I: Index> Store<D, I> {
+    /// Opens the store on this disk, or makes one. `boot` names the time since the machine was started; see
+    /// [`Self::open_dir`](DirStore::open_dir) for the rest.
+    pub fn open(
+        mut disk: D,
+        index: I,
+        boot: &str,
+        seed: u64,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Self, OpenError> {
+        let opened = Opening { disk: &mut disk, index: &index, boot, seed, report }.open()?;
+        let settled = opened.journal.end();
+        Ok(Self {
+            disk,
+            index,
+            journal: opened.journal,
+            audit: opened.audit,
+            ledger: opened.ledger,
+            boot: boot.to_owned(),
+            seed,
+            settled,
+            broken: None,
+            fault: None,
+            base_bytes: opened.base_bytes,
+            compacting: false,
+            compact_at: 0,
+            rebuilds: 0,
+        })
+    }
+
+    /// Does a group of requests and appends an answer for each, in order, with its tag. The changes of the group become
+    /// durable with one sync. A read sees every change that came before it, and perhaps later ones of the group.
+    pub fn process<T>(&mut self, group: &mut Vec<(T, Request)>, answers: &mut Vec<(T, Answer)>) {
+        let planned = match self.commit_group(group) {
+            Ok(planned) => Some(planned),
+            Err(error) => {
+                self.fault = Some(error);
+                None
+            }
+        };
+        for (at, (tag, request)) in group.drain(..).enumerate() {
+            let answer = match planned.as_ref().map(|planned| &planned[at]) {
+                Some(Planned::Answer(answer)) => answer.clone(),
+                Some(Planned::Audit) => Answer::Done,
+                Some(Planned::Read) | None => self.read(&request).unwrap_or(Answer::Failed),
+            };
+            answers.push((tag, answer));
+        }
+    }
+
+    /// Answers one request: a group of its own.
+    pub fn ask(&mut self, request: Request) -> Answer {
+        let (mut group, mut answers) = (vec![((), request)], Vec::with_capacity(1));
+        self.process(&mut group, &mut answers);
+        answers.pop().map_or(Answer::Failed, |(_, answer)| answer)
+    }
+
+    /// The answer to a request that only reads; `None` for others, and if the index fails.
+    fn read(&mut self, request: &Request) -> Option<Answer> {
+        if self.broken.is_some() {
+            return None;
+        }
+        match read::answer(&self.index, request) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.break_index(error);
+                None
+            }
+        }
+    }
+
+    /// The index cannot be used until [`Self::maintain`] has mended it.
+    fn break_index(&mut self, error: io::Error) {
+        self.fault = Some(io::Error::new(error.kind(), format!("the index failed: {error}")));
+        self.broken = Some(error);
+    }
+
+    /// Plans a group and makes its changes durable. After an error nothing of it was done.
+    fn commit_group<T>(&mut self, group: &[(T, Request)]) -> io::Result<Vec<Planned>> {
+        if let Some(error) = &self.broken {
+            return Err(io::Error::new(error.kind(), format!("the index is out of order: {error}")));
+        }
+        let mut plan = Plan::new(&self.index, &mut self.ledger);
+        let planned: io::Result<Vec<Planned>> =
+            group.iter().map(|(_, request)| plan_request(&mut plan, request)).collect();
+        let mut draft = plan.finish();
+        let planned = match planned {
+            Ok(planned) => planned,
+            Err(error) => {
+                self.ledger.take_back_group();
+                self.break_index(io::Error::new(error.kind(), error.to_string()));
+                return Err(error);
+            }
+        };
+        let head = self.audit.head();
+        let written = self.write_audit(group).and_then(|()| self.write_journal(&mut draft));
+        if let Err(error) = written {
+            self.audit.rewind(&mut self.disk, head);
+            self.ledger.take_back_group();
+            return Err(error);
+        }
+        // It is durable, so it is done, whatever becomes of the index: that is mended from the journal.
+        if let Err(error) = self.index.apply(&draft.ops()) {
+            self.break_index(error);
+        }
+        Ok(planned)
+    }
+
+    fn write_audit<T>(&mut self, group: &[(T, Request)]) -> io::Result<()> {
+        let events = || {
+            group.iter().filter_map(|(_, request)| match request {
+                Request::Audit(event) => Some(event),
+                _ => None,
+            })
+        };
+        if events().next().is_some() {
+            self.audit.append(&mut self.disk, events())?;
+            self.ledger.counters.audit = self.audit.head();
+        }
+        Ok(())
+    }
+
+    fn write_journal(&mut self, draft: &mut Draft) -> io::Result<()> {
+        if let Some(counters) = self.ledger.changed() {
+            draft.begin();
+            draft.put(key::counters(), counters.encode());
+        }
+        if draft.is_empty() {
+            return Ok(());
+        }
+        self.journal.append(&mut self.disk, |frame| {
+            for (key, value) in draft.ops() {
+                ops::write(frame, key, value);
+            }
+        })
+    }
+
+    /// Mends what is broken, and records how far the index has come. To be called about each second
+    /// (`limits::STORE_SETTLE`).
+    pub fn maintain(&mut self) -> io::Result<()> {
+        self.journal.repair(&mut self.disk)?;
+        if self.broken.is_some() {
+            self.mend_index()?;
+        }
+        self.settle()
+    }
+
+    fn settle(&mut self) -> io::Result<()> {
+        let position = self.journal.end();
+        if position != self.settled {
+            if let Err(error) = self.index.flush() {
+                self.break_index(io::Error::new(error.kind(), error.to_string()));
+                return Err(error);
+            }
+            self.trust(position, false).write(&mut self.disk, false)?;
+            self.settled = position;
+        }
+        Ok(())
+    }
+
+    fn trust(&self, position: Position, clean: bool) -> Trust {
+        Trust { boot: self.boot.clone(), clean, position, nonce: self.seed }
+    }
+
+    /// Opens the index anew and brings it up to the journal.
+    fn mend_index(&mut self) -> io::Result<()> {
+        self.rebuilds += 1;
+        let layout = Layout::read(&self.disk).map_err(into_io)?;
+        let layout = layout.ok_or_else(|| io::Error::other("the data directory is empty"))?;
+        let mut opening = Opening {
+            disk: &mut self.disk,
+            index: &self.index,
+            boot: &self.boot,
+            seed: self.seed,
+            report: &mut |_| {},
+        };
+        let damaged = self.broken.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData);
+        if damaged || opening.resume(&layout).map_err(into_io)?.is_none() {
+            opening.rebuild(&layout).map_err(into_io)?;
+        }
+        self.index.flush()?;
+        self.ledger = read_ledger(&self.index)?;
+        self.trust(self.journal.end(), false).write(&mut self.disk, true)?;
+        self.settled = self.journal.end();
+        self.broken = None;
+        Ok(())
+    }
+
+    /// What last went wrong since this was last asked.
+    pub fn take_fault(&mut self) -> Option<io::Error> {
+        self.fault.take()
+    }
+
+    /// Whether the journal has become so long that a new base is worth writing.
+    pub fn compaction_due(&self) -> bool {
+        let bound = limits::JOURNAL_COMPACT_BYTES.max(self.base_bytes).max(self.compact_at);
+        !self.compacting && self.broken.is_none() && self.journal.bytes() > bound
+    }
+
+    /// Begins a new base. It can be written in another thread while this goes on; then comes
+    /// [`Self::finish_compaction`].
+    pub fn begin_compaction(&mut self) -> io::Result<Compaction<D, I>> {
+        if let Some(error) = &self.broken {
+            return Err(io::Error::new(error.kind(), "the index is out of order"));
+        }
+        if self.compacting {
+            return Err(io::Error::other("a base is being written already"));
+        }
+        // Even if it fails now, it is not tried again at once.
+        self.compact_at = self.journal.bytes() + limits::JOURNAL_FILE_BYTES;
+        self.journal.rotate(&mut self.disk)?;
+        self.compacting = true;
+        Ok(Compaction::new(self.disk.clone(), self.index.clone(), self.journal.end().generation, self.rebuilds))
+    }
+
+    /// Puts the new base in its place, and removes the journal before it.
+    pub fn finish_compaction(&mut self, written: io::Result<Compacted>) -> io::Result<()> {
+        self.compacting = false;
+        let written = written?;
+        if written.rebuilds != self.rebuilds || self.broken.is_some() {
+            return Err(io::Error::other("the index was made anew while the base was written"));
+        }
+        // A start from the old base needs all of the journal, so the index must not lag behind the new one.
+        self.settle()?;
+        written.install(&mut self.disk)?;
+        self.base_bytes = written.bytes;
+        self.compact_at = 0;
+        self.journal.trim(&mut self.disk, written.generation)?;
+        for name in self.disk.list()? {
+            if name.starts_with("base-") && name != base::name(written.generation) {
+                self.disk.remove_if_there(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a new base at once.
+    pub fn compact(&mut self) -> io::Result<()> {
+        let written = self.begin_compaction()?.run(&mut || ControlFlow::Continue(()));
+        self.finish_compaction(written)
+    }
+
+    /// Closes the store, so that the next start has nothing to replay. Without it nothing is lost.
+    pub fn close(mut self) -> io::Result<()> {
+        self.maintain()?;
+        self.index.close()?;
+        self.trust(self.settled, true).write(&mut self.disk, true)
+    }
+
+    /// A handle for reading accounts in another thread.
+    pub fn accounts(&self) -> Accounts {
+        self.index.accounts()
+    }
+
+    /// How many accounts there are.
+    pub fn account_count(&self) -> u32 {
+        self.ledger.counters.accounts
+    }
+
+    /// All grants, in order of monitor and target.
+    pub fn grants(&self) -> io::Result<Vec<Grant>> {
+        read::grants(&self.index)
+    }
+
+    /// The end of the audit log.
+    pub fn audit_head(&self) -> AuditHead {
+        self.audit.head()
+    }
+
+    /// The next account gets this number.
+    #[cfg(test)]
+    pub(super) fn set_next_number(&mut self, number: u32) {
+        self.ledger.counters.next_number = number;
+    }
+
+    /// The disk, to make it fail in tests and simulations.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    /// The index, to make it fail in tests and simulations.
+    pub fn index(&self) -> &I {
+        &self.index
+    }
+}
+
+fn plan_request<I: Index>(plan: &mut Plan<'_, I>, request: &Request) -> io::Result<Planned> {
+    let planned = match request {
+        Request::Register(account) => plan.register(account).map(Answer::Registered),
+        Request::Commit(changes) => plan.commit(changes).map(|()| Answer::Done),
+        Request::Audit(AuditEvent { .. }) => return Ok(Planned::Audit),
+        Request::User(_)
+        | Request::Account(_)
+        | Request::Cards(_)
+        | Request::Mail(_)
+        | Request::Asked { .. }
+        | Request::Grant { .. } => return Ok(Planned::Read),
+    };
+    match planned {
+        Ok(answer) => Ok(Planned::Answer(answer)),
+        Err(Stop::Refused(refusal)) => Ok(Planned::Answer(Answer::Refused(refusal))),
+        Err(Stop::Failed(error)) => Err(error),
+    }
+}
+
+fn into_io(error: OpenError) -> io::Error {
+    match error {
+        OpenError::Io { doing, error } => io::Error::new(error.kind(), format!("cannot {doing}: {error}")),
+        other => io::Error::other(other.to_string()),
+    }
+}

@@ -1,0 +1,188 @@
+//! A second, simple store to compare with: maps in memory, and random requests for both.
+
+use super::*;
+use std::collections::BTreeSet;
+
+/// SplitMix64.
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    fn user(&mut self) -> u32 {
+        10_000 + self.below(8) as u32
+    }
+}
+
+/// What must be durable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Model {
+    pub(super) registered: u32,
+    pub(super) accounts: BTreeMap<u32, String>,
+    pub(super) groups: BTreeMap<(u32, u8), String>,
+    pub(super) friends: BTreeMap<(u32, u32), u8>,
+    pub(super) asks: BTreeMap<(u32, u32), u64>,
+    pub(super) mail: BTreeMap<u32, Vec<u64>>,
+    pub(super) grants: BTreeSet<(u32, u32)>,
+}
+
+impl Model {
+    pub(super) fn register(&mut self, nickname: &str) -> u32 {
+        let number = 10_000 + self.registered;
+        self.registered += 1;
+        self.accounts.insert(number, nickname.into());
+        self.groups.insert((number, 1), "My Friends".into());
+        number
+    }
+
+    /// All or none; `false` if refused.
+    pub(super) fn commit(&mut self, changes: &[Change]) -> bool {
+        let mut next = self.clone();
+        let good = changes.iter().all(|change| next.change(change));
+        if good {
+            *self = next;
+        }
+        good
+    }
+
+    fn change(&mut self, change: &Change) -> bool {
+        let there = |number: &u32| self.accounts.contains_key(number);
+        match change {
+            Change::PutAccount(number, _)
+            | Change::PutGroup(number, ..)
+            | Change::AddMail(number, _)
+            | Change::DeleteAccount(number) => {
+                if !there(number) {
+                    return false;
+                }
+            }
+            Change::PutFriend { owner: a, friend: b, .. }
+            | Change::PutAsk { target: a, asker: b, .. }
+            | Change::PutGrant(Grant { monitor: a, target: b, .. }) => {
+                if !there(a) || !there(b) {
+                    return false;
+                }
+            }
+            _ => {}
+        }
+        self.apply(change);
+        true
+    }
+
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::PutAccount(number, account) => {
+                self.accounts.insert(*number, account.profile().nickname.into());
+            }
+            Change::PutGroup(owner, group, name) => {
+                self.groups.insert((*owner, *group), name.to_string());
+            }
+            Change::DeleteGroup(owner, group) => {
+                self.groups.remove(&(*owner, *group));
+                let left = self.friends.iter_mut().filter(|((who, _), at)| who == owner && *at == group);
+                left.for_each(|(_, at)| *at = 1);
+            }
+            Change::PutFriend { owner, friend, group } => {
+                self.friends.insert((*owner, *friend), *group);
+            }
+            Change::DeleteFriend { owner, friend } => {
+                self.friends.remove(&(*owner, *friend));
+            }
+            Change::PutAsk { target, asker, until_ms } => {
+                self.asks.insert((*target, *asker), *until_ms);
+            }
+            Change::DeleteAsk { target, asker } => {
+                self.asks.remove(&(*target, *asker));
+            }
+            Change::AddMail(number, mail) => self.mail.entry(*number).or_default().push(mail.id),
+            // The random requests delete whole mailboxes only: the model knows no places.
+            Change::DeleteMail(number, _) => {
+                self.mail.remove(number);
+            }
+            Change::PutGrant(grant) => {
+                self.grants.insert((grant.monitor, grant.target));
+            }
+            Change::DeleteGrant { monitor, target } => {
+                self.grants.remove(&(*monitor, *target));
+            }
+            Change::DeleteAccount(gone) => {
+                self.accounts.remove(gone);
+                self.mail.remove(gone);
+                self.groups.retain(|(owner, _), _| owner != gone);
+                self.friends.retain(|(a, b), _| a != gone && b != gone);
+                self.asks.retain(|(a, b), _| a != gone && b != gone);
+                self.grants.retain(|(a, b)| a != gone && b != gone);
+            }
+        }
+    }
+
+    /// What a store holds, read from its keys; panics where lists and reverse lists disagree.
+    pub(super) fn of<D: Disk, I: Index>(store: &Store<D, I>) -> Self {
+        let mut model = Self::default();
+        let (mut watchers, mut asked) = (BTreeSet::new(), BTreeSet::new());
+        for (key, value) in dump(store) {
+            let number = |at: usize| u32::from_be_bytes(key[at..at + 4].try_into().expect("a number"));
+            let text = || String::from_utf8(value.clone()).expect("text");
+            match key[0] {
+                1 => {
+                    let counters = ledger::Counters::decode(&value).expect("counters");
+                    model.registered = counters.next_number - 10_000;
+                    assert_eq!(counters.accounts, store.account_count());
+                }
+                2 => {
+                    let account = Account::decode(&value).expect("an account");
+                    model.accounts.insert(number(1), account.profile().nickname.into());
+                }
+                3 => drop(model.groups.insert((number(1), key[5]), text())),
+                4 => drop(model.friends.insert((number(1), number(5)), value[0])),
+                5 => drop(watchers.insert((number(5), number(1)))),
+                6 => drop(model.asks.insert((number(1), number(5)), plan::read_until(&value).expect("a time"))),
+                7 => drop(asked.insert((number(5), number(1)))),
+                8 => model.mail.entry(number(1)).or_default().push(Mail::decode(0, &value).expect("mail").id),
+                9 => drop(model.grants.insert((number(1), number(5)))),
+                kind => panic!("a key of kind {kind}"),
+            }
+        }
+        assert!(model.friends.keys().eq(&watchers), "friends {:?}, watchers {watchers:?}", model.friends);
+        assert!(model.asks.keys().eq(&asked), "asks {:?}, asked {asked:?}", model.asks);
+        assert_eq!(model.accounts.len(), store.account_count() as usize);
+        model
+    }
+}
+
+/// Something to ask for.
+pub(super) fn random_request(random: &mut Random, id: &mut u64) -> Request {
+    if random.below(8) == 0 {
+        *id += 1;
+        return Request::Register(Box::new(account(&format!("n{id}"))));
+    }
+    let changes = 1 + random.below(4);
+    Request::Commit((0..changes).map(|_| random_change(random, id)).collect())
+}
+
+fn random_change(random: &mut Random, id: &mut u64) -> Change {
+    *id += 1;
+    let (a, b) = (random.user(), random.user());
+    match random.below(16) {
+        0 => Change::PutAccount(a, Box::new(account(&format!("n{id}")))),
+        1 => Change::PutGroup(a, 2 + random.below(3) as u8, format!("g{id}").into()),
+        2 => Change::DeleteGroup(a, 2 + random.below(3) as u8),
+        3..=5 => Change::PutFriend { owner: a, friend: b, group: 1 + random.below(4) as u8 },
+        6 => Change::DeleteFriend { owner: a, friend: b },
+        // All end at about the same time, so that none has ended when another comes.
+        7 => Change::PutAsk { target: a, asker: b, until_ms: 700_000_000 + random.below(1000) },
+        8 => Change::DeleteAsk { target: a, asker: b },
+        9..=11 => Change::AddMail(a, mail(*id, &"m".repeat(random.below(200) as usize + 1))),
+        12 => Change::DeleteMail(a, u64::MAX),
+        13 => Change::PutGrant(Grant { monitor: a, target: b, until_ms: 1, reason: "r".into() }),
+        14 => Change::DeleteGrant { monitor: a, target: b },
+        _ if random.below(4) == 0 => Change::DeleteAccount(a),
+        _ => Change::AddMail(b, mail(*id, "last")),
+    }
+}

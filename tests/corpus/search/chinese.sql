@@ -1,0 +1,1 @@
+性别 = 2 AND (省 IN (11, 12) OR 市 LIKE '%州') AND NOT 状态 = 4

@@ -1,0 +1,1 @@
+age = 5 /* no end

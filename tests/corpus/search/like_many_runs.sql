@@ -1,0 +1,1 @@
+introduction LIKE '%a%a%a%a%a%a%a%a%a%a%a%a%a%a%a%a%a%a%a%a%b'

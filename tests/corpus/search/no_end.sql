@@ -1,0 +1,1 @@
+nickname = 'no end

@@ -1,0 +1,1 @@
+nickname = 'it''s -- no /* comment */' AND email NOT LIKE '%_@%'

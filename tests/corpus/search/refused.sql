@@ -1,0 +1,1 @@
+upper(nickname) = 'X' -- x

@@ -1,0 +1,1 @@
+SELECT * FROM users WHERE city = '深圳' AND age BETWEEN 18 AND 30 ORDER BY number DESC LIMIT 20
