@@ -53,12 +53,13 @@ impl App {
     }
 
     /// Takes a file that was offered.
-    pub fn take(&self, from: u32) -> Result<String, String> {
+    pub fn take(&self, from: u32) -> Result<(), String> {
         let Some((name, size)) = self.transfers().offers.remove(&from) else {
             return Err(format!("{from} offers no file"));
         };
         let incoming = Incoming::create(Path::new("."), &name, size)?;
         let path = incoming.path.clone();
+        show::line(&format!("taking {} ({size} bytes)", path.display()));
         // In place before the answer goes out: the first piece may come at once.
         self.transfers().arriving.insert(from, incoming);
         if let Err(error) = self.client.answer_file(from, true) {
@@ -68,7 +69,7 @@ impl App {
             return Err(error.to_string());
         }
         self.finish_if_complete(from);
-        Ok(format!("taking {} ({size} bytes)", path.display()))
+        Ok(())
     }
 
     /// Writes a piece that has come.

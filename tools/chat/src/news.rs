@@ -33,7 +33,7 @@ fn tell(app: &Arc<App>, event: Event) -> Option<String> {
             let person = app.person(from);
             format!("{person} asks to add you: {}; `accept {from}` or `refuse {from}`", clean(&reason))
         }
-        Event::AskAnswered { from, agreed: true } => format!("{} agreed: they are in your list", app.person(from)),
+        Event::AskAnswered { from, agreed: true } => format!("{} agreed to be added", app.person(from)),
         Event::AskAnswered { from, agreed: false } => format!("{} does not want to be added", app.person(from)),
         Event::Monitored { from, text } => format!("[monitor] {}: {}", app.person(from), clean(&text)),
         Event::System { kind, from, text } => format!("system message {kind} from {from}: {}", clean(&text)),

@@ -72,7 +72,7 @@ impl Prompt {
             Command::Profile => self.view(self.me()?)?,
             Command::Set { field, value } => return self.set(&field, &value),
             Command::Send { number, path } => return self.send(number, &path),
-            Command::Take(number) => show::line(&self.app.take(number)?),
+            Command::Take(number) => self.app.take(number)?,
             Command::Reject(number) => {
                 self.app.transfers().offers.remove(&number).ok_or(format!("{number} offers no file"))?;
                 client.answer_file(number, false).map_err(said)?;
