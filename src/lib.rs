@@ -7,6 +7,8 @@
 pub mod client;
 pub mod limits;
 #[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
 pub mod shard;
 #[cfg(feature = "server")]
 pub mod store;

@@ -155,6 +155,8 @@ pub const SEARCH_DEPTH: usize = 64;
 
 /// Datagrams read or written by one system call.
 pub const DATAGRAM_BATCH: usize = 64;
+/// Bytes of datagrams that wait for one UDP socket of a shard to take more; what comes beyond is lost, as datagrams are.
+pub const SOCKET_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
 /// Messages in one batch to another shard.
 pub const PEER_BATCH: usize = 256;
 /// Batches that wait for one shard. Full: the sender keeps its own and stops reading its socket.

@@ -1,0 +1,154 @@
+//! The operator's commands: with the running server if there is one, else on the store itself.
+
+mod password;
+
+use super::args::{Account, Command, End, Grant};
+use super::control::commands::{self, Figures, Office};
+use super::control::protocol::{self, Order};
+use super::{Fatal, checks, control, open_store, passwords};
+use crate::shard::Control;
+use crate::store::{Accounts, Answer, DirStore, Request, verify_audit};
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Does one command.
+pub fn run(command: Command, data: &Path) -> Result<(), Fatal> {
+    match command {
+        Command::Account(command) => account(command, data),
+        Command::Grant(command) => grant(command, data),
+        Command::Announce { text } => with_server(data, &Order::Announce(text)),
+        Command::Stats { json } => with_server(data, &Order::Stats(json)),
+    }
+}
+
+fn account(command: Account, data: &Path) -> Result<(), Fatal> {
+    match command {
+        Account::Add { nickname, password } => {
+            let password = password::read(&password)?;
+            let order = Order::Add(nickname, passwords::hash(&password).into());
+            if control::connect(data).is_ok_and(|server| server.is_none()) {
+                // A first account may well come before the first start.
+                checks::data_directory(data)?;
+            }
+            either_way(data, order)
+        }
+        Account::Passwd { number, password } => {
+            let password = password::read(&password)?;
+            either_way(data, Order::Password(number, passwords::hash(&password).into()))
+        }
+        Account::Disable { number } => either_way(data, Order::Disable(number)),
+        Account::Enable { number } => either_way(data, Order::Enable(number)),
+        Account::Delete { number } => either_way(data, Order::Delete(number)),
+        Account::List => either_way(data, Order::Accounts),
+    }
+}
+
+fn grant(command: Grant, data: &Path) -> Result<(), Fatal> {
+    match command {
+        Grant::Monitor { account, target, reason, end } => {
+            either_way(data, Order::Grant(account, target, end_ms(&end), reason))
+        }
+        Grant::Revoke { account, target } => either_way(data, Order::Revoke(account, target)),
+        Grant::List => either_way(data, Order::Grants),
+        Grant::Audit => audit(data),
+    }
+}
+
+fn end_ms(end: &End) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+    match (end.hours, end.until) {
+        (Some(hours), _) => now + u64::from(hours) * 3_600_000,
+        (None, until) => until.unwrap_or(0).saturating_mul(1000),
+    }
+}
+
+/// Shows a line of an answer.
+fn show(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
+fn with_server(data: &Path, order: &Order) -> Result<(), Fatal> {
+    if try_server(data, order)? {
+        return Ok(());
+    }
+    Err(Fatal(format!("no server is running on {}; name its directory with --data", data.display())))
+}
+
+/// With the server, or without if none runs.
+fn either_way(data: &Path, order: Order) -> Result<(), Fatal> {
+    if try_server(data, &order)? {
+        return Ok(());
+    }
+    if !data.is_dir() {
+        return Err(Fatal(format!("there is no data directory {}; name it with --data", data.display())));
+    }
+    let store = open_store(data, &mut io::stderr())?;
+    let mut office = Alone { accounts: store.accounts(), store };
+    let done = commands::run(order, &mut office, &mut show);
+    office.store.close().map_err(|error| Fatal(format!("cannot close the store: {error}")))?;
+    done.map_err(Fatal)
+}
+
+/// Has the running server do it; `false` if none runs.
+fn try_server(data: &Path, order: &Order) -> Result<bool, Fatal> {
+    let failed = |error: io::Error| Fatal(format!("cannot talk to the server on {}: {error}", data.display()));
+    if !data.exists() {
+        return Ok(false);
+    }
+    let Some(mut server) = control::connect(data).map_err(failed)? else { return Ok(false) };
+    server.write_all(order.line().as_bytes()).map_err(failed)?;
+    protocol::read_answer(BufReader::new(server), &mut show).map_err(failed)?.map_err(Fatal)?;
+    Ok(true)
+}
+
+/// Prints the audit log and checks it. It is read as a file, which works beside a running server as well.
+fn audit(directory: &Path) -> Result<(), Fatal> {
+    let path = directory.join("audit.log");
+    let failed = |error: io::Error| Fatal(format!("cannot read {}: {error}", path.display()));
+    let log = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && directory.is_dir() => {
+            return show("the audit log is empty").map_err(failed);
+        }
+        log => log.map_err(failed)?,
+    };
+    io::copy(&mut BufReader::new(&log), &mut io::stdout()).map_err(failed)?;
+    let log = File::open(&path).map_err(failed)?;
+    match verify_audit(BufReader::new(log)).map_err(failed)? {
+        Ok(head) => show(&format!("whole: {} lines, none changed", head.seq)).map_err(failed),
+        Err(fault) => Err(Fatal(format!(
+            "the audit log {} was changed: line {} at byte {}: {}",
+            path.display(),
+            fault.line,
+            fault.offset,
+            fault.fault
+        ))),
+    }
+}
+
+/// The store without a server.
+struct Alone {
+    store: DirStore,
+    accounts: Accounts,
+}
+
+impl Office for Alone {
+    fn ask(&mut self, request: Request) -> Option<Answer> {
+        Some(self.store.ask(request))
+    }
+
+    fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    fn tell(&mut self, _: Control) {}
+
+    fn figures(&mut self) -> Option<Figures> {
+        None
+    }
+
+    fn running(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,223 @@
+//! The command line.
+
+use crate::limits::SHARDS;
+use crate::shard::Classic;
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// An instant-messaging server for the OICQ protocol.
+///
+/// Without a command it serves. The commands operate a server on the same machine through its data directory.
+#[derive(Debug, Parser)]
+#[command(name = "oicqd", version)]
+pub struct Arguments {
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: Serve,
+    /// What else to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Group)]
+pub struct Serve {
+    /// Address and port to listen on, UDP and TCP; may be given several times. Port 0 chooses a free one.
+    #[arg(long, env = "OICQD_LISTEN", value_name = "ADDRESS:PORT", value_delimiter = ',')]
+    #[arg(default_value = "127.0.0.1:8000")]
+    pub listen: Vec<SocketAddr>,
+    /// Shards: each runs on a core of its own and does the rules of its users [default: the number of cores]
+    #[arg(long, env = "OICQD_SHARDS", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=SHARDS as i64))]
+    pub shards: Option<u8>,
+    /// Directory of everything that the server keeps.
+    #[arg(long, env = "OICQD_DATA", value_name = "DIR", default_value = "./oicq-data", global = true)]
+    pub data: PathBuf,
+    /// From where bare frames, which are not encrypted, are taken.
+    #[arg(long, env = "OICQD_CLASSIC", value_enum, default_value_t = From::Loopback)]
+    pub classic: From,
+    /// What to log to standard error: error, warn, info, debug, or a filter such as `oicq=debug`.
+    #[arg(long, env = "OICQD_LOG", value_name = "FILTER", default_value = "warn")]
+    pub log: String,
+}
+
+/// From where bare frames are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum From {
+    /// From nowhere.
+    Off,
+    /// From this machine.
+    Loopback,
+    /// From everywhere.
+    Any,
+}
+
+impl From {
+    /// As the rules call it.
+    pub fn classic(self) -> Classic {
+        match self {
+            Self::Off => Classic::Off,
+            Self::Loopback => Classic::Loopback,
+            Self::Any => Classic::Any,
+        }
+    }
+
+    /// As the command line calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Loopback => "loopback",
+            Self::Any => "any",
+        }
+    }
+}
+
+/// What the operator can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Adds, changes, shuts and lists accounts; works with a running server and without.
+    #[command(subcommand)]
+    Account(Account),
+    /// Grants leave to monitor somebody's messages, takes it back, and shows who did what.
+    #[command(subcommand)]
+    Grant(Grant),
+    /// Tells everyone online something, as the system.
+    Announce {
+        /// The words.
+        text: String,
+    },
+    /// Shows what a running server has counted.
+    Stats {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Where a password comes from: never the command line, where everyone on the machine could read it.
+#[derive(Debug, Clone, Group)]
+pub struct Password {
+    /// File whose first line is the password; `-` is standard input. Otherwise OICQD_PASSWORD is taken, or it is asked for.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// What can be done with accounts.
+#[derive(Debug, Subcommand)]
+pub enum Account {
+    /// Registers an account and prints its number.
+    Add {
+        /// The name that others see.
+        #[arg(long)]
+        nickname: String,
+        /// Where the password comes from.
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Gives an account another password and signs it out.
+    Passwd {
+        /// The account.
+        number: u32,
+        /// Where the password comes from.
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Shuts an account: it is signed out and cannot sign in.
+    Disable {
+        /// The account.
+        number: u32,
+    },
+    /// Opens a shut account again.
+    Enable {
+        /// The account.
+        number: u32,
+    },
+    /// Deletes an account with all that belongs to it. Its number is not used again.
+    Delete {
+        /// The account.
+        number: u32,
+    },
+    /// Lists all accounts.
+    List,
+}
+
+/// What can be done with grants.
+#[derive(Debug, Subcommand)]
+pub enum Grant {
+    /// Lets one account read along the messages that the server relays from and to another.
+    Monitor {
+        /// Who may read along.
+        #[arg(long)]
+        account: u32,
+        /// Whose messages.
+        #[arg(long)]
+        target: u32,
+        /// Why; it stands in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// When it ends.
+        #[command(flatten)]
+        end: End,
+    },
+    /// Takes such leave back at once.
+    Revoke {
+        /// Who has it.
+        #[arg(long)]
+        account: u32,
+        /// For whom.
+        #[arg(long)]
+        target: u32,
+    },
+    /// Lists all grants.
+    List,
+    /// Prints the audit log and checks that nothing in it was changed.
+    Audit,
+}
+
+/// When a grant ends.
+#[derive(Debug, Clone, Group)]
+#[group(required = true, multiple = false)]
+pub struct End {
+    /// It ends after so many hours.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=87_600))]
+    pub hours: Option<u32>,
+    /// It ends at this time, in seconds since 1970 UTC (`date +%s -d ...`).
+    #[arg(long, value_name = "SECONDS")]
+    pub until: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn several_addresses_can_be_given() {
+        let arguments =
+            ["oicqd", "--listen", "127.0.0.1:1", "--listen", "[::1]:2", "--shards", "2", "--classic", "off"];
+        let arguments = Arguments::try_parse_from(arguments).expect("good arguments");
+        assert!(arguments.command.is_none());
+        assert_eq!(arguments.serve.listen.len(), 2);
+        assert_eq!((arguments.serve.shards, arguments.serve.classic), (Some(2), From::Off));
+    }
+
+    #[test]
+    fn bad_arguments_are_refused() {
+        for bad in [
+            &["oicqd", "--shards", "0"][..],
+            &["oicqd", "--shards", "65"],
+            &["oicqd", "--listen", "8000"],
+            &["oicqd", "--classic", "some"],
+            &["oicqd", "grant", "monitor", "--account", "1", "--target", "2", "--reason", "x"],
+            &["oicqd", "grant", "monitor", "--account", "1", "--target", "2", "--reason", "x", "--hours", "0"],
+            &["oicqd", "account", "add"],
+        ] {
+            assert!(Arguments::try_parse_from(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What must hold before the server starts: each check says in one line what is wrong and what would be right.
+
+use super::sys::{self, Resource};
+use super::{Fatal, args::Serve};
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+
+/// Locked memory without which the executor does not start.
+const LOCKED_BYTES: u64 = 512 * 1024;
+
+/// Checks the arguments that clap cannot check.
+pub fn arguments(serve: &Serve) -> Result<(), Fatal> {
+    let mut seen = HashSet::new();
+    match serve.listen.iter().find(|address| address.port() != 0 && !seen.insert(**address)) {
+        Some(twice) => Err(Fatal(format!("--listen {twice} is given twice; give each address once"))),
+        None => Ok(()),
+    }
+}
+
+/// Checks what the system lets this process do.
+pub fn system() -> Result<(), Fatal> {
+    // With fewer files there are fewer connections, but it works.
+    let _ = sys::raise_limit(Resource::OpenFiles);
+    let locked = sys::raise_limit(Resource::LockedMemory).unwrap_or(u64::MAX);
+    if locked < LOCKED_BYTES {
+        return Err(Fatal(format!(
+            "only {} KiB of memory may be locked, and io_uring needs {}: raise it (ulimit -l, LimitMEMLOCK=)",
+            locked / 1024,
+            LOCKED_BYTES / 1024
+        )));
+    }
+    sys::probe_io_uring().map_err(|error| {
+        Fatal(match error.raw_os_error() {
+            Some(libc::ENOSYS) => "this kernel has no io_uring: Linux 5.8 or newer is needed".into(),
+            Some(libc::EPERM | libc::EACCES) => {
+                "io_uring is forbidden here: allow it (sysctl kernel.io_uring_disabled=0, or the container's seccomp profile)"
+                    .into()
+            }
+            Some(libc::ENOMEM) => "too little memory may be locked for io_uring: raise it (ulimit -l)".into(),
+            _ => format!("io_uring does not work here: {error}; Linux 5.8 or newer is needed"),
+        })
+    })
+}
+
+/// Creates the data directory if need be, for the owner alone, and makes sure that it can be written.
+pub fn data_directory(directory: &Path) -> Result<(), Fatal> {
+    let refused = |error: io::Error| {
+        let advice = match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                "choose a directory that this user may write, with --data"
+            }
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                "it is not a directory: choose another with --data"
+            }
+            io::ErrorKind::StorageFull => "the disk is full: make room",
+            _ => "choose another directory with --data",
+        };
+        Fatal(format!("cannot use the data directory {}: {error}; {advice}", directory.display()))
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(refused)?;
+    let probe = directory.join(".writable");
+    fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(refused)?;
+    let mode = fs::metadata(directory).map_err(refused)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        tracing::warn!(directory = %directory.display(), "others on this machine can read the data directory: chmod 700");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_no_directory() {
+        let place = tempfile::tempdir().expect("a directory");
+        let file = place.path().join("file");
+        fs::write(&file, b"x").expect("written");
+        for bad in [file.clone(), file.join("below")] {
+            let error = data_directory(&bad).expect_err("not a directory").to_string();
+            assert!(error.contains("--data") && !error.contains('\n'), "{error}");
+        }
+        data_directory(&place.path().join("new/one")).expect("it can be made");
+    }
+
+    #[test]
+    fn this_machine_can_run_it() {
+        system().expect("io_uring works here");
+    }
+}

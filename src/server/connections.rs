@@ -1,0 +1,114 @@
+//! The tasks of TCP connections: one accepts, and each connection has one that reads and writes.
+
+use super::core::Core;
+use futures_lite::{AsyncRead, AsyncWrite};
+use glommio::net::{TcpListener, TcpStream};
+use glommio::timer::sleep;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// How long to wait after the system could not accept: it has no file left, say.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Accepts connections as long as the server runs.
+pub async fn accept(core: Rc<RefCell<Core>>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok(socket) => {
+                // The peer may have gone already.
+                let Ok(peer) = socket.peer_addr() else { continue };
+                let _ = socket.set_nodelay(true);
+                let connection = core.borrow_mut().stream_accepted(socket, peer);
+                if let Some(connection) = connection {
+                    glommio::spawn_local(serve(Rc::clone(&core), connection)).detach();
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}
+
+/// What a look at a connection has come to.
+enum Look {
+    /// It has read; there may be more, but others are to have their turn.
+    Again,
+    /// It has ended.
+    Ended,
+}
+
+/// Reads and writes one connection until it ends.
+async fn serve(core: Rc<RefCell<Core>>, connection: u32) {
+    loop {
+        match poll_fn(|cx| look(&mut core.borrow_mut(), connection, cx)).await {
+            // Reaches the ring, which a mere yield would not.
+            Look::Again => sleep(Duration::from_micros(1)).await,
+            Look::Ended => break,
+        }
+    }
+    core.borrow_mut().stream_ended(connection);
+}
+
+fn look(core: &mut Core, connection: u32, cx: &mut Context<'_>) -> Poll<Look> {
+    let (paused, stopped) = (core.paused(), core.stopped());
+    let mut bytes = std::mem::take(&mut core.stream_bytes);
+    let mut result = Poll::Ready(Look::Ended);
+    while let Some(stream) = core.streams.get(connection) {
+        if !stream.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            stream.waker = Some(cx.waker().clone());
+        }
+        let writing = write(&mut stream.socket, &mut stream.unsent, cx);
+        if writing.is_err() || (stream.closing && stream.unsent.is_empty()) {
+            break;
+        }
+        if paused || stopped || stream.closing {
+            result = Poll::Pending;
+            break;
+        }
+        match Pin::new(&mut stream.socket).poll_read(cx, &mut bytes) {
+            Poll::Ready(Ok(count)) if count > 0 => {
+                core.read_clock();
+                core.stream_read(connection, &bytes[..count]);
+                if count == bytes.len() {
+                    result = Poll::Ready(Look::Again);
+                    break;
+                }
+                // The stream is empty now, and the look around says so to the ring.
+                if core.paused() {
+                    result = Poll::Pending;
+                    break;
+                }
+            }
+            Poll::Ready(_) => break,
+            Poll::Pending => {
+                result = Poll::Pending;
+                break;
+            }
+        }
+    }
+    core.stream_bytes = bytes;
+    result
+}
+
+/// Writes what waits, as far as the connection takes it; the task is woken when it takes more.
+fn write(
+    socket: &mut TcpStream,
+    unsent: &mut std::collections::VecDeque<u8>,
+    cx: &mut Context<'_>,
+) -> std::io::Result<()> {
+    while !unsent.is_empty() {
+        match Pin::new(&mut *socket).poll_write(cx, unsent.as_slices().0) {
+            Poll::Ready(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(sent)) => drop(unsent.drain(..sent)),
+            Poll::Ready(Err(error)) => return Err(error),
+            Poll::Pending => return Ok(()),
+        }
+    }
+    Ok(())
+}

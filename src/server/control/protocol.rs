@@ -1,0 +1,203 @@
+//! The lines between `oicqd` the command and `oicqd` the server, over the control socket.
+//!
+//! A request is one line: a word and its values, with a tab between. The answer is lines of text, each after a space,
+//! and then `ok`, or `error` and why.
+
+use std::io::{self, BufRead, Write};
+
+/// Longest request.
+pub const LINE_BYTES: usize = 64 * 1024;
+
+/// What the operator wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// A new account with this nickname and the PHC string of its password.
+    Add(String, String),
+    /// Another password, as its PHC string.
+    Password(u32, String),
+    /// Shuts an account.
+    Disable(u32),
+    /// Opens it again.
+    Enable(u32),
+    /// Deletes an account.
+    Delete(u32),
+    /// Lists the accounts.
+    Accounts,
+    /// Lets someone monitor somebody until a time, in ms since 1970 UTC, for a reason.
+    Grant(u32, u32, u64, String),
+    /// Takes it back.
+    Revoke(u32, u32),
+    /// Lists the grants.
+    Grants,
+    /// Tells everyone online.
+    Announce(String),
+    /// Shows the figures; as JSON or for people.
+    Stats(bool),
+}
+
+impl Order {
+    /// Its first word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Add(..) => "add",
+            Self::Password(..) => "password",
+            Self::Disable(_) => "disable",
+            Self::Enable(_) => "enable",
+            Self::Delete(_) => "delete",
+            Self::Accounts => "accounts",
+            Self::Grant(..) => "grant",
+            Self::Revoke(..) => "revoke",
+            Self::Grants => "grants",
+            Self::Announce(_) => "announce",
+            Self::Stats(_) => "stats",
+        }
+    }
+
+    /// Its line.
+    pub fn line(&self) -> String {
+        let values = match self {
+            Self::Add(nickname, hash) => vec![escape(nickname), escape(hash)],
+            Self::Password(number, hash) => vec![number.to_string(), escape(hash)],
+            Self::Disable(number) | Self::Enable(number) | Self::Delete(number) => vec![number.to_string()],
+            Self::Accounts | Self::Grants => vec![],
+            Self::Grant(monitor, target, until_ms, reason) => {
+                vec![monitor.to_string(), target.to_string(), until_ms.to_string(), escape(reason)]
+            }
+            Self::Revoke(monitor, target) => vec![monitor.to_string(), target.to_string()],
+            Self::Announce(text) => vec![escape(text)],
+            Self::Stats(json) => vec![json.to_string()],
+        };
+        let mut line = self.word().to_owned();
+        for value in values {
+            line.push('\t');
+            line.push_str(&value);
+        }
+        line.push('\n');
+        line
+    }
+
+    /// Reads a line; `None` if it is none of ours.
+    pub fn read(line: &str) -> Option<Self> {
+        let fields: Vec<&str> = line.strip_suffix('\n')?.split('\t').collect();
+        Some(match fields[..] {
+            ["add", nickname, hash] => Self::Add(unescape(nickname)?, unescape(hash)?),
+            ["password", number, hash] => Self::Password(number.parse().ok()?, unescape(hash)?),
+            ["disable", number] => Self::Disable(number.parse().ok()?),
+            ["enable", number] => Self::Enable(number.parse().ok()?),
+            ["delete", number] => Self::Delete(number.parse().ok()?),
+            ["accounts"] => Self::Accounts,
+            ["grant", monitor, target, until, reason] => {
+                Self::Grant(monitor.parse().ok()?, target.parse().ok()?, until.parse().ok()?, unescape(reason)?)
+            }
+            ["revoke", monitor, target] => Self::Revoke(monitor.parse().ok()?, target.parse().ok()?),
+            ["grants"] => Self::Grants,
+            ["announce", text] => Self::Announce(unescape(text)?),
+            ["stats", json] => Self::Stats(json.parse().ok()?),
+            _ => return None,
+        })
+    }
+}
+
+/// A backslash, and what would end the field or the line, as two characters.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '\\' => escaped.push_str("\\\\"),
+            '\t' => escaped.push_str("\\t"),
+            '\n' => escaped.push_str("\\n"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        plain.push(match char {
+            '\\' => match chars.next()? {
+                '\\' => '\\',
+                't' => '\t',
+                'n' => '\n',
+                _ => return None,
+            },
+            other => other,
+        });
+    }
+    Some(plain)
+}
+
+/// Writes text of an answer.
+pub fn write_text(to: &mut impl Write, text: &str) -> io::Result<()> {
+    text.lines().try_for_each(|line| writeln!(to, " {line}"))
+}
+
+/// Writes the end of an answer.
+pub fn write_end(to: &mut impl Write, result: Result<(), String>) -> io::Result<()> {
+    match result {
+        Ok(()) => writeln!(to, "ok"),
+        Err(why) => writeln!(to, "error {}", why.replace('\n', " ")),
+    }
+}
+
+/// Reads an answer: its lines go to `show`, its end is the result.
+pub fn read_answer(from: impl BufRead, show: &mut dyn FnMut(&str) -> io::Result<()>) -> io::Result<Result<(), String>> {
+    for line in from.lines() {
+        let line = line?;
+        if let Some(text) = line.strip_prefix(' ') {
+            show(text)?;
+        } else if line == "ok" {
+            return Ok(Ok(()));
+        } else {
+            return Ok(Err(line.strip_prefix("error ").unwrap_or("the server's answer makes no sense").to_owned()));
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server broke off"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_order_comes_back_from_its_line() {
+        let orders = [
+            Order::Add("a\tb\\n\nc".into(), "$argon2id$".into()),
+            Order::Password(10_000, "x".into()),
+            Order::Disable(1),
+            Order::Enable(2),
+            Order::Delete(3),
+            Order::Accounts,
+            Order::Grant(1, 2, 3, "because\tof \\ that".into()),
+            Order::Revoke(4, 5),
+            Order::Grants,
+            Order::Announce("two\nlines 你好".into()),
+            Order::Stats(true),
+        ];
+        for order in orders {
+            let line = order.line();
+            assert_eq!(line.matches('\n').count(), 1, "{line:?}");
+            assert!(line.starts_with(order.word()));
+            assert_eq!(Order::read(&line), Some(order));
+        }
+        for bad in ["", "add\n", "disable\tx\n", "announce\t\\x\n", "announce\t\\", "stats\ttrue"] {
+            assert_eq!(Order::read(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_text_and_an_end() {
+        let mut bytes = Vec::new();
+        write_text(&mut bytes, "one\ntwo").expect("written");
+        write_end(&mut bytes, Err("no\nmore".into())).expect("written");
+        let mut seen = Vec::new();
+        let end = read_answer(&bytes[..], &mut |line| {
+            seen.push(line.to_owned());
+            Ok(())
+        });
+        assert_eq!((end.expect("whole"), seen), (Err("no more".into()), vec!["one".to_owned(), "two".to_owned()]));
+        assert!(read_answer(&bytes[..5], &mut |_| Ok(())).is_err());
+    }
+}

@@ -1,0 +1,531 @@
+//! One shard with its hands: gives it inputs, and does at once what it asks for. Nothing here waits.
+
+use super::figures::{Report, Traffic};
+use super::mesh::{Message, Port};
+use super::mmsg::{Receiver, Sender as Mailer};
+use super::passwords::Passwords;
+use super::searching::Searches;
+use super::storage::{Reply, Storage};
+use super::streams::{Streams, shard_of};
+use crate::limits::{SOCKET_BACKLOG_BYTES, STREAM_NUMBERS};
+use crate::shard::{Endpoint, Input, Now, Outbox, PasswordOutcome, Shard, Ticket, steer};
+use crate::store::Request;
+use crate::wire::{LINK_LEAD, stream_frame_bytes};
+use crossbeam::channel::Sender;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::task::Waker;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Frames after which they are sent even inside a batch: the outbox of a long list stays in the cache.
+const FLUSH_SENDS: usize = 256;
+/// Bytes after which they are sent even inside a batch.
+const FLUSH_BYTES: usize = 128 * 1024;
+/// Batches of other threads taken in one turn, so that the sockets have theirs.
+const TURN_BATCHES: usize = 64;
+/// The type of a sign-in frame (protocol.md 1.5).
+const SIGN_IN: u8 = 0x02;
+
+/// One of the shard's UDP sockets, and what it has not taken yet.
+struct Socket {
+    socket: socket2::Socket,
+    /// Places in `Outbox::sends`.
+    now: Vec<u32>,
+    later: VecDeque<(SocketAddr, Box<[u8]>)>,
+    later_bytes: usize,
+}
+
+/// What a shard asks of others outside the mesh.
+pub struct Helpers {
+    /// The store's queue, until the server has ended.
+    pub store: Option<Storage>,
+    /// The password pool.
+    pub passwords: Passwords,
+    /// The search thread.
+    pub searches: Searches,
+}
+
+/// What a turn of the loop has found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Datagrams came in.
+    pub datagrams: usize,
+    /// There is more to read at once.
+    pub more: bool,
+}
+
+/// A shard and everything that it reaches.
+pub struct Core {
+    shard: Shard,
+    out: Outbox,
+    index: usize,
+    /// How another shard is reached.
+    pub port: Port,
+    helpers: Helpers,
+    sockets: Vec<Socket>,
+    mailer: Mailer,
+    /// The connections.
+    pub streams: Streams,
+    /// Bytes read from any connection pass through here.
+    pub(super) stream_bytes: Box<[u8]>,
+    /// What this shard has for itself.
+    local: VecDeque<Message>,
+    store_later: VecDeque<(Ticket, Request)>,
+    traffic: Traffic,
+    began: Instant,
+    now: Now,
+    paused: bool,
+    stopped: bool,
+    ended: Option<Sender<()>>,
+    /// The loop's task while it waits, and until when it does.
+    sleeper: Option<(Waker, u64)>,
+}
+
+impl Core {
+    /// A shard with these sockets, one a listening address in their order. `began` is the same in all shards.
+    pub fn new(shard: Shard, port: Port, helpers: Helpers, sockets: Vec<socket2::Socket>, began: Instant) -> Self {
+        let socket = |socket| Socket { socket, now: Vec::new(), later: VecDeque::new(), later_bytes: 0 };
+        let index = port.index();
+        Self {
+            shard,
+            out: Outbox::default(),
+            index,
+            port,
+            helpers,
+            sockets: sockets.into_iter().map(socket).collect(),
+            mailer: Mailer::default(),
+            streams: Streams::new(index),
+            stream_bytes: vec![0; 64 * 1024].into(),
+            local: VecDeque::new(),
+            store_later: VecDeque::new(),
+            traffic: Traffic::default(),
+            began,
+            now: Now::default(),
+            paused: false,
+            stopped: false,
+            ended: None,
+            sleeper: None,
+        }
+    }
+
+    /// Reads the clocks; everything until the next time happens at once.
+    pub fn read_clock(&mut self) {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.now = Now { mono_ms: self.began.elapsed().as_millis() as u64, unix_ms: unix.as_millis() as u64 };
+    }
+
+    /// The time of the present inputs.
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    /// Whom to tell that this shard has done its last, once it has.
+    pub fn ended(&mut self) -> Option<Sender<()>> {
+        self.ended.take()
+    }
+
+    /// Whether the server ends: then nothing is taken from outside.
+    pub fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Whether somebody else has so much to do for this shard that it takes nothing from outside.
+    pub fn paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Whether datagrams wait for this socket to take more.
+    pub fn unsent(&self, socket: usize) -> bool {
+        !self.sockets[socket].later.is_empty()
+    }
+
+    /// When the shard wants to be told the time, in ms of [`Now::mono_ms`].
+    pub fn deadline(&self) -> Option<u64> {
+        self.shard.deadline()
+    }
+
+    /// Takes in what other threads have, then a batch of each socket, and does what follows from it.
+    pub fn turn(&mut self, receiver: &mut Receiver) -> Turn {
+        self.read_clock();
+        let mut turn = Turn { more: self.take_inbox(), ..Turn::default() };
+        self.resend();
+        if !self.paused && !self.stopped {
+            for socket in 0..self.sockets.len() {
+                let count = self.take_datagrams(socket, receiver);
+                turn.datagrams += count;
+                turn.more |= count == crate::limits::DATAGRAM_BATCH;
+            }
+        }
+        if self.shard.deadline().is_some_and(|deadline| deadline <= self.now.mono_ms) {
+            self.input(Input::Tick);
+        }
+        self.finish();
+        turn
+    }
+
+    /// Handles batches of other threads; says whether there may be more.
+    fn take_inbox(&mut self) -> bool {
+        for _ in 0..TURN_BATCHES {
+            let Some(mut batch) = self.port.receive() else { return false };
+            for message in batch.drain(..) {
+                self.message(message);
+            }
+            self.port.recycle(batch);
+        }
+        true
+    }
+
+    fn take_datagrams(&mut self, socket: usize, receiver: &mut Receiver) -> usize {
+        // An error is what somebody's ICMP left on the socket: it says nothing about what comes next.
+        let Ok(count) = receiver.receive(self.sockets[socket].socket.as_fd()) else { return 0 };
+        self.traffic.datagrams_in += count as u64;
+        for at in 0..count {
+            let Some((from, bytes)) = receiver.datagram(at) else {
+                self.traffic.malformed += 1;
+                continue;
+            };
+            if bytes.first() == Some(&LINK_LEAD) {
+                self.traffic.malformed += 1;
+                continue;
+            }
+            let from = Endpoint::datagram(from, socket as u16);
+            match steer(bytes).map(|number| self.port.owner(number)) {
+                Some(owner) if owner != self.index => {
+                    self.traffic.wrong_shard += 1;
+                    self.port.send(owner, Message::Frame { from, bytes: bytes.into() });
+                }
+                _ => self.input(Input::Frame { from, bytes }),
+            }
+        }
+        count
+    }
+
+    /// Gives the rules one input, and them what they have for this shard itself, until they rest.
+    fn input(&mut self, input: Input<'_>) {
+        self.shard.handle(self.now, input, &mut self.out);
+        self.route();
+        while let Some(message) = self.local.pop_front() {
+            self.one_message(message);
+            self.route();
+        }
+    }
+
+    /// Handles a message of another thread.
+    fn message(&mut self, message: Message) {
+        self.one_message(message);
+        self.route();
+        while let Some(message) = self.local.pop_front() {
+            self.one_message(message);
+            self.route();
+        }
+    }
+
+    fn one_message(&mut self, message: Message) {
+        let input = match message {
+            Message::Peer { to, message } => Input::Peer { to, message },
+            Message::Frame { from, bytes } => {
+                return self.shard.handle(self.now, Input::Frame { from, bytes: &bytes }, &mut self.out);
+            }
+            Message::StreamClosed { from, number } => Input::StreamClosed { from, number },
+            Message::StreamSend { to, bytes } => return self.write_stream(to, &bytes),
+            Message::StreamClose(to) => return self.close_stream(to),
+            Message::Stored(ticket, answer) => Input::Stored { ticket, answer },
+            Message::Password(ticket, outcome) => Input::Password { ticket, outcome },
+            Message::Searched(ticket, found) => Input::Searched { ticket, found },
+            Message::Control(control) => Input::Control(control),
+            Message::Report(answer) => {
+                // Whoever asked may have given up.
+                let _ = answer.send(self.report());
+                return;
+            }
+            Message::Stop => {
+                self.stopped = true;
+                return;
+            }
+            Message::End(done) => {
+                self.helpers.store = None;
+                self.ended = Some(done);
+                return;
+            }
+        };
+        self.shard.handle(self.now, input, &mut self.out);
+    }
+
+    /// Hands on what the rules have for other threads and for themselves; frames wait for company.
+    #[inline]
+    fn route(&mut self) {
+        if !self.out.peers.is_empty() {
+            for (to, message) in self.out.peers.drain(..) {
+                let owner = self.port.owner(to);
+                let message = Message::Peer { to, message };
+                if owner == self.index {
+                    self.local.push_back(message);
+                } else {
+                    self.traffic.peers_out += 1;
+                    self.port.send(owner, message);
+                }
+            }
+        }
+        if !self.out.store.is_empty() {
+            self.route_store();
+        }
+        if !self.out.passwords.is_empty() {
+            for (ticket, job) in self.out.passwords.drain(..) {
+                if !self.helpers.passwords.submit(self.index, ticket, job) {
+                    self.local.push_back(Message::Password(ticket, PasswordOutcome::Busy));
+                }
+            }
+        }
+        if !self.out.searches.is_empty() {
+            for job in self.out.searches.drain(..) {
+                let ticket = job.ticket;
+                if !self.helpers.searches.submit(self.index, job) {
+                    self.local.push_back(Message::Searched(ticket, None));
+                }
+            }
+        }
+        if self.out.sends.len() >= FLUSH_SENDS || self.out.bytes.len() >= FLUSH_BYTES {
+            self.write();
+        }
+    }
+
+    fn route_store(&mut self) {
+        for (ticket, request) in self.out.store.drain(..) {
+            self.store_later.push_back((ticket, request));
+        }
+        self.push_store();
+    }
+
+    /// Hands the store as much as its queue takes.
+    fn push_store(&mut self) {
+        let Some(store) = &self.helpers.store else { return };
+        while let Some((ticket, request)) = self.store_later.pop_front() {
+            if let Err(request) = store.push(Reply::Shard(self.index, ticket), request) {
+                self.store_later.push_front((ticket, request));
+                break;
+            }
+        }
+    }
+
+    /// Sends what is waiting to be sent, and wakes whom it is for.
+    pub fn finish(&mut self) {
+        self.write();
+        self.push_store();
+        self.port.flush();
+        let paused = self.port.waiting() > 0 || !self.store_later.is_empty();
+        if paused != self.paused {
+            self.paused = paused;
+            self.traffic.pauses += u64::from(paused);
+            if !paused {
+                self.streams.wake_all();
+            }
+        }
+        if let Some((waker, until)) = &self.sleeper
+            && (paused || self.stopped || self.shard.deadline().is_some_and(|deadline| deadline < *until))
+        {
+            waker.wake_by_ref();
+            self.sleeper = None;
+        }
+    }
+
+    /// The loop's task sleeps until this time, unless a connection brings something that it must know.
+    pub fn set_sleeper(&mut self, sleeper: Option<(Waker, u64)>) {
+        self.sleeper = sleeper;
+    }
+
+    /// Does what the outbox says about sockets and connections, and empties it.
+    fn write(&mut self) {
+        if self.out.sends.is_empty() && self.out.closes.is_empty() {
+            return;
+        }
+        for (at, send) in self.out.sends.iter().enumerate() {
+            if let Some(listener) = send.to.listener() {
+                self.sockets[usize::from(listener)].now.push(at as u32);
+            } else if let Some(connection) = send.to.connection() {
+                let (to, bytes) = (send.to, self.out.frame(send));
+                match shard_of(connection) {
+                    owner if owner == self.index => self.streams.write(connection, bytes, &mut self.traffic),
+                    owner => self.port.send(owner, Message::StreamSend { to, bytes: bytes.into() }),
+                }
+            }
+        }
+        for socket in &mut self.sockets {
+            socket.send(&self.out, &mut self.mailer, &mut self.traffic);
+        }
+        for to in std::mem::take(&mut self.out.closes) {
+            self.close_stream(to);
+        }
+        self.streams.flush();
+        self.out.clear();
+    }
+
+    fn write_stream(&mut self, to: Endpoint, bytes: &[u8]) {
+        if let Some(connection) = to.connection() {
+            self.streams.write(connection, bytes, &mut self.traffic);
+            self.streams.flush();
+        }
+    }
+
+    fn close_stream(&mut self, to: Endpoint) {
+        let Some(connection) = to.connection() else { return };
+        match shard_of(connection) {
+            owner if owner == self.index => self.streams.close(connection),
+            owner => self.port.send(owner, Message::StreamClose(to)),
+        }
+    }
+
+    /// Tries again to send what sockets did not take.
+    fn resend(&mut self) {
+        for socket in &mut self.sockets {
+            if !socket.later.is_empty() {
+                socket.resend(&mut self.mailer, &mut self.traffic);
+            }
+        }
+    }
+
+    /// A connection was accepted.
+    pub fn stream_accepted(&mut self, socket: glommio::net::TcpStream, peer: SocketAddr) -> Option<u32> {
+        let connection = self.streams.add(socket, peer, self.now.mono_ms);
+        match connection {
+            Some(_) => self.traffic.streams_accepted += 1,
+            None => self.traffic.streams_refused += 1,
+        }
+        connection
+    }
+
+    /// Handles the whole frames among these bytes of a connection; what is left of them waits for the rest.
+    pub fn stream_read(&mut self, connection: u32, bytes: &[u8]) {
+        let Some((from, mut partial)) = self.streams.take_partial(connection) else { return };
+        if partial.is_empty() {
+            let used = self.stream_frames(connection, from, bytes);
+            partial.extend_from_slice(&bytes[used..]);
+        } else {
+            partial.extend_from_slice(bytes);
+            let used = self.stream_frames(connection, from, &partial);
+            partial.drain(..used);
+        }
+        if partial.is_empty() {
+            // An idle connection holds no memory for bytes.
+            partial = Vec::new();
+        }
+        self.streams.put_partial(connection, partial);
+        self.finish();
+    }
+
+    /// Handles whole frames and gives back how many bytes they were.
+    fn stream_frames(&mut self, connection: u32, from: Endpoint, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        while self.streams.is_open(connection) {
+            let rest = &bytes[used..];
+            let length = match stream_frame_bytes(rest) {
+                Ok(_) if rest.first() == Some(&LINK_LEAD) => None,
+                Ok(Some(length)) if rest.len() >= length => Some(length),
+                Ok(_) => return used,
+                Err(_) => None,
+            };
+            let Some(length) = length else {
+                self.traffic.malformed += 1;
+                self.streams.close(connection);
+                return bytes.len();
+            };
+            used += length;
+            if !self.stream_frame(connection, from, &rest[..length]) {
+                self.streams.close(connection);
+                return bytes.len();
+            }
+        }
+        bytes.len()
+    }
+
+    /// Hands one frame of a connection to its owner; `false` if the connection asks for too much.
+    fn stream_frame(&mut self, connection: u32, from: Endpoint, frame: &[u8]) -> bool {
+        self.streams.heard(connection, self.now.mono_ms);
+        let number = steer(frame);
+        if frame[3] == SIGN_IN
+            && let Some(number) = number
+            && !self.streams.remember(connection, number, STREAM_NUMBERS)
+        {
+            self.traffic.streams_refused += 1;
+            return false;
+        }
+        match number.map(|number| self.port.owner(number)) {
+            Some(owner) if owner != self.index => {
+                self.port.send(owner, Message::Frame { from, bytes: frame.into() });
+            }
+            _ => self.input(Input::Frame { from, bytes: frame }),
+        }
+        true
+    }
+
+    /// A connection has ended: those who asked to sign in by it learn so.
+    pub fn stream_ended(&mut self, connection: u32) {
+        let Some((from, numbers)) = self.streams.remove(connection) else { return };
+        for number in numbers {
+            let owner = self.port.owner(number);
+            if owner == self.index {
+                self.input(Input::StreamClosed { from, number });
+            } else {
+                self.port.send(owner, Message::StreamClosed { from, number });
+            }
+        }
+        self.finish();
+    }
+
+    /// Closes some of the connections that have been silent for too long; called often, it gets around to all.
+    pub fn sweep_streams(&mut self) {
+        self.traffic.streams_silent += self.streams.sweep(self.now.mono_ms);
+    }
+
+    fn report(&self) -> Report {
+        let mut report = Report {
+            shard: self.index,
+            counters: self.shard.counters(),
+            traffic: Traffic { streams: self.streams.open() as u64, ..self.traffic },
+            inbox: self.port.depth() as u64,
+            held_for_peers: self.port.waiting() as u64,
+            held_for_store: self.store_later.len() as u64,
+        };
+        report.counters.malformed += self.traffic.malformed;
+        report
+    }
+}
+
+impl Socket {
+    /// Sends the chosen frames of the outbox; what the socket does not take waits, as far as there is room.
+    fn send(&mut self, out: &Outbox, mailer: &mut Mailer, traffic: &mut Traffic) {
+        if self.now.is_empty() {
+            return;
+        }
+        let mut done = 0;
+        if self.later.is_empty() {
+            let datagrams = self.now.iter().map(|at| {
+                let send = &out.sends[*at as usize];
+                (send.to.address(), out.frame(send))
+            });
+            let written = mailer.send(self.socket.as_fd(), datagrams);
+            traffic.datagrams_out += (written.done - written.failed) as u64;
+            traffic.datagrams_refused += written.failed as u64;
+            done = written.done;
+        }
+        for at in &self.now[done..] {
+            let send = &out.sends[*at as usize];
+            let bytes = out.frame(send);
+            if self.later_bytes + bytes.len() > SOCKET_BACKLOG_BYTES {
+                traffic.datagrams_dropped += 1;
+                continue;
+            }
+            self.later_bytes += bytes.len();
+            self.later.push_back((send.to.address(), bytes.into()));
+        }
+        self.now.clear();
+    }
+
+    fn resend(&mut self, mailer: &mut Mailer, traffic: &mut Traffic) {
+        let datagrams = self.later.iter().map(|(to, bytes)| (*to, &**bytes));
+        let written = mailer.send(self.socket.as_fd(), datagrams);
+        traffic.datagrams_out += (written.done - written.failed) as u64;
+        traffic.datagrams_refused += written.failed as u64;
+        self.later_bytes -= self.later.drain(..written.done).map(|(_, bytes)| bytes.len()).sum::<usize>();
+    }
+}

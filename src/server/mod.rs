@@ -1,0 +1,314 @@
+//! The outside world: executors, sockets, queues between threads, the control plane, start and end.
+//!
+//! Each shard has a core, its own sockets and everything that its users need. What crosses threads goes through
+//! [`mesh`]; what blocks or computes for long has threads of its own: the store, the password pool, the search.
+
+pub mod admin;
+pub mod args;
+mod checks;
+mod connections;
+mod control;
+mod core;
+mod figures;
+mod listen;
+mod mesh;
+mod mmsg;
+mod passwords;
+mod searching;
+mod shard_loop;
+mod storage;
+mod streams;
+mod sys;
+
+use crate::shard::{Board, Classic, Shard, Territory};
+use crate::store::{self, Accounts, DirStore, Progress, Step, StoreEvent};
+use argon2::password_hash::rand_core::{OsRng, RngCore};
+use args::{Arguments, Serve};
+use core::{Core, Helpers};
+use crossbeam::channel::{Sender, bounded};
+use glommio::{LocalExecutorBuilder, Placement, PoolPlacement};
+use listen::Sockets;
+use mesh::{Mesh, Message, Port};
+use passwords::Passwords;
+use searching::Searches;
+use shard_loop::ShardLoop;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use storage::Storage;
+
+/// Why the program cannot go on, in one line that also says what would be right.
+#[derive(Debug)]
+pub struct Fatal(pub String);
+
+impl fmt::Display for Fatal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Fatal {}
+
+/// Memory that an executor registers with the kernel; its default of 10 MiB would be locked three times over.
+const RING_BYTES: usize = 64 << 10;
+/// How long the end of the server waits for what is on its way between threads.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Does what the command line says.
+pub fn run(arguments: Arguments) -> Result<(), Fatal> {
+    start_log(&arguments.serve.log)?;
+    match arguments.command {
+        Some(command) => admin::run(command, &arguments.serve.data),
+        None => serve(&arguments.serve),
+    }
+}
+
+fn start_log(filter: &str) -> Result<(), Fatal> {
+    let filter = filter.parse::<tracing_subscriber::EnvFilter>().map_err(|error| {
+        Fatal(format!("--log {filter:?} is no filter: {error}; write a level (error, warn, info, debug) or oicq=debug"))
+    })?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    Ok(())
+}
+
+/// Serves until it is told to end.
+fn serve(serve: &Serve) -> Result<(), Fatal> {
+    abort_on_panic();
+    checks::arguments(serve)?;
+    checks::system()?;
+    checks::data_directory(&serve.data)?;
+    let cores = sys::allowed_cores();
+    let shards = serve.shards.map_or(cores.len().clamp(1, crate::limits::SHARDS), usize::from);
+    let (listening, sockets) = listen::bind(&serve.listen, shards)?;
+    let store = open_store(&serve.data, &mut io::stdout())?;
+    let server = Server::start(store, sockets, &cores, serve.classic.classic(), &serve.data)?;
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])
+        .map_err(|error| Fatal(format!("cannot wait for signals: {error}")))?;
+    say(&banner(serve, &listening, shards, &server.accounts));
+    signals.forever().next();
+    server.end(&serve.data)
+}
+
+/// Says something to whoever started the server; it goes on if nobody listens.
+fn say(text: &str) {
+    let mut out = io::stdout();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+fn banner(serve: &Serve, listening: &[SocketAddr], shards: usize, accounts: &Accounts) -> String {
+    let addresses: Vec<String> = listening.iter().map(|address| format!("{address} (udp+tcp)")).collect();
+    format!(
+        "oicqd {} listens on {}\nshards {shards}, accounts {}, data {}, bare frames {}",
+        env!("CARGO_PKG_VERSION"),
+        addresses.join(", "),
+        accounts.count().unwrap_or(0),
+        serve.data.display(),
+        serve.classic.word(),
+    )
+}
+
+/// Opens the store, and tells how far it has come if that takes long.
+fn open_store(directory: &Path, out: &mut dyn Write) -> Result<DirStore, Fatal> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let mut told = Instant::now();
+    let mut report = |progress: Progress| {
+        if told.elapsed() < PATIENCE {
+            return;
+        }
+        told = Instant::now();
+        let step = match progress.step {
+            Step::Check => "checking",
+            Step::Load => "filling the index",
+            Step::Replay => "bringing the index up to date",
+        };
+        let percent = progress.done.saturating_mul(100) / progress.total.max(1);
+        let _ = writeln!(out, "loading: {step}, {} %", percent.min(100)).and_then(|()| out.flush());
+    };
+    DirStore::open_dir(directory, OsRng.next_u64(), &mut report).map_err(|error| Fatal(error.to_string()))
+}
+
+/// Ends the whole process if any thread panics: a server that is half alive loses messages in silence.
+fn abort_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        // A message that was put together at run time may hold what users wrote.
+        let what = panic.payload().downcast_ref::<&str>().copied().unwrap_or("(words withheld)");
+        let trace = std::backtrace::Backtrace::capture();
+        eprintln!(
+            "oicqd: BUG: thread {:?} panicked at {place}: {what}; the server stops\n{trace}",
+            thread.name().unwrap_or("?")
+        );
+        std::process::abort();
+    }));
+}
+
+/// A server that runs.
+struct Server {
+    mesh: Arc<Mesh>,
+    storage: Arc<Mutex<Option<Storage>>>,
+    store: JoinHandle<io::Result<()>>,
+    accounts: Accounts,
+}
+
+impl Server {
+    fn start(
+        store: DirStore,
+        sockets: Vec<Sockets>,
+        cores: &[usize],
+        classic: Classic,
+        directory: &Path,
+    ) -> Result<Self, Fatal> {
+        let failed = |what: &str| {
+            let what = what.to_owned();
+            move |error: io::Error| {
+                Fatal(format!("cannot start {what}: {error}; give the process more room (ulimit -a)"))
+            }
+        };
+        let began = Instant::now();
+        let shards = sockets.len();
+        let mesh = Mesh::new(shards).map_err(failed("the queues"))?;
+        let board = Arc::new(Board::default());
+        let accounts = store.accounts();
+        let (storage, requests) = Storage::new();
+        let store = store::spawn(store, requests, storage::deliver(Arc::clone(&mesh)), report_store)
+            .map_err(failed("the store"))?;
+        let passwords = Passwords::spawn(cores.len().max(1), &mesh).map_err(failed("the password pool"))?;
+        let searches =
+            Searches::spawn(accounts.clone(), Arc::clone(&board), Arc::clone(&mesh)).map_err(failed("the search"))?;
+        let (ready, all_ready) = bounded(shards);
+        for (index, sockets) in sockets.into_iter().enumerate() {
+            let territory = Territory { index: index as u32, shards: shards as u32 };
+            let place = Place {
+                shard: Box::new({
+                    let board = Arc::clone(&board);
+                    move || Shard::new(territory, board, classic)
+                }),
+                port: Port::new(Arc::clone(&mesh), index),
+                helpers: Helpers {
+                    store: Some(storage.clone()),
+                    passwords: passwords.clone(),
+                    searches: searches.clone(),
+                },
+                sockets,
+                began,
+            };
+            spawn_shard(index, place, cores, shards, ready.clone())?;
+        }
+        for _ in 0..shards {
+            all_ready.recv().map_err(|_| Fatal("a shard did not start; the log says why".to_owned()))?;
+        }
+        let storage = Arc::new(Mutex::new(Some(storage)));
+        let desk = control::Desk {
+            mesh: Arc::clone(&mesh),
+            storage: Arc::clone(&storage),
+            accounts: accounts.clone(),
+            passwords,
+            searches,
+            began,
+        };
+        control::spawn(directory, desk)?;
+        Ok(Self { mesh, storage, store, accounts })
+    }
+
+    /// Takes nothing more, lets what was taken come to the store, and ends when all of it is synced.
+    fn end(self, directory: &Path) -> Result<(), Fatal> {
+        say("oicqd ends: syncing the store");
+        control::remove(directory);
+        self.mesh.post_all(|| Message::Stop);
+        self.settle();
+        let shards = self.mesh.shards();
+        let (done, all_done) = bounded(shards);
+        self.mesh.post_all(|| Message::End(done.clone()));
+        let until = Instant::now() + LAST_WORDS;
+        let ended = (0..shards).filter(|_| all_done.recv_deadline(until).is_ok()).count();
+        self.mesh.stop();
+        if ended < shards {
+            return Err(Fatal("a shard did not end in time; what it had not yet stored is lost".to_owned()));
+        }
+        self.storage.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match self.store.join() {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Fatal(format!("the store did not close well: {error}; the next start mends it"))),
+            Err(_) => Err(Fatal("the store's thread panicked; the next start mends it".to_owned())),
+        }
+    }
+
+    /// Waits until nothing is on its way between threads, twice in a row: an answer may lead to another question.
+    fn settle(&self) {
+        const LOOK: Duration = Duration::from_millis(10);
+        let until = Instant::now() + LAST_WORDS;
+        let mut quiet = 0;
+        while quiet < 2 && Instant::now() < until {
+            std::thread::sleep(LOOK);
+            let storage = self.storage.lock().unwrap_or_else(PoisonError::into_inner);
+            let waiting = self.mesh.depth() + storage.as_ref().map_or(0, Storage::depth);
+            quiet = if waiting == 0 { quiet + 1 } else { 0 };
+        }
+    }
+}
+
+fn report_store(event: StoreEvent) {
+    match event {
+        StoreEvent::Fault(error) => {
+            tracing::error!(%error, "the store fails: nothing new is kept until it works again")
+        }
+        StoreEvent::Compacted => tracing::info!("the store wrote a new base"),
+        StoreEvent::NotCompacted(error) => {
+            tracing::warn!(%error, "the store could not write a new base; it tries later")
+        }
+    }
+}
+
+/// What one shard needs to start.
+struct Place {
+    shard: Box<dyn FnOnce() -> Shard + Send>,
+    port: Port,
+    helpers: Helpers,
+    sockets: Sockets,
+    began: Instant,
+}
+
+/// Starts the executor of a shard, on a core of its own if there are enough.
+fn spawn_shard(index: usize, place: Place, cores: &[usize], shards: usize, ready: Sender<()>) -> Result<(), Fatal> {
+    let placement = match cores.get(index) {
+        Some(core) if shards <= cores.len() => Placement::Fixed(*core),
+        _ => Placement::Unbound,
+    };
+    LocalExecutorBuilder::new(placement)
+        .name(&format!("shard {index}"))
+        .io_memory(RING_BYTES)
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
+        .spawn(move || run_shard(place, ready))
+        .map(drop)
+        .map_err(|error| Fatal(format!("cannot start shard {index}: {error}; see ulimit -l and -n")))
+}
+
+async fn run_shard(place: Place, ready: Sender<()>) {
+    // The first sleep of an executor is slow; nobody is to wait for it.
+    glommio::timer::sleep(Duration::from_millis(1)).await;
+    let Place { shard, port, helpers, sockets, began } = place;
+    let datagrams: io::Result<Vec<_>> = sockets.datagrams.iter().map(socket2::Socket::try_clone).collect();
+    let datagrams = match datagrams {
+        Ok(datagrams) => datagrams,
+        Err(error) => {
+            tracing::error!(%error, "a shard has no sockets");
+            return;
+        }
+    };
+    let core = Rc::new(RefCell::new(Core::new(shard(), port, helpers, datagrams, began)));
+    let shard_loop = ShardLoop::new(Rc::clone(&core), sockets);
+    let _ = ready.send(());
+    shard_loop.run().await;
+    // The rest ends with the process: connections and rings are the kernel's to take apart.
+    loop {
+        std::thread::park();
+    }
+}

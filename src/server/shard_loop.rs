@@ -1,0 +1,191 @@
+//! The loop of one shard: turn, then wait in the cheapest way that fits the load.
+//!
+//! A busy shard waits in `ppoll`: one system call, where a wait of the executor takes eight. It visits the executor
+//! about once a millisecond, for the connections and the timers there. A shard that had no datagram for a millisecond
+//! waits in the executor, which costs nothing until something happens.
+
+use super::core::Core;
+use super::mmsg::Receiver;
+use super::sys::Poller;
+use super::{connections, listen::Sockets};
+use futures_lite::FutureExt;
+use glommio::net::{TcpListener, UdpSocket};
+use glommio::timer::{Timer, sleep};
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::os::fd::{FromRawFd, IntoRawFd};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// Unbroken work after which the executor has its turn.
+const VISIT: Duration = Duration::from_millis(1);
+/// How long a shard that just had datagrams expects more.
+const BUSY: Duration = Duration::from_millis(1);
+/// How long a shard that others hold up waits before it tries again.
+const HELD_UP: Duration = Duration::from_micros(200);
+/// Longest wait while there is something to do now and then: a wake lost in the executor is made good by it.
+const TICK: Duration = Duration::from_millis(5);
+/// Longest wait at rest.
+const REST: Duration = Duration::from_millis(50);
+/// How often a part of the connections is looked at for silence.
+const SWEEP_MS: u64 = 100;
+/// A batch of this many says that the next datagrams are there already: reading them at once saves a wait.
+const LIKELY_MORE: usize = 8;
+
+/// One shard's loop. Ends when the server does.
+pub struct ShardLoop {
+    core: Rc<RefCell<Core>>,
+    receiver: Receiver,
+    poller: Poller,
+    sockets: usize,
+    readable: Readable,
+    /// When the executor last had its turn, and when the last datagram came.
+    visited: Instant,
+    busy: Instant,
+    sweep_ms: u64,
+}
+
+impl ShardLoop {
+    /// Takes over the sockets, and begins to accept connections. Runs in the executor.
+    pub fn new(core: Rc<RefCell<Core>>, sockets: Sockets) -> Self {
+        use std::os::fd::AsRawFd;
+        let event = core.borrow().port.event();
+        let poller = Poller::new(sockets.datagrams.iter().map(AsRawFd::as_raw_fd).chain([event]));
+        let count = sockets.datagrams.len();
+        for listener in sockets.streams {
+            // SAFETY: the descriptor is a listening socket that nobody else owns.
+            let listener = unsafe { TcpListener::from_raw_fd(listener.into_raw_fd()) };
+            glommio::spawn_local(connections::accept(Rc::clone(&core), listener)).detach();
+        }
+        let adopt = |socket: socket2::Socket| {
+            // SAFETY: the descriptor is a datagram socket that nobody else owns.
+            Rc::new(unsafe { UdpSocket::from_raw_fd(socket.into_raw_fd()) })
+        };
+        let readable = Readable { sockets: sockets.datagrams.into_iter().map(|s| (adopt(s), None)).collect() };
+        let now = Instant::now();
+        Self {
+            core,
+            receiver: Receiver::default(),
+            poller,
+            sockets: count,
+            readable,
+            visited: now,
+            busy: now,
+            sweep_ms: 0,
+        }
+    }
+
+    /// Runs until the server has ended.
+    pub async fn run(mut self) {
+        loop {
+            let turn = self.core.borrow_mut().turn(&mut self.receiver);
+            self.sweep();
+            if let Some(done) = self.core.borrow_mut().ended() {
+                // Nobody waits for it if the server is in a hurry.
+                let _ = done.send(());
+                return;
+            }
+            let now = Instant::now();
+            if turn.datagrams > 0 {
+                self.busy = now;
+            }
+            if now.duration_since(self.visited) >= VISIT {
+                sleep(Duration::from_micros(1)).await;
+                self.visited = Instant::now();
+            }
+            if turn.more || turn.datagrams >= LIKELY_MORE {
+                continue;
+            }
+            let held_up = self.core.borrow().paused();
+            let unsent = (0..self.sockets).any(|at| self.core.borrow().unsent(at));
+            if held_up || unsent || now.duration_since(self.busy) < BUSY {
+                self.wait_in_poll(held_up);
+            } else {
+                self.wait_in_ring().await;
+                self.visited = Instant::now();
+            }
+        }
+    }
+
+    /// Looks for silent connections now and then.
+    fn sweep(&mut self) {
+        let mut core = self.core.borrow_mut();
+        let now = core.now().mono_ms;
+        if now >= self.sweep_ms {
+            core.sweep_streams();
+            self.sweep_ms = now + SWEEP_MS;
+        }
+    }
+
+    /// Waits in one system call, on this thread.
+    fn wait_in_poll(&mut self, held_up: bool) {
+        let core = self.core.borrow();
+        for at in 0..self.sockets {
+            self.poller.want(at, !held_up, core.unsent(at));
+        }
+        if !core.port.sleep_in_poll() {
+            return;
+        }
+        self.poller.wait(if held_up { HELD_UP } else { VISIT });
+        core.port.awake();
+        if self.poller.readable(self.sockets) {
+            core.port.clear_event();
+        }
+    }
+
+    /// Waits in the executor, which goes to sleep if nobody else has anything to do.
+    async fn wait_in_ring(&mut self) {
+        let (core, readable) = (&self.core, &mut self.readable);
+        let now = core.borrow().now().mono_ms;
+        let rested = self.busy.elapsed() > REST;
+        let longest = if rested { REST } else { TICK };
+        let until = core.borrow().deadline().unwrap_or(u64::MAX).clamp(now + 1, now + longest.as_millis() as u64);
+        let mut timer = Timer::new(Duration::from_millis(until - now));
+        let mut asleep = false;
+        let deaf = core.borrow().stopped();
+        poll_fn(|cx| {
+            // Whatever wakes the task is for the next turn to find.
+            if (!deaf && readable.poll(cx)) | Pin::new(&mut timer).poll(cx).is_ready() | asleep {
+                return Poll::Ready(());
+            }
+            let mut core = core.borrow_mut();
+            if !core.port.sleep_in_ring(cx.waker()) {
+                return Poll::Ready(());
+            }
+            core.set_sleeper(Some((cx.waker().clone(), until)));
+            asleep = true;
+            Poll::Pending
+        })
+        .await;
+        let mut core = core.borrow_mut();
+        core.set_sleeper(None);
+        core.port.awake();
+    }
+}
+
+type Peek = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Waits for datagrams in the ring, without taking them. A wait that is not over goes on through the next turns.
+struct Readable {
+    sockets: Vec<(Rc<UdpSocket>, Option<Peek>)>,
+}
+
+impl Readable {
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
+        for (socket, peek) in &mut self.sockets {
+            let waiting = peek.get_or_insert_with(|| {
+                let socket = Rc::clone(socket);
+                // An error is somebody's ICMP: whoever reads next sees what there is.
+                Box::pin(async move { drop(socket.peek_from(&mut [0]).await) })
+            });
+            if waiting.poll(cx).is_ready() {
+                *peek = None;
+                any = true;
+            }
+        }
+        any
+    }
+}
