@@ -29,7 +29,7 @@ pub struct RequestId(u64);
 
 /// A classic session of one user, without I/O.
 ///
-/// After each call of [`request`](Self::request), [`send`](Self::send), [`receive`](Self::receive) or
+/// After each call of [`request`](Self::request), [`receive`](Self::receive) or
 /// [`wake`](Self::wake), take everything from [`poll_frame`](Self::poll_frame), [`poll_reply`](Self::poll_reply) and
 /// [`poll_event`](Self::poll_event); call [`wake`](Self::wake) when [`deadline`](Self::deadline) has come. Times are
 /// milliseconds of any clock that only moves forward.

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// A new directory that goes away with this value.
 pub struct Scratch(PathBuf);
@@ -72,7 +73,7 @@ impl Running {
     /// An error, with the last words of the server where it has ended.
     pub fn explain(&mut self, error: String) -> String {
         // A server that is dying may need a moment for its last words.
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(200));
         let Ok(Some(status)) = self.child.try_wait() else { return format!("{}: {error}", self.name) };
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let last = log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("(it said nothing)");
@@ -101,6 +102,16 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// How long the threads of a process have stood in line for a core, all together; `None` where the kernel does not count.
+pub fn time_in_line(pid: u32) -> Option<Duration> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let waits = tasks.flatten().filter_map(|task| {
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().nth(1)?.parse::<u64>().ok()
+    });
+    Some(Duration::from_nanos(waits.sum()))
 }
 
 /// A loopback address whose port is free for UDP and TCP at this moment.

@@ -1,0 +1,272 @@
+//! Carries out what is said at the prompt.
+
+use crate::app::App;
+use crate::command::{Command, HELP};
+use crate::files::Outgoing;
+use crate::show::{self, clean};
+use crate::{fields, input};
+use oicq::client::{AddOutcome, Error, OwnedProfile, Status, Transport};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many people are asked for at a time.
+const PAGE: u8 = 50;
+
+/// The person at the prompt: what the program remembers of what they said.
+pub struct Prompt {
+    app: Arc<App>,
+    /// From the environment or a file; asked for otherwise.
+    password: Option<String>,
+    number: Option<u32>,
+    /// To whom plain lines go.
+    pub partner: Option<u32>,
+    /// Who may add this user, once that is known: the server does not tell it.
+    authorization: Option<u8>,
+}
+
+impl Prompt {
+    /// Nothing has been said yet.
+    pub fn new(app: Arc<App>, password: Option<String>, number: Option<u32>) -> Self {
+        Self { app, password, number, partner: None, authorization: None }
+    }
+
+    /// Does what a line says; an error says what was wrong, or what the server said.
+    pub fn run(&mut self, command: Command) -> Result<(), String> {
+        let client = &self.app.client;
+        match command {
+            Command::SignUp { full } => return self.sign_up(full),
+            Command::SignIn { number, hidden } => return self.sign_in(number, hidden),
+            Command::SignOut | Command::Status(Status::Offline) => {
+                client.set_status(Status::Offline).map_err(said)?;
+                show::line("signed out");
+            }
+            Command::Status(status) => {
+                client.set_status(status).map_err(said)?;
+                show::line(&format!("you are {} now", show::status(status)));
+            }
+            Command::List => show::groups(&self.app.book().groups),
+            Command::Say { number, text } => client.message(number, &text).map_err(said)?,
+            Command::To(partner) => self.set_partner(partner),
+            Command::Plain(text) => {
+                let partner = self.partner.ok_or("say `to NUMBER` first, and plain lines go there")?;
+                client.message(partner, &text).map_err(said)?;
+            }
+            Command::All { group, text } => client.broadcast(group, &text).map_err(said)?,
+            Command::Ask { number, reason } => {
+                client.ask(number, &reason).map_err(said)?;
+                show::line(&format!("{} has been asked", self.app.person(number)));
+            }
+            Command::Answer { number, agree } => client.answer(number, agree).map_err(said)?,
+            Command::Online(start) => {
+                let people = client.online(start, PAGE, false).map_err(said)?;
+                self.app.book().learn_all(&people);
+                show::people(&people);
+            }
+            Command::Find(condition) => {
+                let people = client.search(&condition).map_err(said)?;
+                self.app.book().learn_all(&people);
+                show::people(&people);
+            }
+            Command::View(number) => self.view(number)?,
+            Command::Profile => self.view(self.me()?)?,
+            Command::Set { field, value } => return self.set(&field, &value),
+            Command::Send { number, path } => return self.send(number, &path),
+            Command::Take(number) => self.app.take(number)?,
+            Command::Reject(number) => {
+                self.app.transfers().offers.remove(&number).ok_or(format!("{number} offers no file"))?;
+                client.answer_file(number, false).map_err(said)?;
+            }
+            Command::Wait(seconds) => std::thread::sleep(Duration::from_secs(seconds)),
+            Command::Help => show::line(HELP),
+            Command::Quit => {}
+            Command::Add(_)
+            | Command::Delete(_)
+            | Command::AddGroup(_)
+            | Command::RenameGroup { .. }
+            | Command::DeleteGroup(_)
+            | Command::Move { .. } => return self.change_list(command),
+        }
+        Ok(())
+    }
+
+    /// What changes the friend list, at the server and then here.
+    fn change_list(&self, command: Command) -> Result<(), String> {
+        let (app, client) = (&self.app, &self.app.client);
+        match command {
+            Command::Add(number) => show::line(&add_outcome(number, client.add_friend(number).map_err(said)?)),
+            Command::Delete(number) => {
+                client.delete_friend(number).map_err(said)?;
+                app.book().remove(number);
+                show::line(&format!("{number} is no longer in your list"));
+            }
+            Command::AddGroup(name) => {
+                let number = client.add_group(&name).map_err(said)?;
+                show::line(&format!("group {number} is {}", clean(&name)));
+                app.book().groups.push(oicq::client::Group { number, name, friends: Vec::new() });
+            }
+            Command::RenameGroup { group, name } => {
+                client.rename_group(group, &name).map_err(said)?;
+                show::line(&format!("group {group} is {}", clean(&name)));
+                if let Some(group) = app.book().group_mut(group) {
+                    group.name = name;
+                }
+            }
+            Command::DeleteGroup(group) => {
+                client.delete_group(group).map_err(said)?;
+                app.book().remove_group(group);
+                show::line(&format!("group {group} is gone; its friends are in group 1"));
+            }
+            Command::Move { number, group } => {
+                client.move_friends(&[(number, group)]).map_err(said)?;
+                app.book().move_to(number, group);
+                show::line(&format!("{} is in group {group}", app.person(number)));
+            }
+            _ => unreachable!("run() passes on only what changes the list"),
+        }
+        Ok(())
+    }
+
+    fn me(&self) -> Result<u32, String> {
+        self.app.client.number().ok_or_else(|| said(Error::NotSignedIn))
+    }
+
+    fn password(&self, question: &str, new: bool) -> Result<String, String> {
+        match &self.password {
+            Some(password) => Ok(password.clone()),
+            None => input::password(question, new),
+        }
+    }
+
+    fn sign_up(&mut self, full: bool) -> Result<(), String> {
+        let nickname = input::ask("Nickname")?;
+        let password = self.password("Password", true)?;
+        let mut profile = OwnedProfile::new(&nickname, &password);
+        if full {
+            for (field, question) in fields::questions() {
+                let answer = input::ask(&format!("{question}, or nothing"))?;
+                if !answer.is_empty() {
+                    fields::set(&mut profile, field, &answer)?;
+                }
+            }
+        }
+        let number = self.app.client.register(&profile).map_err(said)?;
+        show::line(&format!("your number is {number}: keep it, it is how you sign in"));
+        self.authorization = Some(profile.authorization);
+        self.enter(number, &password, false)
+    }
+
+    fn sign_in(&mut self, number: Option<u32>, hidden: bool) -> Result<(), String> {
+        let number = match number.or(self.number) {
+            Some(number) => number,
+            None if input::is_terminal() => {
+                let answer = input::ask("Number")?;
+                answer.parse().map_err(|_| format!("'{answer}' is not a service number, like 10001"))?
+            }
+            None => return Err("say which number: sign in NUMBER".into()),
+        };
+        let password = self.password("Password", false)?;
+        self.enter(number, &password, hidden)
+    }
+
+    fn enter(&mut self, number: u32, password: &str, hidden: bool) -> Result<(), String> {
+        let groups = self.app.client.sign_in(number, password, hidden).map_err(|error| match error {
+            Error::Refused { text } if text.is_empty() => {
+                format!(
+                    "{number} was not signed in: wrong number or password, or too many tries; wait a minute after those"
+                )
+            }
+            other => said(other),
+        })?;
+        if self.number.replace(number) != Some(number) {
+            self.partner = None;
+        }
+        let friends: Vec<_> = groups.iter().flat_map(|group| &group.friends).collect();
+        let present = friends.iter().filter(|friend| friend.status != Status::Offline).count();
+        show::line(&format!("signed in as {number}: {} friends, {present} of them here", friends.len()));
+        self.app.book().open(groups);
+        Ok(())
+    }
+
+    fn set_partner(&mut self, partner: Option<u32>) {
+        self.partner = partner;
+        match partner {
+            Some(number) => show::line(&format!("plain lines go to {}", self.app.person(number))),
+            None => show::line("plain lines go to nobody"),
+        }
+    }
+
+    fn view(&self, number: u32) -> Result<(), String> {
+        let profile = self.app.client.view(number).map_err(said)?;
+        self.app.book().learn(number, &profile.nickname);
+        show::line(&format!("{:<13} {number}", "number"));
+        for (field, value) in fields::lines(&profile) {
+            show::line(&format!("{field:<13} {}", clean(&value)));
+        }
+        Ok(())
+    }
+
+    /// Changes one field. The protocol only knows whole profiles, so the others are read first.
+    fn set(&mut self, field: &str, value: &str) -> Result<(), String> {
+        let mut profile = self.app.client.view(self.me()?).map_err(said)?;
+        if field == "password" {
+            if !value.is_empty() {
+                return Err("say only `set password`: the new one is asked for, and not shown".into());
+            }
+            profile.password = input::password("New password", true)?;
+            if profile.password.is_empty() {
+                return Err("a password is not empty; the old one stays".into());
+            }
+        } else {
+            fields::set(&mut profile, field, value)?;
+        }
+        if field != fields::AUTHORIZATION {
+            profile.authorization = self.authorization.ok_or(
+                "first say who may add you, which the server does not tell: `set authorization 0` (anyone), 1 (ask me first) or 2 (nobody)",
+            )?;
+        }
+        self.app.client.update(&profile).map_err(said)?;
+        self.authorization = Some(profile.authorization);
+        show::line(&format!("your {field} is changed"));
+        Ok(())
+    }
+
+    fn send(&self, number: u32, path: &str) -> Result<(), String> {
+        let outgoing = Outgoing::open(Path::new(path))?;
+        let (name, size) = (outgoing.name.clone(), outgoing.size);
+        // In place before the offer goes out: the answer may come at once.
+        self.app.transfers().offered.insert(number, outgoing);
+        if let Err(error) = self.app.client.offer_file(number, &name, size) {
+            self.app.transfers().offered.remove(&number);
+            return Err(said(error));
+        }
+        show::line(&format!("{name} ({size} bytes) is offered to {}", self.app.person(number)));
+        if self.app.client.transport() == Transport::Udp {
+            show::line("over UDP pieces of it can be lost; start oicq with --tcp to be sure");
+        }
+        Ok(())
+    }
+}
+
+fn add_outcome(number: u32, outcome: AddOutcome) -> String {
+    match outcome {
+        AddOutcome::Done => format!("{number} is your friend"),
+        AddOutcome::NeedsAuthorization => format!("{number} wants to be asked first: ask {number} REASON"),
+        AddOutcome::Nobody => format!("{number} lets nobody add them"),
+        AddOutcome::NeedsAuthorizationOffline => {
+            format!(
+                "{number} wants to be asked first, and is offline: ask {number} REASON, and the answer may take a while"
+            )
+        }
+    }
+}
+
+/// An error of the library in the words of this program.
+fn said(error: Error) -> String {
+    match error {
+        Error::NotSignedIn => "sign in first: sign in NUMBER, or sign up for a number".into(),
+        Error::Timeout => "the server did not answer; is it running at this address?".into(),
+        Error::Refused { text } if !text.is_empty() => clean(&text),
+        other => other.to_string(),
+    }
+}
