@@ -49,8 +49,10 @@ pub struct Helpers {
 /// What a turn of the loop has found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Turn {
-    /// Datagrams came in.
+    /// Datagrams that came in.
     pub datagrams: usize,
+    /// Batches of other threads.
+    pub batches: usize,
     /// There is more to read at once.
     pub more: bool,
 }
@@ -148,7 +150,8 @@ impl Core {
     /// Takes in what other threads have, then a batch of each socket, and does what follows from it.
     pub fn turn(&mut self, receiver: &mut Receiver) -> Turn {
         self.read_clock();
-        let mut turn = Turn { more: self.take_inbox(), ..Turn::default() };
+        let batches = self.take_inbox();
+        let mut turn = Turn { batches, more: batches == TURN_BATCHES, datagrams: 0 };
         self.resend();
         if !self.paused && !self.stopped {
             for socket in 0..self.sockets.len() {
@@ -164,16 +167,16 @@ impl Core {
         turn
     }
 
-    /// Handles batches of other threads; says whether there may be more.
-    fn take_inbox(&mut self) -> bool {
-        for _ in 0..TURN_BATCHES {
-            let Some(mut batch) = self.port.receive() else { return false };
+    /// Handles batches of other threads, and says how many.
+    fn take_inbox(&mut self) -> usize {
+        for done in 0..TURN_BATCHES {
+            let Some(mut batch) = self.port.receive() else { return done };
             for message in batch.drain(..) {
                 self.message(message);
             }
             self.port.recycle(batch);
         }
-        true
+        TURN_BATCHES
     }
 
     fn take_datagrams(&mut self, socket: usize, receiver: &mut Receiver) -> usize {
