@@ -1,5 +1,6 @@
 //! The program as its operator meets it: start, commands, mistakes, and the end.
 #![cfg(feature = "server")]
+#![allow(clippy::disallowed_methods, reason = "it waits for real processes")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

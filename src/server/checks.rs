@@ -2,7 +2,7 @@
 
 use super::sys::{self, Resource};
 use super::{Fatal, args::Serve};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -13,7 +13,7 @@ const LOCKED_BYTES: u64 = 512 * 1024;
 
 /// Checks the arguments that clap cannot check.
 pub fn arguments(serve: &Serve) -> Result<(), Fatal> {
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     match serve.listen.iter().find(|address| address.port() != 0 && !seen.insert(**address)) {
         Some(twice) => Err(Fatal(format!("--listen {twice} is given twice; give each address once"))),
         None => Ok(()),
@@ -63,11 +63,14 @@ pub fn data_directory(directory: &Path) -> Result<(), Fatal> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(refused)?;
     let probe = directory.join(".writable");
     fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(refused)?;
-    let mode = fs::metadata(directory).map_err(refused)?.permissions().mode();
-    if mode & 0o077 != 0 {
+    Ok(())
+}
+
+/// Warns if others can read what users wrote.
+pub fn privacy(directory: &Path) {
+    if fs::metadata(directory).is_ok_and(|data| data.permissions().mode() & 0o077 != 0) {
         tracing::warn!(directory = %directory.display(), "others on this machine can read the data directory: chmod 700");
     }
-    Ok(())
 }
 
 #[cfg(test)]

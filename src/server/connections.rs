@@ -45,12 +45,9 @@ enum Look {
 
 /// Reads and writes one connection until it ends.
 async fn serve(core: Rc<RefCell<Core>>, connection: u32) {
-    loop {
-        match poll_fn(|cx| look(&mut core.borrow_mut(), connection, cx)).await {
-            // Reaches the ring, which a mere yield would not.
-            Look::Again => sleep(Duration::from_micros(1)).await,
-            Look::Ended => break,
-        }
+    while let Look::Again = poll_fn(|cx| look(&mut core.borrow_mut(), connection, cx)).await {
+        // Reaches the ring, which a mere yield would not.
+        sleep(Duration::from_micros(1)).await;
     }
     core.borrow_mut().stream_ended(connection);
 }

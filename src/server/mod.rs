@@ -2,6 +2,7 @@
 //!
 //! Each shard has a core, its own sockets and everything that its users need. What crosses threads goes through
 //! [`mesh`]; what blocks or computes for long has threads of its own: the store, the password pool, the search.
+#![allow(clippy::disallowed_methods, reason = "the outside world is where clocks, chance and waiting come from")]
 
 pub mod admin;
 pub mod args;
@@ -35,7 +36,7 @@ use shard_loop::ShardLoop;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::cell::RefCell;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -74,7 +75,11 @@ fn start_log(filter: &str) -> Result<(), Fatal> {
     let filter = filter.parse::<tracing_subscriber::EnvFilter>().map_err(|error| {
         Fatal(format!("--log {filter:?} is no filter: {error}; write a level (error, warn, info, debug) or oicq=debug"))
     })?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .init();
     Ok(())
 }
 
@@ -92,6 +97,7 @@ fn serve(serve: &Serve) -> Result<(), Fatal> {
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])
         .map_err(|error| Fatal(format!("cannot wait for signals: {error}")))?;
     say(&banner(serve, &listening, shards, &server.accounts));
+    checks::privacy(&serve.data);
     signals.forever().next();
     server.end(&serve.data)
 }
