@@ -90,7 +90,7 @@ pub const MAILBOX_PAGE_BYTES: usize = 128 * 1024;
 pub const BURST_FRAMES: usize = 64;
 /// Bytes of stored messages sent in one go.
 pub const BURST_BYTES: usize = 64 * 1024;
-/// The pause between two such bursts.
+/// The pause between two such bursts over UDP; over TCP the next follows when the connection has taken the last.
 pub const BURST_PAUSE: Duration = Duration::from_millis(5);
 /// Mailboxes whose length the writer remembers; the others are counted anew when a message comes for them.
 pub const MAILBOX_COUNTS: usize = 65_536;

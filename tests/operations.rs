@@ -3,84 +3,25 @@
 #![allow(clippy::disallowed_methods, reason = "it waits for real processes")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::io::Read;
+use std::net::{TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Output, Stdio};
+use std::time::Duration;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_oicqd");
+mod common;
 
-/// A server that is killed when the test ends.
-struct Server {
-    process: Child,
-    out: BufReader<ChildStdout>,
-    address: SocketAddr,
-    banner: String,
-}
+use common::{Server, oicqd, said};
 
-impl Server {
-    fn start(data: &Path, shards: &str) -> Self {
-        let mut process = command(data)
-            .args(["--listen", "127.0.0.1:0", "--shards", shards])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut out = BufReader::new(process.stdout.take().expect("piped"));
-        let mut banner = String::new();
-        for _ in 0..2 {
-            out.read_line(&mut banner).expect("the banner");
-        }
-        let address = banner
-            .split_whitespace()
-            .find_map(|word| word.parse().ok())
-            .unwrap_or_else(|| panic!("no address in {banner:?}: {}", said(&mut process)));
-        Self { process, out, address, banner }
-    }
-
-    /// Ends it as the system would, and checks that it ends well and soon.
-    fn end(mut self) {
-        let began = Instant::now();
-        signal(&self.process, "TERM");
-        let status = self.process.wait().expect("it ends");
-        assert!(status.success(), "{status}: {}", said(&mut self.process));
-        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-        let mut rest = String::new();
-        self.out.read_to_string(&mut rest).expect("text");
-        assert!(rest.contains("syncing"), "{rest}");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn said(process: &mut Child) -> String {
-    let mut text = String::new();
-    if let Some(mut pipe) = process.stderr.take() {
-        let _ = process.kill();
-        let _ = pipe.read_to_string(&mut text);
-    }
-    text
-}
-
-fn signal(process: &Child, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &process.id().to_string()]).status();
-    assert!(sent.expect("kill exists").success());
-}
-
-fn command(data: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
-    for name in ["LISTEN", "SHARDS", "CLASSIC", "LOG", "PASSWORD"] {
-        command.env_remove(format!("OICQD_{name}"));
-    }
-    command.env("OICQD_DATA", data);
-    command
+/// Ends a server as the system would, and checks that it ends well.
+fn end(mut server: Server) {
+    server.signal("TERM");
+    let status = server.process.wait().expect("it ends");
+    assert!(status.success(), "{status}: {}", said(&mut server.process));
+    let mut rest = String::new();
+    server.out.read_to_string(&mut rest).expect("text");
+    assert!(rest.contains("syncing"), "{rest}");
 }
 
 /// Runs a command that must end well, and gives back what it printed.
@@ -100,7 +41,7 @@ fn refused(data: &Path, arguments: &[&str]) -> String {
 }
 
 fn run(data: &Path, arguments: &[&str]) -> Output {
-    command(data).env("OICQD_PASSWORD", "secret").args(arguments).stdin(Stdio::null()).output().expect("it runs")
+    oicqd(data).env("OICQD_PASSWORD", "secret").args(arguments).stdin(Stdio::null()).output().expect("it runs")
 }
 
 fn directory() -> tempfile::TempDir {
@@ -110,7 +51,7 @@ fn directory() -> tempfile::TempDir {
 #[test]
 fn it_serves_both_transports_and_ends_when_told() {
     let data = directory();
-    let server = Server::start(data.path(), "2");
+    let server = Server::start(data.path(), 2);
     assert!(server.banner.contains("shards 2") && server.banner.contains("accounts 0"), "{}", server.banner);
     let client = UdpSocket::bind("127.0.0.1:0").expect("bound");
     client.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
@@ -124,27 +65,27 @@ fn it_serves_both_transports_and_ends_when_told() {
     stream.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
     std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\n").expect("sent");
     assert_eq!(stream.read(&mut frame).expect("an end"), 0);
-    server.end();
+    end(server);
 }
 
 #[test]
 fn an_interrupt_ends_it_as_well() {
     let data = directory();
-    let mut server = Server::start(data.path(), "1");
-    signal(&server.process, "INT");
+    let mut server = Server::start(data.path(), 1);
+    server.signal("INT");
     assert!(server.process.wait().expect("it ends").success());
 }
 
 #[test]
 fn a_port_in_use_is_told_in_one_line() {
     let (data, other) = (directory(), directory());
-    let server = Server::start(data.path(), "1");
+    let server = Server::start(data.path(), 1);
     let port = server.address.to_string();
     let error = refused(other.path(), &["--listen", &port]);
     assert!(error.contains(&port) && error.contains("--listen"), "{error}");
     let taken = UdpSocket::bind("127.0.0.1:0").expect("bound");
     refused(other.path(), &["--listen", &taken.local_addr().expect("bound").to_string()]);
-    server.end();
+    end(server);
 }
 
 #[test]
@@ -154,10 +95,10 @@ fn a_directory_that_cannot_be_used_is_told_in_one_line() {
     fs::write(&file, b"not a directory").expect("written");
     let error = refused(&file, &["--listen", "127.0.0.1:0"]);
     assert!(error.contains("--data"), "{error}");
-    let server = Server::start(data.path(), "1");
+    let server = Server::start(data.path(), 1);
     let error = refused(data.path(), &["--listen", "127.0.0.1:0"]);
     assert!(error.contains("in use"), "{error}");
-    server.end();
+    end(server);
 }
 
 #[test]
@@ -175,7 +116,7 @@ fn bad_arguments_end_with_status_2() {
 fn accounts_are_kept_with_a_server_and_without() {
     let data = directory();
     assert_eq!(done(data.path(), &["account", "add", "--nickname", "Ann"]), "account 10000\n");
-    let server = Server::start(data.path(), "2");
+    let server = Server::start(data.path(), 2);
     assert!(server.banner.contains("accounts 1"), "{}", server.banner);
     assert_eq!(done(data.path(), &["account", "add", "--nickname", "Bob"]), "account 10001\n");
     done(data.path(), &["account", "disable", "10001"]);
@@ -185,7 +126,7 @@ fn accounts_are_kept_with_a_server_and_without() {
     done(data.path(), &["account", "delete", "10000"]);
     let error = refused(data.path(), &["account", "disable", "10000"]);
     assert!(error.contains("10000"), "{error}");
-    server.end();
+    end(server);
     assert_eq!(done(data.path(), &["account", "list"]), "10001  Bob\n");
     refused(&data.path().join("elsewhere"), &["account", "list"]);
 }
@@ -200,7 +141,7 @@ fn grants_stand_in_the_audit_log() {
         ["grant", "monitor", "--account", "10000", "--target", "10001", "--reason", "a court", "--hours", "2"];
     let told = done(data.path(), &monitor);
     assert!(told.contains("end to end"), "{told}");
-    let server = Server::start(data.path(), "1");
+    let server = Server::start(data.path(), 1);
     done(data.path(), &["grant", "revoke", "--account", "10000", "--target", "10001"]);
     refused(data.path(), &["grant", "revoke", "--account", "10000", "--target", "10001"]);
     done(data.path(), &monitor);
@@ -208,7 +149,7 @@ fn grants_stand_in_the_audit_log() {
     assert!(list.starts_with("10000 monitors 10001 until") && list.contains("a court"), "{list}");
     let audit = done(data.path(), &["grant", "audit"]);
     assert!(audit.contains("a court") && audit.contains("whole: 3 lines"), "{audit}");
-    server.end();
+    end(server);
     let log = data.path().join("audit.log");
     let changed = fs::read_to_string(&log).expect("text").replacen("a court", "nothing", 1);
     fs::write(&log, changed).expect("written");
@@ -221,7 +162,7 @@ fn the_figures_are_for_people_and_for_programs() {
     let data = directory();
     refused(data.path(), &["stats"]);
     refused(data.path(), &["announce", "hello"]);
-    let server = Server::start(data.path(), "3");
+    let server = Server::start(data.path(), 3);
     let socket = fs::metadata(data.path().join("control.sock")).expect("the control socket");
     assert_eq!(socket.permissions().mode() & 0o777, 0o600);
     assert!(done(data.path(), &["stats"]).contains("wrong_shard"));
@@ -230,6 +171,6 @@ fn the_figures_are_for_people_and_for_programs() {
     assert_eq!(figures["shards"].as_array().map(Vec::len), Some(3));
     assert_eq!(figures["total"]["online"], 0);
     done(data.path(), &["announce", "hello"]);
-    server.end();
+    end(server);
     refused(data.path(), &["stats"]);
 }

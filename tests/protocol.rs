@@ -130,6 +130,32 @@ fn a_stream_may_come_in_any_pieces() {
     assert_eq!(groups, want.collect::<Vec<_>>().iter().collect::<Vec<_>>());
 }
 
+/// Twelve megabytes of stored messages for somebody who does not read for a while: all come, in order.
+#[test]
+fn a_slow_reader_loses_nothing_of_a_long_mailbox() {
+    const MESSAGES: usize = 1_500;
+    let data = tempfile::tempdir().expect("a directory");
+    let server = Server::start(data.path(), 2);
+    let recipient = register(server.address, Transport::Udp, "r", 0);
+    for shard in 0..2 {
+        let mut sender = Person::new(server.address, Transport::Tcp, "s", 0);
+        let text = "x".repeat(7_990);
+        for at in shard * MESSAGES / 2..(shard + 1) * MESSAGES / 2 {
+            sender.say(recipient, &format!("{at:05} {text}"));
+        }
+        // A profile is read after everything that was asked of the store before.
+        assert!(sender.ask(&User::View { me: sender.number, friend: recipient }).contains("ok: 1"));
+    }
+    let mut recipient = Person::sign_in(server.address, Transport::Tcp, recipient);
+    std::thread::sleep(Duration::from_millis(700));
+    let mut next = [0, MESSAGES / 2];
+    for _ in 0..MESSAGES {
+        let frame = recipient.wire.next();
+        let want = next.iter_mut().find(|at| frame.contains(&format!("text: \"{at:05} ")));
+        *want.unwrap_or_else(|| panic!("out of order: {}", &frame[..80])) += 1;
+    }
+}
+
 #[test]
 fn a_closed_connection_is_the_end_of_its_session() {
     let data = tempfile::tempdir().expect("a directory");

@@ -61,10 +61,13 @@ fn look(core: &mut Core, connection: u32, cx: &mut Context<'_>) -> Poll<Look> {
             stream.waker = Some(cx.waker().clone());
         }
         let writing = write(&mut stream.socket, &mut stream.unsent, cx);
-        if writing.is_err() || (stream.closing && stream.unsent.is_empty()) {
+        let closing = stream.closing;
+        if writing.is_err() || (closing && stream.unsent.is_empty()) {
             break;
         }
-        if paused || stopped || stream.closing {
+        core.stream_written(connection);
+        let Some(stream) = core.streams.get(connection) else { break };
+        if paused || stopped || closing {
             result = Poll::Pending;
             break;
         }

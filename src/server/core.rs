@@ -150,6 +150,7 @@ impl Core {
     /// Takes in what other threads have, then a batch of each socket, and does what follows from it.
     pub fn turn(&mut self, receiver: &mut Receiver) -> Turn {
         self.read_clock();
+        self.drain_local();
         let batches = self.take_inbox();
         let mut turn = Turn { batches, more: batches == TURN_BATCHES, datagrams: 0 };
         self.resend();
@@ -164,6 +165,7 @@ impl Core {
             self.input(Input::Tick);
         }
         self.finish();
+        turn.more |= !self.local.is_empty();
         turn
     }
 
@@ -208,6 +210,10 @@ impl Core {
     fn input(&mut self, input: Input<'_>) {
         self.shard.handle(self.now, input, &mut self.out);
         self.route();
+        self.drain_local();
+    }
+
+    fn drain_local(&mut self) {
         while let Some(message) = self.local.pop_front() {
             self.one_message(message);
             self.route();
@@ -218,10 +224,7 @@ impl Core {
     fn message(&mut self, message: Message) {
         self.one_message(message);
         self.route();
-        while let Some(message) = self.local.pop_front() {
-            self.one_message(message);
-            self.route();
-        }
+        self.drain_local();
     }
 
     fn one_message(&mut self, message: Message) {
@@ -233,6 +236,8 @@ impl Core {
             Message::StreamClosed { from, number } => Input::StreamClosed { from, number },
             Message::StreamSend { to, bytes } => return self.write_stream(to, &bytes),
             Message::StreamClose(to) => return self.close_stream(to),
+            Message::StreamFlush { to, number } => return self.flush_stream(to, number),
+            Message::StreamFlushed { from, number } => Input::Flushed { from, number },
             Message::Stored(ticket, answer) => Input::Stored { ticket, answer },
             Message::Password(ticket, outcome) => Input::Password { ticket, outcome },
             Message::Searched(ticket, found) => Input::Searched { ticket, found },
@@ -325,7 +330,10 @@ impl Core {
             }
         }
         if let Some((waker, until)) = &self.sleeper
-            && (paused || self.stopped || self.shard.deadline().is_some_and(|deadline| deadline < *until))
+            && (paused
+                || self.stopped
+                || !self.local.is_empty()
+                || self.shard.deadline().is_some_and(|deadline| deadline < *until))
         {
             waker.wake_by_ref();
             self.sleeper = None;
@@ -339,7 +347,7 @@ impl Core {
 
     /// Does what the outbox says about sockets and connections, and empties it.
     fn write(&mut self) {
-        if self.out.sends.is_empty() && self.out.closes.is_empty() {
+        if self.out.sends.is_empty() && self.out.closes.is_empty() && self.out.flushes.is_empty() {
             return;
         }
         for (at, send) in self.out.sends.iter().enumerate() {
@@ -360,7 +368,46 @@ impl Core {
             self.close_stream(to);
         }
         self.streams.flush();
+        for (to, number) in std::mem::take(&mut self.out.flushes) {
+            self.flush_stream(to, number);
+        }
         self.out.clear();
+    }
+
+    /// The rules of `number` want to know when a connection has taken everything.
+    fn flush_stream(&mut self, to: Endpoint, number: u32) {
+        let Some(connection) = to.connection() else { return };
+        match shard_of(connection) {
+            owner if owner == self.index => {
+                self.streams.await_flush(connection, number);
+                let _ = self.tell_flushed();
+            }
+            owner => self.port.send(owner, Message::StreamFlush { to, number }),
+        }
+    }
+
+    /// A connection's task has written.
+    pub fn stream_written(&mut self, connection: u32) {
+        self.streams.note_flushed(connection);
+        if self.tell_flushed() {
+            self.finish();
+        }
+    }
+
+    /// Whether there was somebody to tell.
+    fn tell_flushed(&mut self) -> bool {
+        let flushed = self.streams.take_flushed();
+        let any = !flushed.is_empty();
+        for (from, number) in flushed {
+            let owner = self.port.owner(number);
+            let message = Message::StreamFlushed { from, number };
+            if owner == self.index {
+                self.local.push_back(message);
+            } else {
+                self.port.send(owner, message);
+            }
+        }
+        any
     }
 
     fn write_stream(&mut self, to: Endpoint, bytes: &[u8]) {

@@ -52,6 +52,20 @@ pub enum Message {
     },
     /// A connection of that shard is to be closed after what was sent.
     StreamClose(Endpoint),
+    /// The rules of a user want to know when a connection of that shard has taken everything.
+    StreamFlush {
+        /// The connection.
+        to: Endpoint,
+        /// For whom.
+        number: u32,
+    },
+    /// A connection has taken everything.
+    StreamFlushed {
+        /// The connection.
+        from: Endpoint,
+        /// Who wanted to know.
+        number: u32,
+    },
     /// The store has answered.
     Stored(Ticket, Answer),
     /// The password pool has answered.

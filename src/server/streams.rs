@@ -40,6 +40,8 @@ pub struct Stream {
     pub closing: bool,
     /// Its task.
     pub waker: Option<Waker>,
+    /// Whose rules want to know when nothing is left to write.
+    awaited_by: Vec<u32>,
     from: Endpoint,
     /// The beginning of a frame whose rest has not arrived.
     partial: Vec<u8>,
@@ -75,6 +77,8 @@ pub struct Streams {
     open: usize,
     /// Connections that were given something to write in this turn.
     written: Vec<u32>,
+    /// Connections that have taken everything, and who wanted to know.
+    flushed: Vec<(Endpoint, u32)>,
     /// Where the next look for silent connections begins.
     swept: usize,
 }
@@ -82,7 +86,7 @@ pub struct Streams {
 impl Streams {
     /// No connections yet.
     pub fn new(shard: usize) -> Self {
-        Self { shard, slots: Vec::new(), free: Vec::new(), open: 0, written: Vec::new(), swept: 0 }
+        Self { shard, slots: Vec::new(), free: Vec::new(), open: 0, written: Vec::new(), flushed: Vec::new(), swept: 0 }
     }
 
     /// How many there are.
@@ -105,6 +109,7 @@ impl Streams {
             unsent: VecDeque::new(),
             closing: false,
             waker: None,
+            awaited_by: Vec::new(),
             from: Endpoint::stream(peer, connection),
             partial: Vec::new(),
             numbers: Vec::new(),
@@ -207,6 +212,26 @@ impl Streams {
                 stream.wake();
             }
         }
+    }
+
+    /// The rules of `number` want to know when this connection has taken everything.
+    pub fn await_flush(&mut self, connection: u32, number: u32) {
+        if let Some(stream) = self.get(connection) {
+            stream.awaited_by.push(number);
+            self.note_flushed(connection);
+        }
+    }
+
+    /// If nothing is left to write to a connection, those who wait for that are due.
+    pub fn note_flushed(&mut self, connection: u32) {
+        let Some(stream) = self.get(connection).filter(|stream| stream.unsent.is_empty()) else { return };
+        let (from, awaited_by) = (stream.from, std::mem::take(&mut stream.awaited_by));
+        self.flushed.extend(awaited_by.into_iter().map(|number| (from, number)));
+    }
+
+    /// Connections that have taken everything since the last call, and who wanted to know.
+    pub fn take_flushed(&mut self) -> Vec<(Endpoint, u32)> {
+        std::mem::take(&mut self.flushed)
     }
 
     /// Ends a connection after what was written to it.

@@ -84,6 +84,13 @@ pub enum Input<'a> {
         /// Who had asked to sign in by it.
         number: u32,
     },
+    /// Everything that was sent to this connection has left, as [`Outbox::flushes`] wanted to know for `number`.
+    Flushed {
+        /// The connection.
+        from: Endpoint,
+        /// For whom.
+        number: u32,
+    },
     /// The operator wants something.
     Control(Control),
     /// Time has passed; at the latest at [`deadline`](super::Shard::deadline).
@@ -175,6 +182,9 @@ pub struct Outbox {
     pub sends: Vec<Send>,
     /// Connections to close after what was sent.
     pub closes: Vec<Endpoint>,
+    /// Connections of which a user's rules want to know when everything sent so far has left: [`Input::Flushed`]. A slow
+    /// reader then gets its mail as fast as it reads.
+    pub flushes: Vec<(Endpoint, u32)>,
     /// Messages for the shards of other users, in this order to each user.
     pub peers: Vec<(u32, Peer)>,
     /// Requests to the store, in this order.
@@ -191,6 +201,7 @@ impl Outbox {
         self.bytes.clear();
         self.sends.clear();
         self.closes.clear();
+        self.flushes.clear();
         self.peers.clear();
         self.store.clear();
         self.passwords.clear();

@@ -1,5 +1,6 @@
 //! Delivery of stored messages after a sign-in (protocol.md 1.7): in the order of arrival, and before anything newer.
 
+use super::endpoint::Endpoint;
 use super::pending::Pending;
 use super::sending;
 use super::wheel::SessionKey;
@@ -98,11 +99,21 @@ impl Shard {
         let change = Change::DeleteMail(key.number, last);
         self.counters.delivered += sent as u64;
         self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
-        if full {
+        if !full {
+            self.fetch_mail(cx, key);
+        } else if endpoint.connection().is_some() {
+            cx.out.flushes.push((endpoint, key.number));
+        } else {
             // The end of a page waits, too: two bursts never follow each other at once.
             self.wheel.soon(now_ms + limits::BURST_PAUSE.as_millis() as u64, key);
-        } else {
-            self.fetch_mail(cx, key);
+        }
+    }
+
+    /// A connection has taken the last burst.
+    pub(super) fn flushed(&mut self, cx: &mut Cx<'_>, from: Endpoint, number: u32) {
+        if let Some(session) = self.session(number).filter(|session| session.endpoint == from) {
+            let key = SessionKey { number, session: session.id };
+            self.deliver_more(cx, key);
         }
     }
 }

@@ -135,6 +135,7 @@ impl Shard {
             Input::Stored { ticket, answer } => self.stored(cx, ticket, answer),
             Input::Password { ticket, outcome } => self.password(cx, ticket, outcome),
             Input::Searched { ticket, found } => self.searched(cx, ticket, found),
+            Input::Flushed { from, number } => self.flushed(cx, from, number),
             Input::StreamClosed { from, number } => self.stream_closed(cx, from, number),
             Input::Control(control) => self.control(cx, control),
             Input::Tick => self.tick(cx),

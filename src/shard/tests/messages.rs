@@ -2,6 +2,7 @@
 
 use super::world::{World, message, profile};
 use crate::limits;
+use crate::shard::Endpoint;
 use crate::store::{Change, Mail, Request};
 use crate::wire::{List, Move, Profile, Server, User};
 
@@ -48,6 +49,26 @@ fn stored_messages_come_in_order_at_the_next_sign_in_and_once() {
         world.wait_ms(2_000);
         assert_eq!(world.take(third.at).len(), 1, "nothing is left");
         assert_eq!(world.store.ask(Request::Mail(b.number)), crate::store::Answer::Mail(vec![]));
+    });
+}
+
+/// Over TCP the next burst waits until the last was taken: a slow reader loses nothing, and holds no memory.
+#[test]
+fn a_slow_reader_gets_its_mail_as_fast_as_it_reads() {
+    World::everywhere(|world| {
+        let (a, b) = (world.person("a"), world.person("b"));
+        world.sign_out(b);
+        for at in 0..300 {
+            world.send(a.at, &say(a.number, b.number, &format!("number {at}")));
+        }
+        world.readers_wait = true;
+        let stream = Endpoint::stream(b.at.address(), 5);
+        world.send(stream, &super::world::sign_in(b.number));
+        world.wait_ms(60_000);
+        assert_eq!(world.take(stream).len(), 1 + limits::BURST_FRAMES);
+        world.readers_wait = false;
+        world.run();
+        assert_eq!(world.take(stream).len(), 300 - limits::BURST_FRAMES);
     });
 }
 

@@ -8,7 +8,6 @@ use crate::shard::{
 use crate::store::{AccountView, Answer, MemoryIndex, Request, SimDisk, Store};
 use crate::wire::{Dialect, Profile, Server, User};
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Something on its way to a shard.
@@ -17,6 +16,7 @@ enum Event {
     Stored(Ticket, Answer),
     Password(Ticket, PasswordOutcome),
     Search(SearchJob),
+    Flushed(Endpoint, u32),
 }
 
 pub struct World {
@@ -26,6 +26,9 @@ pub struct World {
     pub now: Now,
     /// While set, nothing is asked of the store: requests wait.
     pub store_waits: bool,
+    /// While set, no connection takes what is sent to it.
+    pub readers_wait: bool,
+    held: Vec<(usize, Event)>,
     waiting: Vec<((usize, Ticket), Request)>,
     events: VecDeque<(usize, Event)>,
     received: BTreeMap<String, Vec<Vec<u8>>>,
@@ -76,6 +79,8 @@ impl World {
             board,
             now: Now { mono_ms: 1_000_000, unix_ms: 1_700_000_000_000 },
             store_waits: false,
+            readers_wait: false,
+            held: Vec::new(),
             waiting: Vec::new(),
             events: VecDeque::new(),
             received: BTreeMap::new(),
@@ -134,6 +139,10 @@ impl World {
             self.received.entry(format!("{:?}", send.to)).or_default().push(frame);
         }
         self.closed.append(&mut out.closes);
+        for (from, number) in out.flushes.drain(..) {
+            let event = Event::Flushed(from, number);
+            if self.readers_wait { self.held.push((shard, event)) } else { self.events.push_back((shard, event)) }
+        }
         for (to, message) in out.peers.drain(..) {
             assert!(self.owner(to) != shard, "a message for the own shard needs no queue");
             self.events.push_back((self.owner(to), Event::Peer(to, message)));
@@ -154,12 +163,16 @@ impl World {
 
     /// Until nothing is on its way any more.
     pub fn run(&mut self) {
+        if !self.readers_wait {
+            self.events.extend(self.held.drain(..));
+        }
         loop {
             while let Some((shard, event)) = self.events.pop_front() {
                 match event {
                     Event::Peer(to, message) => self.input(shard, Input::Peer { to, message }),
                     Event::Stored(ticket, answer) => self.input(shard, Input::Stored { ticket, answer }),
                     Event::Password(ticket, outcome) => self.input(shard, Input::Password { ticket, outcome }),
+                    Event::Flushed(from, number) => self.input(shard, Input::Flushed { from, number }),
                     Event::Search(job) => {
                         let found = Some(self.search(&job));
                         self.input(shard, Input::Searched { ticket: job.ticket, found });
@@ -183,7 +196,6 @@ impl World {
             let account = AccountView::decode(bytes).expect("our own record");
             scan.offer(number, &account, board.get(number))
         };
-        let _: ControlFlow<()> = ControlFlow::Continue(());
         if job.query.descending() {
             self.store.accounts().scan_down(u32::MAX, visit).expect("memory");
         } else {
