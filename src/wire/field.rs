@@ -93,11 +93,10 @@ impl<'a> Field<'a> for &'a str {
         let length = usize::from(u16::read(reader)?);
         let offset = reader.offset();
         let bytes = reader.take(length)?;
-        std::str::from_utf8(bytes).map_err(|error| WireError {
-            fault: Fault::NotUtf8,
-            offset: offset + error.valid_up_to(),
-            need: length,
-            have: error.valid_up_to(),
+        simdutf8::basic::from_utf8(bytes).map_err(|_| {
+            // The fast check only says no; the slow one says where.
+            let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+            WireError { fault: Fault::NotUtf8, offset: offset + valid, need: length, have: valid }
         })
     }
     #[inline]
