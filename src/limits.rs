@@ -105,11 +105,20 @@ pub const REPEAT: Duration = Duration::from_secs(10);
 pub const REPEAT_REGISTRATIONS: usize = 65_536;
 /// How often an address without a session is told to sign in (protocol.md 1.8).
 pub const SIGN_IN_HINT: Duration = Duration::from_secs(1);
-/// Addresses remembered for that, in each shard; beyond it strangers are not answered.
+/// Places where addresses are remembered for that.
 pub const SIGN_IN_HINTS: usize = 16_384;
+/// Users remembered who have just signed out, in each shard.
+pub const SIGN_OUTS: usize = 65_536;
+/// Frames of a session that wait for its sign-in to be checked, and their bytes; more are dropped.
+pub const HELD_FRAMES: usize = 64;
+/// See [`HELD_FRAMES`].
+pub const HELD_BYTES: usize = 64 * 1024;
+/// Registrations of one address in progress at once: a person has one, and rubbish must not fill the password pool.
+pub const REGISTRATIONS_AT_ONCE: usize = 4;
 /// Questions to the store and the password pool that a shard has open; beyond it requests are refused as "busy".
 pub const QUESTIONS: usize = 262_144;
-/// Sign-ins of one number in progress at once, so that wrong ones cannot fill the password pool.
+/// Sign-ins of one number in progress at once, so that wrong ones cannot fill the password pool. One whose connection has
+/// ended counts until its check has.
 pub const SIGN_IN_ATTEMPTS: usize = 4;
 /// Changes of one user that wait for an earlier one to be synced; beyond it they are refused as "busy".
 pub const CHANGES_WAITING: usize = 64;

@@ -12,7 +12,9 @@ const PIECE_BYTES: usize = CONTENT_BYTES - 12;
 /// Whether a frame keeps to the lengths of protocol.md 1.4, 1.5 and 1.7.
 pub(super) fn check(frame: &User<'_>) -> Result<(), Error> {
     match frame {
-        User::Register { profile } | User::Update { profile, .. } => profile.check().map_err(Error::Invalid),
+        User::Register { profile } | User::Update { profile, .. } => {
+            profile.check().map_err(|fault| Error::Invalid(fault.to_string()))
+        }
         User::SignIn { password, .. } => within("a password", password.len(), 0, PASSWORD_BYTES),
         User::Message { me, to, .. } if me == to => {
             Err(Error::Invalid("a message to oneself is refused; give another number".into()))

@@ -1,20 +1,26 @@
 //! The board: one byte a number, the visible status of every user.
 //!
-//! It is the one thing that shards share. Each writes the bytes of its own users only; anyone reads. So "who is online"
-//! and the status in a friend list cost no message between shards, and answers are in strict order of number.
+//! It is the one thing that shards share, and with it who was told lately to sign in. Each writes the bytes of its own
+//! users only; anyone reads. So "who is online" and the status in a friend list cost no message between shards, and
+//! answers are in strict order of number.
 
-use crate::limits::{FIRST_USER, LAST_USER};
+use super::endpoint::Endpoint;
+use crate::limits::{FIRST_USER, LAST_USER, SIGN_IN_HINT, SIGN_IN_HINTS};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// The visible status of somebody who is offline or hidden (protocol.md 1.4).
 pub const OFFLINE: u8 = 4;
 
-const CHUNK: usize = 1 << 16;
+/// Numbers in a chunk: small enough that a page through a sparse stretch reads little.
+const CHUNK: usize = 1 << 14;
 
 /// Visible statuses by number. Numbers are dense, so chunks of them come to be as they are needed: one byte a user.
 pub struct Board {
     chunks: Box<[OnceLock<Box<Chunk>>]>,
+    /// Who was told lately to sign in, and when: see [`Board::may_hint`].
+    hints: Box<[AtomicU64]>,
 }
 
 struct Chunk {
@@ -27,7 +33,10 @@ struct Chunk {
 impl Default for Board {
     fn default() -> Self {
         let chunks = (LAST_USER as usize + 1) / CHUNK;
-        Self { chunks: (0..chunks).map(|_| OnceLock::new()).collect() }
+        Self {
+            chunks: (0..chunks).map(|_| OnceLock::new()).collect(),
+            hints: (0..SIGN_IN_HINTS).map(|_| AtomicU64::new(0)).collect(),
+        }
     }
 }
 
@@ -51,6 +60,23 @@ impl Board {
             (true, false) => drop(chunk.shown.fetch_sub(1, Relaxed)),
             _ => {}
         }
+    }
+
+    /// Whether this address may be told to sign in: at most once a second, whichever shards its numbers belong to
+    /// (protocol.md 1.8). A place holds the latest address that fell on it, so the memory is fixed; of two addresses that
+    /// share one and take turns, neither is held back.
+    pub fn may_hint(&self, address: Endpoint, now_ms: u64) -> bool {
+        const TIME_BITS: u32 = 40;
+        let mut hasher = DefaultHasher::new();
+        address.hash(&mut hasher);
+        let hash = hasher.finish();
+        let place = &self.hints[hash as usize % self.hints.len()];
+        let (tag, time) = (hash >> TIME_BITS, (now_ms + 1) & ((1 << TIME_BITS) - 1));
+        let seen = place.load(Relaxed);
+        let lately = time < (seen & ((1 << TIME_BITS) - 1)) + SIGN_IN_HINT.as_millis() as u64;
+        let same = seen >> TIME_BITS == tag && seen != 0;
+        // Of two shards that are asked at once, one is let.
+        !(same && lately) && place.compare_exchange(seen, tag << TIME_BITS | time, Relaxed, Relaxed).is_ok()
     }
 
     /// The visible status of a number: 1, 3, or 4 for everybody else.

@@ -1,14 +1,14 @@
 //! Changes of a user's lists and account, one at a time for each user: decided on what is durable, answered when they are.
 
 use super::friends::Told;
+use super::io::{PasswordJob, PasswordOutcome};
 use super::notice::{Code, Refused};
 use super::pending::Pending;
-use super::requests::failed_reply;
 use super::user::{Asker, Lists, User};
 use super::{Cx, Shard, friends, groups};
 use crate::limits;
-use crate::store::{Answer, Card, Change, Request};
-use crate::wire::{Dialect, Server, User as Frame};
+use crate::store::{Answer, Card, Change, Request, StoredProfile};
+use crate::wire::Server;
 
 /// A change that a user asked for, or that somebody's answer causes.
 #[derive(Debug)]
@@ -43,11 +43,11 @@ pub(super) enum Op {
         by: u32,
         agreed: Option<Card>,
     },
-    /// Another profile: the request as it came, and the hash of the new password if there is one.
+    /// Another profile, and another password if there is one.
     Update {
         asker: Asker,
-        request: Box<[u8]>,
-        hash: Option<Box<str>>,
+        profile: StoredProfile,
+        password: Option<Box<str>>,
     },
 }
 
@@ -95,19 +95,35 @@ pub(super) enum After {
 }
 
 impl Op {
-    /// Who asked for it, and the reply that says "not done".
-    fn asker(&self) -> Option<(Asker, Option<Server<'static>>)> {
-        let (asker, request) = match self {
-            Self::AddGroup { asker, .. } => (*asker, Frame::AddGroup { me: 0, name: "" }),
-            Self::RenameGroup { asker, .. } => (*asker, Frame::RenameGroup { me: 0, group: 0, name: "" }),
-            Self::DeleteGroup { asker, .. } => (*asker, Frame::DeleteGroup { me: 0, group: 0 }),
-            Self::MoveFriends { asker, .. } => (*asker, Frame::MoveFriends { me: 0, moves: crate::wire::List::NONE }),
-            Self::AddFriend { asker, card } => (*asker, Frame::AddFriend { me: 0, friend: card.number }),
-            Self::DeleteFriend { asker, .. } => (*asker, Frame::DeleteFriend { me: 0, friend: 0 }),
-            Self::Update { asker, .. } => return Some((*asker, Some(Server::Updated { ok: 0 }))),
-            Self::Answered { .. } => return None,
-        };
-        Some((asker, failed_reply(&request)))
+    /// Who asked for it; nobody of this shard where it is an answer.
+    fn asker(&self) -> Result<Asker, u32> {
+        match self {
+            Self::AddGroup { asker, .. }
+            | Self::RenameGroup { asker, .. }
+            | Self::DeleteGroup { asker, .. }
+            | Self::MoveFriends { asker, .. }
+            | Self::AddFriend { asker, .. }
+            | Self::DeleteFriend { asker, .. }
+            | Self::Update { asker, .. } => Ok(*asker),
+            Self::Answered { by, .. } => Err(*by),
+        }
+    }
+}
+
+impl After {
+    /// The same.
+    fn asker(&self) -> Result<Asker, u32> {
+        match self {
+            Self::GroupAdded { asker, .. }
+            | Self::GroupRenamed { asker, .. }
+            | Self::GroupDeleted { asker, .. }
+            | Self::Moved { asker }
+            | Self::Added { asker, .. }
+            | Self::FriendDeleted { asker, .. }
+            | Self::AlreadyListed { asker, .. }
+            | Self::Updated { asker } => Ok(*asker),
+            Self::Answered { by, .. } => Err(*by),
+        }
     }
 }
 
@@ -123,21 +139,23 @@ impl Shard {
                 user.waiting.push_back(op);
                 return;
             }
-            return self.refuse_op(cx, &op, &Refused::busy());
+            return self.change_failed(cx, op.asker(), &Refused::busy());
         }
         self.begin_change(cx, number, op);
     }
 
     fn begin_change(&mut self, cx: &mut Cx<'_>, number: u32, op: Op) {
         let Some(user) = self.users.get_mut(&number) else { return };
-        if let Op::Update { .. } = op {
+        if let Op::Update { asker, profile, password: Some(password) } = op {
+            // The hash is part of the change: a later update must not overtake it.
             user.changing = true;
-            return self.ask_store(cx, Request::Account(number), Pending::UpdateAccount { number, op });
+            let job = PasswordJob::Hash { password };
+            return self.ask_password(cx, job, Pending::UpdateHash { asker, profile });
         }
         match plan(cx, number, user, &op) {
             Ok((changes, after)) if changes.is_empty() => self.tell_change(cx, number, after),
             Ok((changes, after)) => self.commit_change(cx, number, changes, after),
-            Err(why) => self.refuse_op(cx, &op, &why),
+            Err(why) => self.change_failed(cx, op.asker(), &why),
         }
     }
 
@@ -148,55 +166,79 @@ impl Shard {
         self.add_mail(cx, number, changes, pending);
     }
 
-    /// The account that is to get another profile was read.
-    pub(super) fn update_account(&mut self, cx: &mut Cx<'_>, number: u32, op: Op, answer: Answer) {
-        let Op::Update { asker, request, hash } = op else { unreachable!("only updates read the account") };
-        let Answer::Account(Some(mut account)) = answer else {
-            let after = After::Updated { asker };
-            return self.changed(cx, number, &[], after, &Answer::Failed);
-        };
-        let Ok(Frame::Update { profile, .. }) = Frame::decode(&request, Dialect::Classic) else {
-            unreachable!("decoded before")
-        };
-        account.set_profile(&profile);
-        if let Some(hash) = hash {
-            account.password = hash;
+    /// The hash of a new password is there: it is stored with the profile.
+    pub(super) fn update_hashed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        asker: Asker,
+        profile: StoredProfile,
+        outcome: PasswordOutcome,
+    ) {
+        let after = After::Updated { asker };
+        match outcome {
+            PasswordOutcome::Hashed(hash) => {
+                let change = Change::PutProfile(asker.number, profile, Some(hash));
+                self.commit_change(cx, asker.number, vec![change], after);
+            }
+            _ => self.change_ended(cx, asker.number, |shard, cx| {
+                shard.change_failed(cx, after.asker(), &Refused::busy());
+            }),
         }
-        self.commit_change(cx, number, vec![Change::PutAccount(number, account)], After::Updated { asker });
     }
 
     /// The store has answered: memory follows, the user is told, and the next change begins.
     pub(super) fn changed(&mut self, cx: &mut Cx<'_>, number: u32, changes: &[Change], after: After, answer: &Answer) {
-        let Some(user) = self.users.get_mut(&number) else { return };
-        user.changing = false;
-        match answer {
+        self.change_ended(cx, number, |shard, cx| match answer {
             Answer::Done => {
-                changes.iter().for_each(|change| user.lists.apply(change));
-                self.tell_change(cx, number, after);
+                if let Some(user) = shard.users.get_mut(&number) {
+                    changes.iter().for_each(|change| user.lists.apply(change));
+                }
+                shard.tell_change(cx, number, after);
             }
-            Answer::Refused(refusal) => self.change_failed(cx, after, &Refused::from(*refusal)),
-            _ => self.change_failed(cx, after, &Refused::storage()),
+            Answer::Refused(refusal) => shard.change_failed(cx, after.asker(), &Refused::from(*refusal)),
+            _ => shard.change_failed(cx, after.asker(), &Refused::storage()),
+        });
+    }
+
+    /// Ends a change by telling of it, and begins the next.
+    fn change_ended(&mut self, cx: &mut Cx<'_>, number: u32, tell: impl FnOnce(&mut Self, &mut Cx<'_>)) {
+        if let Some(user) = self.users.get_mut(&number) {
+            user.changing = false;
         }
-        while let Some(op) =
-            self.users.get_mut(&number).filter(|user| !user.changing).and_then(|user| user.waiting.pop_front())
+        tell(self, cx);
+        while let Some(user) = self.users.get_mut(&number).filter(|user| !user.changing)
+            && let Some(op) = user.waiting.pop_front()
         {
             self.begin_change(cx, number, op);
         }
         self.forget_if_idle(number);
     }
 
+    /// Where the answer to a change goes: a session that has replaced the one which asked was shown the lists as they
+    /// were before the change, and must hear of it.
+    fn answer_to(&self, asker: Asker) -> Asker {
+        match self.session(asker.number) {
+            Some(session) if session.id != asker.session => {
+                Asker { session: session.id, serial: session.serial.wrapping_sub(1), ..asker }
+            }
+            _ => asker,
+        }
+    }
+
     fn tell_change(&mut self, cx: &mut Cx<'_>, number: u32, after: After) {
         match after {
             After::GroupAdded { asker, group, name } => {
-                self.reply(cx, asker, &Server::GroupAdded { ok: 1, group, name: &name });
+                self.reply(cx, self.answer_to(asker), &Server::GroupAdded { ok: 1, group, name: &name });
             }
             After::GroupRenamed { asker, group, name } => {
-                self.reply(cx, asker, &Server::GroupRenamed { ok: 1, group, name: &name });
+                self.reply(cx, self.answer_to(asker), &Server::GroupRenamed { ok: 1, group, name: &name });
             }
-            After::GroupDeleted { asker, group } => self.reply(cx, asker, &Server::GroupDeleted { ok: 1, group }),
+            After::GroupDeleted { asker, group } => {
+                self.reply(cx, self.answer_to(asker), &Server::GroupDeleted { ok: 1, group })
+            }
             After::Moved { asker } => self.reply(cx, asker, &Server::FriendsMoved { ok: 1 }),
             After::Added { asker, card } => self.friend_added(cx, asker, &card),
-            After::FriendDeleted { asker, friend } => self.friend_deleted(cx, asker, friend),
+            After::FriendDeleted { asker, friend } => self.friend_deleted(cx, self.answer_to(asker), friend),
             After::AlreadyListed { asker, friend } => {
                 self.reply(cx, asker, &Server::AddResult { result: friends::DONE, friend });
             }
@@ -205,26 +247,11 @@ impl Shard {
         }
     }
 
-    fn change_failed(&mut self, cx: &mut Cx<'_>, after: After, why: &Refused) {
-        let (asker, failed) = match after {
-            After::GroupAdded { asker, .. } => (asker, Server::GroupAdded { ok: 0, group: 0, name: "" }),
-            After::GroupRenamed { asker, .. } => (asker, Server::GroupRenamed { ok: 0, group: 0, name: "" }),
-            After::GroupDeleted { asker, .. } => (asker, Server::GroupDeleted { ok: 0, group: 0 }),
-            After::Moved { asker } => (asker, Server::FriendsMoved { ok: 0 }),
-            After::Added { asker, card } => (asker, Server::AddResult { result: 0, friend: card.number }),
-            After::AlreadyListed { asker, friend } => (asker, Server::AddResult { result: 0, friend }),
-            After::FriendDeleted { asker, .. } => (asker, Server::FriendDeleted { ok: 0, friend: 0 }),
-            After::Updated { asker } => (asker, Server::Updated { ok: 0 }),
-            After::Answered { by, .. } => return self.notice(cx, by, friends::ANSWER, why),
-        };
-        self.refuse(cx, asker, Some(failed), why);
-    }
-
-    fn refuse_op(&mut self, cx: &mut Cx<'_>, op: &Op, why: &Refused) {
-        match (op.asker(), op) {
-            (Some((asker, failed)), _) => self.refuse(cx, asker, failed, why),
-            (None, Op::Answered { by, .. }) => self.notice(cx, *by, friends::ANSWER, why),
-            (None, _) => {}
+    /// Tells who asked for a change, or whose answer has caused it, that it was not done.
+    fn change_failed(&mut self, cx: &mut Cx<'_>, asker: Result<Asker, u32>, why: &Refused) {
+        match asker {
+            Ok(asker) => self.refuse(cx, asker, why),
+            Err(by) => self.notice(cx, by, friends::ANSWER, why),
         }
     }
 
@@ -235,7 +262,7 @@ impl Shard {
         }
         let waiting = self.loading.entry(number).or_default();
         if waiting.len() >= limits::CHANGES_WAITING {
-            return self.refuse_op(cx, &op, &Refused::busy());
+            return self.change_failed(cx, op.asker(), &Refused::busy());
         }
         waiting.push(op);
         if waiting.len() == 1 {
@@ -251,9 +278,10 @@ impl Shard {
                 self.users.entry(number).or_insert_with(|| Box::new(User::new(Lists::of(&record))));
             }
             Answer::User(None) => {
-                return ops.iter().for_each(|op| self.refuse_op(cx, op, &Refused::no_such_user(number)));
+                let why = Refused::no_such_user(number);
+                return ops.iter().for_each(|op| self.change_failed(cx, op.asker(), &why));
             }
-            _ => return ops.iter().for_each(|op| self.refuse_op(cx, op, &Refused::storage())),
+            _ => return ops.iter().for_each(|op| self.change_failed(cx, op.asker(), &Refused::storage())),
         }
         for op in ops {
             self.change(cx, number, op);
@@ -275,7 +303,10 @@ fn plan(cx: &Cx<'_>, number: u32, user: &User, op: &Op) -> Plan {
             let live = user.session.as_ref().is_some_and(|session| session.delivery.is_live());
             friends::plan_answered(cx, number, lists, *by, agreed.as_ref(), live)
         }
-        Op::Update { .. } => unreachable!("planned when the account was read"),
+        // A new password was hashed before.
+        Op::Update { asker, profile, .. } => {
+            Ok((vec![Change::PutProfile(number, profile.clone(), None)], After::Updated { asker: *asker }))
+        }
     }
 }
 

@@ -30,6 +30,12 @@ struct Outgoing {
     accepted: bool,
 }
 
+impl Outgoing {
+    fn is_complete(&self) -> bool {
+        self.passed_on == self.size
+    }
+}
+
 #[derive(Debug)]
 struct Incoming {
     from: u32,
@@ -41,24 +47,27 @@ impl Shard {
         let visible = self.board.get(to) != OFFLINE;
         let Some(session) = self.session_mut(asker.number) else { return };
         let transfers = session.transfers.get_or_insert_default();
-        transfers.outgoing.retain(|one| one.to != to);
-        let why = if name.is_empty() || name.len() > FILE_NAME_BYTES {
-            let text = format!("a file name has 1 to {FILE_NAME_BYTES} bytes; this one has {}", name.len());
+        let others = transfers.outgoing.iter().filter(|one| one.to != to).count();
+        let why = if name.is_empty() {
+            Refused::new(Code::Malformed, "a file must have a name")
+        } else if name.len() > FILE_NAME_BYTES {
+            let text = format!("a file name has at most {FILE_NAME_BYTES} bytes; this one has {}", name.len());
             Refused::new(Code::TooLarge, text)
         } else if to == asker.number {
             Refused::new(Code::NotPermitted, "a file for yourself is not passed on")
-        } else if transfers.outgoing.len() >= TRANSFERS {
+        } else if !visible {
+            // A hidden user is not offered any file: whatever came of it would show that somebody is there.
+            gone(to)
+        } else if others >= TRANSFERS {
             let text = format!("you offer {TRANSFERS} files already: wait until one is taken or refused");
             Refused::new(Code::Busy, text)
         } else {
+            // A new offer to the same user takes the place of the old one; the other side forgets that with it.
+            transfers.outgoing.retain(|one| one.to != to);
             transfers.outgoing.push(Outgoing { to, size, passed_on: 0, accepted: false });
-            if !visible {
-                // Said of hidden users, too: who may still answer. Being hidden must not show.
-                self.refuse(cx, asker, None, &gone(to));
-            }
             return self.peer(cx, to, Peer::FileOffer { from: asker.number, name: name.into(), size });
         };
-        self.refuse(cx, asker, None, &why);
+        self.refuse(cx, asker, &why);
     }
 
     pub(super) fn file_offered(&mut self, cx: &mut Cx<'_>, to: u32, from: u32, name: &str, size: u32) {
@@ -80,14 +89,14 @@ impl Shard {
         let transfers = session.transfers.get_or_insert_default();
         let Some(at) = transfers.incoming.iter().position(|one| one.from == offerer && !one.accepted) else {
             let why = Refused::new(Code::NoSuchTransfer, format!("{offerer} has no open offer to you"));
-            return self.refuse(cx, asker, None, &why);
+            return self.refuse(cx, asker, &why);
         };
         match allow {
             0 => drop(transfers.incoming.swap_remove(at)),
             1 => transfers.incoming[at].accepted = true,
             _ => {
                 let why = format!("answer {allow} does not exist: 0 refuse, 1 accept");
-                return self.refuse(cx, asker, None, &Refused::new(Code::Malformed, why));
+                return self.refuse(cx, asker, &Refused::new(Code::Malformed, why));
             }
         }
         self.peer(cx, offerer, Peer::FileAnswer { from: asker.number, allow: allow == 1 });
@@ -106,32 +115,47 @@ impl Shard {
             let why = Refused::new(Code::NoSuchTransfer, format!("{to} offers that file no more"));
             return self.notice(cx, from, ANSWER, &why);
         };
-        if !allow {
+        let complete = transfers.outgoing[at].is_complete();
+        if !allow || complete {
             transfers.outgoing.swap_remove(at);
         }
         if let Some(session) = self.session(to) {
             cx.send(session.endpoint, &Server::FileAnswered { sender: from, allow: u8::from(allow) });
         }
+        if allow && complete {
+            self.peer(cx, from, Peer::FileEnd { from: to, offered_by_to: false });
+        }
     }
 
-    pub(super) fn file_data(&mut self, cx: &mut Cx<'_>, asker: Asker, to: u32, data: &[u8]) {
-        let me = asker.number;
+    pub(super) fn file_data(&mut self, cx: &mut Cx<'_>, me: u32, to: u32, data: &[u8]) {
         let transfers = self.session_mut(me).and_then(|session| session.transfers.as_mut());
-        let Some(offer) = transfers.and_then(|all| all.outgoing.iter_mut().find(|one| one.to == to && one.accepted))
-        else {
+        let accepted = transfers.and_then(|all| {
+            let at = all.outgoing.iter().position(|one| one.to == to && one.accepted)?;
+            Some((at, all))
+        });
+        let Some((at, transfers)) = accepted else {
             let text = format!("{to} has not accepted a file from you, or it is complete");
             return self.notice(cx, me, DATA, &Refused::new(Code::NoSuchTransfer, text));
         };
+        let offer = &mut transfers.outgoing[at];
         let left = (offer.size - offer.passed_on) as usize;
         if data.len() > left {
             let text = format!("the file that {to} accepted has {left} bytes left; this piece has {}", data.len());
             return self.notice(cx, me, DATA, &Refused::new(Code::TooLarge, text));
         }
         offer.passed_on += data.len() as u32;
+        let complete = offer.is_complete();
+        if complete {
+            transfers.outgoing.swap_remove(at);
+        }
         if self.territory.owns(to) {
             self.file_piece(cx, to, me, data);
         } else {
             cx.out.peers.push((to, Peer::FilePiece { from: me, data: data.into() }));
+        }
+        if complete {
+            // Behind the last piece, by the same way.
+            self.peer(cx, to, Peer::FileEnd { from: me, offered_by_to: false });
         }
     }
 

@@ -4,12 +4,11 @@ use super::changes::{After, Op, Plan, no_room};
 use super::messages::{Kind, system_mail};
 use super::notice::{Code, Refused};
 use super::pending::Pending;
-use super::requests::failed_reply;
 use super::user::{Asker, Lists};
 use super::{Cx, OFFLINE, Peer, Shard};
 use crate::limits::{ASK_OPEN, FIRST_GROUP, SHORT_TEXT_BYTES};
 use crate::store::{Answer, Card, Change, Request};
-use crate::wire::{Server, User};
+use crate::wire::Server;
 
 const ASK: u8 = 0x0D;
 pub(super) const ANSWER: u8 = 0x17;
@@ -23,10 +22,9 @@ const NEEDS_AUTHORIZATION_OFFLINE: u8 = 4;
 /// Adding: 0x0C.
 impl Shard {
     pub(super) fn add_friend(&mut self, cx: &mut Cx<'_>, asker: Asker, friend: u32) {
-        let request = User::AddFriend { me: asker.number, friend };
         if friend == asker.number {
             let why = Refused::new(Code::NotPermitted, "you are always with yourself: add somebody else");
-            return self.refuse(cx, asker, failed_reply(&request), &why);
+            return self.refuse(cx, asker, &why);
         }
         if self.users.get(&asker.number).is_some_and(|user| user.lists.has_friend(friend)) {
             return self.reply(cx, asker, &Server::AddResult { result: DONE, friend });
@@ -35,13 +33,12 @@ impl Shard {
     }
 
     pub(super) fn add_card(&mut self, cx: &mut Cx<'_>, asker: Asker, friend: u32, answer: Answer) {
-        let failed = failed_reply(&User::AddFriend { me: asker.number, friend });
         let card = match answer {
             Answer::Cards(mut cards) => match cards.pop() {
                 Some(card) => card,
-                None => return self.refuse(cx, asker, failed, &Refused::no_such_user(friend)),
+                None => return self.refuse(cx, asker, &Refused::no_such_user(friend)),
             },
-            _ => return self.refuse(cx, asker, failed, &Refused::storage()),
+            _ => return self.refuse(cx, asker, &Refused::storage()),
         };
         let result = match card.authorization {
             0 => return self.change(cx, asker.number, Op::AddFriend { asker, card }),
@@ -114,55 +111,67 @@ impl Shard {
         } else if listed {
             Refused::new(Code::NotPermitted, format!("{friend} is on your list already"))
         } else {
-            return self.peer(cx, friend, Peer::Ask { asker: asker.number, reason: reason.into() });
+            return self.peer(cx, friend, Peer::Ask { applicant: asker.number, reason: reason.into() });
         };
-        self.refuse(cx, asker, None, &why);
+        self.refuse(cx, asker, &why);
     }
 
-    pub(super) fn asked(&mut self, cx: &mut Cx<'_>, target: u32, asker: u32, reason: Box<str>) {
-        self.ask_store(cx, Request::Cards(vec![target]), Pending::AskCard { target, asker, reason });
+    pub(super) fn asked(&mut self, cx: &mut Cx<'_>, target: u32, applicant: u32, reason: Box<str>) {
+        self.ask_store(cx, Request::Cards(vec![target]), Pending::AskCard { target, applicant, reason });
     }
 
-    pub(super) fn ask_card(&mut self, cx: &mut Cx<'_>, target: u32, asker: u32, reason: Box<str>, answer: &Answer) {
+    pub(super) fn ask_card(&mut self, cx: &mut Cx<'_>, target: u32, applicant: u32, reason: Box<str>, answer: &Answer) {
         let why = match answer {
             Answer::Cards(cards) => match cards.first() {
                 None => Refused::no_such_user(target),
                 Some(card) if card.authorization >= NOBODY_ALLOWED => {
                     Refused::new(Code::RefusedByOther, format!("{target} lets nobody add them"))
                 }
-                Some(_) => return self.store_ask(cx, target, asker, reason),
+                Some(_) => {
+                    let request = Request::Asked { target, asker: applicant };
+                    return self.ask_store(cx, request, Pending::AskAgain { target, applicant, reason });
+                }
             },
             _ => Refused::storage(),
         };
-        self.notice(cx, asker, ASK, &why);
+        self.notice(cx, applicant, ASK, &why);
     }
 
-    fn store_ask(&mut self, cx: &mut Cx<'_>, target: u32, asker: u32, reason: Box<str>) {
+    /// Stores the request. While an earlier one is open, it waits in the mailbox already: another would only fill it.
+    pub(super) fn store_ask(
+        &mut self,
+        cx: &mut Cx<'_>,
+        target: u32,
+        applicant: u32,
+        reason: Box<str>,
+        earlier: &Answer,
+    ) {
         let until_ms = cx.now.unix_ms + ASK_OPEN.as_millis() as u64;
-        let mut changes = vec![Change::PutAsk { target, asker, until_ms }];
-        let mailed = !self.session(target).is_some_and(|session| session.delivery.is_live());
-        if mailed {
-            changes.push(Change::AddMail(target, system_mail(cx, asker, Kind::Asks, &reason)));
+        let mut changes = vec![Change::PutAsk { target, asker: applicant, until_ms }];
+        let live = self.session(target).is_some_and(|session| session.delivery.is_live());
+        let open = matches!(earlier, Answer::Until(Some(until_ms)) if *until_ms >= cx.now.unix_ms);
+        if !live && !open {
+            changes.push(Change::AddMail(target, system_mail(cx, applicant, Kind::Asks, &reason)));
         }
-        self.add_mail(cx, target, changes, Pending::Ask { target, asker, reason, mailed });
+        self.add_mail(cx, target, changes, Pending::Ask { target, applicant, reason, tell: live });
     }
 
     pub(super) fn ask_stored(
         &mut self,
         cx: &mut Cx<'_>,
         target: u32,
-        asker: u32,
+        applicant: u32,
         reason: &str,
-        mailed: bool,
+        tell: bool,
         answer: &Answer,
     ) {
         let why = match answer {
-            Answer::Done if mailed => return,
-            Answer::Done => return self.tell(cx, target, asker, Kind::Asks, reason),
+            Answer::Done if tell => return self.tell(cx, target, applicant, Kind::Asks, reason),
+            Answer::Done => return,
             Answer::Refused(refusal) => Refused::from(*refusal),
             _ => Refused::storage(),
         };
-        self.notice(cx, asker, ASK, &why);
+        self.notice(cx, applicant, ASK, &why);
     }
 }
 
@@ -174,7 +183,7 @@ impl Shard {
     pub(super) fn answer(&mut self, cx: &mut Cx<'_>, asker: Asker, friend: u32, agree: u8) {
         if agree > 1 {
             let why = Refused::new(Code::Malformed, format!("answer {agree} does not exist: 0 refuse, 1 agree"));
-            return self.refuse(cx, asker, None, &why);
+            return self.refuse(cx, asker, &why);
         }
         let request = Request::Asked { target: asker.number, asker: friend };
         self.ask_store(cx, request, Pending::Asked { asker, friend, agree: agree == 1 });
@@ -188,24 +197,24 @@ impl Shard {
             Answer::Until(_) => Refused::new(Code::NoSuchEntry, format!("{friend} has no open request to you")),
             _ => Refused::storage(),
         };
-        self.refuse(cx, asker, None, &why);
+        self.refuse(cx, asker, &why);
     }
 
     /// `by` has answered the request of `to`, a user of this shard.
     pub(super) fn answered(&mut self, cx: &mut Cx<'_>, to: u32, by: u32, agree: bool) {
         if agree {
-            self.ask_store(cx, Request::Cards(vec![by]), Pending::AnswerCard { asker: to, by });
+            self.ask_store(cx, Request::Cards(vec![by]), Pending::AnswerCard { applicant: to, by });
         } else {
             self.change_anyone(cx, to, Op::Answered { by, agreed: None });
         }
     }
 
-    pub(super) fn answer_card(&mut self, cx: &mut Cx<'_>, asker: u32, by: u32, answer: Answer) {
+    pub(super) fn answer_card(&mut self, cx: &mut Cx<'_>, applicant: u32, by: u32, answer: Answer) {
         match answer {
             // An account that is gone meanwhile has no card, and nobody there to tell.
             Answer::Cards(mut cards) => {
                 if let Some(card) = cards.pop() {
-                    self.change_anyone(cx, asker, Op::Answered { by, agreed: Some(card) });
+                    self.change_anyone(cx, applicant, Op::Answered { by, agreed: Some(card) });
                 }
             }
             _ => self.notice(cx, by, ANSWER, &Refused::storage()),
@@ -246,7 +255,11 @@ pub(super) fn plan_answered(
     let mut changes = vec![Change::DeleteAsk { target: by, asker: number }];
     let entry = agreed.filter(|card| !lists.has_friend(card.number));
     if let Some(card) = entry {
-        no_room(lists, FIRST_GROUP)?;
+        no_room(lists, FIRST_GROUP).map_err(|why| {
+            // The one who agreed is told: it is not their own list that is full.
+            let text = format!("{number} cannot list you: {}", why.text);
+            Refused { text, ..why }
+        })?;
         changes.push(Change::PutFriend { owner: number, friend: card.number, group: FIRST_GROUP });
     }
     let (kind, told) = if agreed.is_some() { (Kind::Agreed, Told::Agreed) } else { (Kind::Refused, Told::Refused) };

@@ -2,25 +2,24 @@
 
 use super::changes::{After, Op, Plan};
 use super::notice::{Code, Refused};
-use super::requests::failed_reply;
 use super::user::{Asker, Lists};
 use super::{Cx, Shard};
 use crate::limits::{FIRST_GROUP, GROUP_FRIENDS, GROUPS, NAME_BYTES};
 use crate::store::Change;
-use crate::wire::{List, Move, User};
+use crate::wire::{List, Move};
 
 impl Shard {
     pub(super) fn add_group(&mut self, cx: &mut Cx<'_>, asker: Asker, name: &str) {
         match check_name(name) {
             Ok(()) => self.change(cx, asker.number, Op::AddGroup { asker, name: name.into() }),
-            Err(why) => self.refuse(cx, asker, failed_reply(&User::AddGroup { me: 0, name }), &why),
+            Err(why) => self.refuse(cx, asker, &why),
         }
     }
 
     pub(super) fn rename_group(&mut self, cx: &mut Cx<'_>, asker: Asker, group: u8, name: &str) {
         match check_name(name) {
             Ok(()) => self.change(cx, asker.number, Op::RenameGroup { asker, group, name: name.into() }),
-            Err(why) => self.refuse(cx, asker, failed_reply(&User::RenameGroup { me: 0, group, name }), &why),
+            Err(why) => self.refuse(cx, asker, &why),
         }
     }
 

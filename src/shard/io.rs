@@ -104,6 +104,8 @@ pub enum Control {
     Announce(Box<str>),
     /// Ends the session of this user, with these words.
     SignOut(u32, Box<str>),
+    /// The account of this user was deleted from the store: no list in memory has it any more.
+    Deleted(u32),
     /// Takes back a leave to monitor that was deleted from the store.
     Revoke {
         /// Who had it.

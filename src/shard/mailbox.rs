@@ -94,18 +94,42 @@ impl Shard {
             bytes += cx.send(endpoint, &frame).length as usize;
             (sent, last) = (sent + 1, mail.seq);
         }
-        let full = sent == limits::BURST_FRAMES || bytes >= limits::BURST_BYTES;
+        let (full, finished) = (sent == limits::BURST_FRAMES || bytes >= limits::BURST_BYTES, page.is_empty());
         // Sent is delivered (protocol.md 1.8). After a crash before this is on disk they are sent again: nothing is lost.
         let change = Change::DeleteMail(key.number, last);
         self.counters.delivered += sent as u64;
-        self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
-        if !full {
-            self.fetch_mail(cx, key);
+        let pending = if finished { Pending::MailDeleted(key) } else { Pending::Nothing };
+        self.ask_store(cx, Request::Commit(vec![change]), pending);
+        if finished {
+            return;
+        }
+        debug_assert!(full, "a burst ends with the page or at its bound");
+        if endpoint.connection().is_some() {
+            cx.out.flushes.push((endpoint, key.number));
+        } else {
+            self.wheel.soon(now_ms + limits::BURST_PAUSE.as_millis() as u64, key);
+        }
+    }
+
+    /// A page was deleted from the disk, so the next can be read. If it could not be, reading would bring it again.
+    pub(super) fn mail_deleted(&mut self, cx: &mut Cx<'_>, key: SessionKey, answer: &Answer) {
+        let now_ms = cx.now.mono_ms;
+        let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
+        let endpoint = session.endpoint;
+        if *answer != Answer::Done {
+            session.delivery = Delivery::Live;
+            cx.send(endpoint, &sending::words("the server cannot store: older messages may come again later"));
         } else if endpoint.connection().is_some() {
             cx.out.flushes.push((endpoint, key.number));
         } else {
-            // The end of a page waits, too: two bursts never follow each other at once.
             self.wheel.soon(now_ms + limits::BURST_PAUSE.as_millis() as u64, key);
+        }
+    }
+
+    /// The pause between two bursts is over. A connection is not paced by time.
+    pub(super) fn deliver_in_time(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        if self.session(key.number).is_some_and(|session| session.endpoint.connection().is_none()) {
+            self.deliver_more(cx, key);
         }
     }
 

@@ -3,7 +3,6 @@
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::sending::{SYSTEM, USER};
-use super::user::Asker;
 use super::{Cx, Peer, Shard};
 use crate::limits;
 use crate::store::{Answer, Change, Mail, Request};
@@ -33,8 +32,7 @@ const BROADCAST: u8 = 0x04;
 
 impl Shard {
     /// 0x03: there is no reply; what cannot be done is told in words.
-    pub(super) fn message(&mut self, cx: &mut Cx<'_>, asker: Asker, to: u32, text: &str) {
-        let me = asker.number;
+    pub(super) fn message(&mut self, cx: &mut Cx<'_>, me: u32, to: u32, text: &str) {
         if let Err(why) = check_text(text).and_then(|()| check_recipient(me, to)) {
             return self.notice(cx, me, MESSAGE, &why);
         }
@@ -44,8 +42,7 @@ impl Shard {
     }
 
     /// 0x04: to every friend in a group, or to all friends.
-    pub(super) fn broadcast(&mut self, cx: &mut Cx<'_>, asker: Asker, group: u32, text: &str) {
-        let me = asker.number;
+    pub(super) fn broadcast(&mut self, cx: &mut Cx<'_>, me: u32, group: u32, text: &str) {
         if let Err(why) = check_text(text) {
             return self.notice(cx, me, BROADCAST, &why);
         }
@@ -77,6 +74,9 @@ impl Shard {
         if self.send_live(cx, to, &frame) {
             self.counters.delivered += 1;
             return;
+        }
+        if self.pending.len() >= limits::QUESTIONS {
+            return self.notice(cx, from, MESSAGE, &Refused::busy());
         }
         let time_ms = cx.now.unix_ms;
         let mail = Mail { seq: 0, flag: USER, kind: 0, from, id, time_ms, text: text.into() };

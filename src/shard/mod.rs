@@ -85,14 +85,17 @@ pub struct Shard {
     pending: FxHashMap<Ticket, Pending>,
     next_ticket: u64,
     next_session: u32,
+    next_attempt: u64,
     wheel: Wheel,
     due: Vec<Due>,
     /// Registrations by source address, so that a repeat is not done twice (protocol.md 1.8).
     registrations: Recent<Endpoint, Registration>,
+    /// How many are in progress, by source address.
+    registering: FxHashMap<Endpoint, usize>,
     registrations_by_ip: Recent<IpAddr, u32>,
     failures: Recent<u32, u32>,
-    /// Who was told lately to sign in.
-    hints: Recent<Endpoint, ()>,
+    /// Who has just signed out, and from where.
+    signed_out: Recent<(u32, Endpoint), ()>,
 }
 
 /// The time of the present input, and where what is to be done goes.
@@ -117,12 +120,14 @@ impl Shard {
             pending: FxHashMap::default(),
             next_ticket: 0,
             next_session: 0,
+            next_attempt: 0,
             wheel: Wheel::new(),
             due: Vec::new(),
             registrations: Recent::new(limits::REPEAT, limits::REPEAT_REGISTRATIONS),
+            registering: FxHashMap::default(),
             registrations_by_ip: Recent::new(limits::BUDGET_WINDOW, limits::REGISTRATION_ADDRESSES),
             failures: Recent::new(limits::BUDGET_WINDOW, limits::SIGN_IN_FAILURE_ACCOUNTS),
-            hints: Recent::new(limits::SIGN_IN_HINT, limits::SIGN_IN_HINTS),
+            signed_out: Recent::new(limits::REPEAT, limits::SIGN_OUTS),
         }
     }
 
@@ -142,9 +147,15 @@ impl Shard {
         }
     }
 
-    /// When [`Input::Tick`] is wanted at the latest, in ms of [`Now::mono_ms`]; `None` while nobody is online.
+    /// When [`Input::Tick`] is wanted at the latest, in ms of [`Now::mono_ms`]; `None` while there is nothing to wait for.
     pub fn deadline(&self) -> Option<u64> {
-        self.wheel.deadline()
+        let recent = [
+            self.registrations.deadline(),
+            self.registrations_by_ip.deadline(),
+            self.failures.deadline(),
+            self.signed_out.deadline(),
+        ];
+        recent.into_iter().chain([self.wheel.deadline()]).flatten().min()
     }
 
     /// What it has counted.
@@ -156,14 +167,15 @@ impl Shard {
         self.registrations.forget(cx.now.mono_ms);
         self.registrations_by_ip.forget(cx.now.mono_ms);
         self.failures.forget(cx.now.mono_ms);
-        self.hints.forget(cx.now.mono_ms);
+        self.signed_out.forget(cx.now.mono_ms);
         let mut due = std::mem::take(&mut self.due);
         self.wheel.take_due(cx.now.mono_ms, &mut due);
         for one in due.drain(..) {
             match one {
                 Due::Slow(key) => self.check_silence(cx, key),
                 Due::Soon(key) => {
-                    self.deliver_more(cx, key);
+                    self.forget_latest(cx.now.mono_ms, key);
+                    self.deliver_in_time(cx, key);
                     self.check_monitoring_end(cx, key);
                 }
             }
@@ -176,6 +188,7 @@ impl Shard {
             Control::Announce(text) => self.announce(cx, &text),
             Control::SignOut(number, words) => self.expel(cx, number, &words),
             Control::Revoke { monitor, target } => self.revoke(cx, monitor, target),
+            Control::Deleted(number) => self.forget_account(cx, number),
         }
     }
 
@@ -189,7 +202,7 @@ impl Shard {
             Peer::Unwatch { watcher } => self.unwatch(to, watcher),
             Peer::Status { of, status } => self.friend_status(cx, to, of, status),
             Peer::Added { from } => self.tell(cx, to, from, messages::Kind::Added, ""),
-            Peer::Ask { asker, reason } => self.asked(cx, to, asker, reason),
+            Peer::Ask { applicant, reason } => self.asked(cx, to, applicant, reason),
             Peer::Answered { by, agree } => self.answered(cx, to, by, agree),
             Peer::FileOffer { from, name, size } => self.file_offered(cx, to, from, &name, size),
             Peer::FileAnswer { from, allow } => self.file_answered(cx, to, from, allow),

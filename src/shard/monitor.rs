@@ -6,9 +6,9 @@ use super::messages::Kind;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::sending::SYSTEM;
-use super::user::Asker;
+use super::user::{Asker, Session};
 use super::wheel::SessionKey;
-use super::{Cx, Peer, Shard, sending};
+use super::{Cx, Now, Peer, Shard, sending};
 use crate::store::{Answer, AuditAction, AuditEvent, Request};
 use crate::wire::Server;
 
@@ -20,18 +20,60 @@ pub(super) struct Monitoring {
     pub until_ms: u64,
 }
 
+/// Where a session is with monitoring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Monitor {
+    #[default]
+    Off,
+    /// The grant is looked up, or the start is being logged; which request asked for it.
+    Starting {
+        serial: u32,
+        target: u32,
+    },
+    On(Monitoring),
+}
+
+impl Monitor {
+    /// What is being monitored.
+    pub fn running(self) -> Option<Monitoring> {
+        if let Self::On(monitoring) = self { Some(monitoring) } else { None }
+    }
+
+    /// Whom it is about.
+    pub fn target(self) -> Option<u32> {
+        match self {
+            Self::Off => None,
+            Self::Starting { target, .. } | Self::On(Monitoring { target, .. }) => Some(target),
+        }
+    }
+}
+
+/// How often it is looked whether a grant has ended, by the clock on the wall, which may be set.
+const LOOK_MS: u64 = 60_000;
+
 impl Shard {
     pub(super) fn monitor(&mut self, cx: &mut Cx<'_>, asker: Asker, target: u32) {
+        let next = match target {
+            0 => Monitor::Off,
+            _ => Monitor::Starting { serial: asker.serial, target },
+        };
         let Some(session) = self.session_mut(asker.number) else { return };
-        let earlier = session.monitoring.take();
-        self.stop_monitoring(cx, asker.number, earlier, "stopped by the monitor");
+        let earlier = std::mem::replace(&mut session.monitor, next);
+        self.stop_monitoring(cx, asker.number, earlier.running(), "stopped by the monitor");
         if target != 0 {
             let request = Request::Grant { monitor: asker.number, target };
             self.ask_store(cx, request, Pending::Grant { asker, target });
         }
     }
 
+    /// The session, if the start that this request asked for is still wanted.
+    fn starting(&mut self, asker: Asker) -> Option<&mut Session> {
+        self.asking(asker)
+            .filter(|session| matches!(session.monitor, Monitor::Starting { serial, .. } if serial == asker.serial))
+    }
+
     pub(super) fn monitor_granted(&mut self, cx: &mut Cx<'_>, asker: Asker, target: u32, answer: Answer) {
+        let Some(session) = self.starting(asker) else { return };
         let why = match answer {
             Answer::Grant(Some(grant)) if grant.until_ms > cx.now.unix_ms => {
                 let monitoring = Monitoring { target, until_ms: grant.until_ms };
@@ -40,27 +82,43 @@ impl Shard {
             }
             Answer::Grant(Some(_)) => "the grant has ended",
             Answer::Grant(None) => "there is no grant",
-            _ => return self.refuse(cx, asker, None, &Refused::storage()),
+            _ => {
+                session.monitor = Monitor::Off;
+                return self.refuse(cx, asker, &Refused::storage());
+            }
         };
-        let event = event(cx, AuditAction::Refuse, asker.number, target, why);
-        self.ask_store(cx, event, Pending::Nothing);
+        session.monitor = Monitor::Off;
         let text = format!("monitoring {target} is not permitted: {why}");
-        self.refuse(cx, asker, None, &Refused::new(Code::NotPermitted, text));
+        let event = event(cx, AuditAction::Refuse, asker.number, target, why);
+        self.ask_store(cx, event, Pending::AuditRefuse { asker, text });
+    }
+
+    /// The refusal is in the audit log.
+    pub(super) fn monitor_refused(&mut self, cx: &mut Cx<'_>, asker: Asker, text: String, answer: &Answer) {
+        let logged = *answer == Answer::Done;
+        let why = if logged { Refused::new(Code::NotPermitted, text) } else { Refused::storage() };
+        self.refuse(cx, asker, &why);
     }
 
     /// The start is in the audit log.
     pub(super) fn monitor_started(&mut self, cx: &mut Cx<'_>, asker: Asker, monitoring: Monitoring, answer: &Answer) {
-        if *answer != Answer::Done {
-            return self.refuse(cx, asker, None, &Refused::storage());
-        }
-        let Some(session) = self.asking(asker) else {
-            return self.stop_monitoring(cx, asker.number, Some(monitoring), "signed out");
+        let logged = *answer == Answer::Done;
+        let now_ms = cx.now.mono_ms;
+        let Some(session) = self.starting(asker) else {
+            // Stopped, taken back or signed out while it was being logged: nothing was copied.
+            if logged {
+                self.stop_monitoring(cx, asker.number, Some(monitoring), "ended before it began");
+            }
+            return;
         };
-        let earlier = session.monitoring.replace(monitoring);
+        if !logged {
+            session.monitor = Monitor::Off;
+            return self.refuse(cx, asker, &Refused::storage());
+        }
+        session.monitor = Monitor::On(monitoring);
         let key = SessionKey { number: asker.number, session: session.id };
-        self.stop_monitoring(cx, asker.number, earlier.filter(|one| one.target != monitoring.target), "replaced");
         let Monitoring { target, until_ms } = monitoring;
-        self.wheel.soon(cx.now.mono_ms + (until_ms - cx.now.unix_ms.min(until_ms)), key);
+        self.wheel.soon(now_ms + LOOK_MS.min(until_ms.saturating_sub(cx.now.unix_ms)), key);
         self.peer(cx, target, Peer::Monitor { monitor: asker.number, until_ms });
     }
 
@@ -72,14 +130,19 @@ impl Shard {
         self.ask_store(cx, event, Pending::Nothing);
     }
 
-    /// Ends monitoring whose grant has run out.
+    /// Ends monitoring whose grant has run out; looks again later if it has not.
     pub(super) fn check_monitoring_end(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
-        let unix_ms = cx.now.unix_ms;
+        let Now { mono_ms, unix_ms } = cx.now;
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
-        let Some(ended) = session.monitoring.take_if(|one| one.until_ms <= unix_ms) else { return };
-        let text = format!("the grant to monitor {} has ended", ended.target);
+        let Monitor::On(monitoring) = session.monitor else { return };
+        if monitoring.until_ms > unix_ms {
+            let wait = LOOK_MS.min(monitoring.until_ms - unix_ms);
+            return self.wheel.soon(mono_ms + wait, key);
+        }
+        session.monitor = Monitor::Off;
+        let text = format!("the grant to monitor {} has ended", monitoring.target);
         cx.send(session.endpoint, &sending::words(&text));
-        self.stop_monitoring(cx, key.number, Some(ended), "the grant has ended");
+        self.stop_monitoring(cx, key.number, Some(monitoring), "the grant has ended");
     }
 
     /// The operator has taken a grant back.
@@ -87,10 +150,12 @@ impl Shard {
         if !self.territory.owns(monitor) {
             return;
         }
-        let Some(session) = self.session_mut(monitor) else { return };
-        let Some(ended) = session.monitoring.take_if(|one| one.target == target) else { return };
+        let Some(session) = self.session_mut(monitor).filter(|session| session.monitor.target() == Some(target)) else {
+            return;
+        };
+        let ended = std::mem::take(&mut session.monitor);
         cx.send(session.endpoint, &sending::words("the grant to monitor was taken back"));
-        self.stop_monitoring(cx, monitor, Some(ended), "the grant was taken back");
+        self.stop_monitoring(cx, monitor, ended.running(), "the grant was taken back");
     }
 
     pub(super) fn monitor_on(&mut self, target: u32, monitor: u32, until_ms: u64) {
@@ -121,7 +186,7 @@ impl Shard {
 
     pub(super) fn monitored_copy(&mut self, cx: &mut Cx<'_>, to: u32, target: u32, from: u32, text: &str) {
         let Some(session) = self.session(to) else { return };
-        if session.monitoring.is_some_and(|one| one.target == target) {
+        if session.monitor.running().is_some_and(|one| one.target == target) {
             let kind = Kind::MonitoredCopy as u8;
             let frame = Server::Message { flag: SYSTEM, sender: from, text, kind, id: None, time: None };
             cx.send(session.endpoint, &frame);

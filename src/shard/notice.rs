@@ -1,6 +1,7 @@
 //! Why a request was not done (protocol.md 3.2). In a classic session the words are told as 0x03 (1.8).
 
 use crate::store::Refusal;
+use crate::wire::ProfileFault;
 
 /// Notice codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,12 +47,22 @@ impl Refused {
     }
 }
 
+impl From<ProfileFault> for Refused {
+    fn from(fault: ProfileFault) -> Self {
+        match fault {
+            ProfileFault::TooLong(text) => Self::new(Code::TooLarge, text),
+            ProfileFault::NotAllowed(text) => Self::new(Code::Malformed, text),
+        }
+    }
+}
+
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NoSuchUser => Self::new(Code::NoSuchUser, "there is no such user"),
             Refusal::MailboxFull => Self::new(Code::MailboxFull, "that user's mailbox is full"),
             Refusal::TooManyAsks => Self::new(Code::Busy, "too many requests wait for that user already"),
+            Refusal::NoSuchAsk => Self::new(Code::NoSuchEntry, "that request is not open any more"),
             Refusal::NoNumberLeft => Self::new(Code::Busy, "all numbers are given out"),
         }
     }

@@ -45,10 +45,10 @@ pub enum Peer {
         /// Who did.
         from: u32,
     },
-    /// `asker` asks to be authorized by `to` (0x0D).
+    /// `applicant` asks to be authorized by `to` (0x0D).
     Ask {
         /// Who asks.
-        asker: u32,
+        applicant: u32,
         /// Why.
         reason: Box<str>,
     },

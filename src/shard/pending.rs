@@ -1,6 +1,6 @@
 //! Questions to the store and the password pool, and what is to happen when the answer comes.
 
-use super::changes::{After, Op};
+use super::changes::After;
 use super::io::{PasswordJob, PasswordOutcome, Ticket};
 use super::messages::Tell;
 use super::monitor::Monitoring;
@@ -8,7 +8,7 @@ use super::registration::Registering;
 use super::user::Asker;
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
-use crate::store::{Answer, Card, Change, Request};
+use crate::store::{Answer, Card, Change, Request, StoredProfile};
 
 /// What an answer is for.
 #[derive(Debug)]
@@ -34,31 +34,36 @@ pub(super) enum Pending {
     /// The card of somebody to be added.
     AddCard { asker: Asker, friend: u32 },
     /// The card of somebody who is asked.
-    AskCard { target: u32, asker: u32, reason: Box<str> },
-    /// A request for authorization, being stored; with the message if `mailed`.
-    Ask { target: u32, asker: u32, reason: Box<str>, mailed: bool },
+    AskCard { target: u32, applicant: u32, reason: Box<str> },
+    /// Whether the applicant has an open request already.
+    AskAgain { target: u32, applicant: u32, reason: Box<str> },
+    /// A request for authorization, being stored; whether the user is online to be told.
+    Ask { target: u32, applicant: u32, reason: Box<str>, tell: bool },
     /// Whether a request that is answered was open.
     Asked { asker: Asker, friend: u32, agree: bool },
     /// The card of somebody who has agreed.
-    AnswerCard { asker: u32, by: u32 },
-    /// The hash of a user's new password.
-    UpdateHash { asker: Asker, request: Box<[u8]> },
-    /// The account that is to get another profile.
-    UpdateAccount { number: u32, op: Op },
+    AnswerCard { applicant: u32, by: u32 },
+    /// The hash of a user's new password, to be stored with the profile.
+    UpdateHash { asker: Asker, profile: StoredProfile },
     /// A change of a user's lists or account.
     Change { number: u32, changes: Vec<Change>, after: After },
     /// A page of a mailbox.
     Mail(SessionKey),
+    /// A page that was delivered, being deleted.
+    MailDeleted(SessionKey),
     /// A message, being stored for a user who is offline.
     Message { from: u32, to: u32 },
     /// Words of the system, being stored for a user who is offline.
     Tell(Tell),
-    /// Something whose failure changes nothing: the deletion of delivered messages, which would be delivered again.
+    /// Nothing follows: messages in the middle of a page, which the end of the page deletes again; the audit line of an
+    /// end.
     Nothing,
     /// Leave to monitor.
     Grant { asker: Asker, target: u32 },
     /// The audit line that must be on disk before monitoring starts.
     AuditStart { asker: Asker, monitoring: Monitoring },
+    /// The audit line that must be on disk before a refusal is told.
+    AuditRefuse { asker: Asker, text: String },
 }
 
 impl Shard {
@@ -98,20 +103,24 @@ impl Shard {
             Pending::View { asker, number } => self.viewed(cx, asker, number, &answer),
             Pending::Online(asker) => self.online_cards(cx, asker, &answer),
             Pending::AddCard { asker, friend } => self.add_card(cx, asker, friend, answer),
-            Pending::AskCard { target, asker, reason } => self.ask_card(cx, target, asker, reason, &answer),
-            Pending::Ask { target, asker, reason, mailed } => {
-                self.ask_stored(cx, target, asker, &reason, mailed, &answer);
+            Pending::AskCard { target, applicant, reason } => self.ask_card(cx, target, applicant, reason, &answer),
+            Pending::AskAgain { target, applicant, reason } => {
+                self.store_ask(cx, target, applicant, reason, &answer);
+            }
+            Pending::Ask { target, applicant, reason, tell } => {
+                self.ask_stored(cx, target, applicant, &reason, tell, &answer);
             }
             Pending::Asked { asker, friend, agree } => self.answer_open(cx, asker, friend, agree, &answer),
-            Pending::AnswerCard { asker, by } => self.answer_card(cx, asker, by, answer),
-            Pending::UpdateAccount { number, op } => self.update_account(cx, number, op, answer),
+            Pending::AnswerCard { applicant, by } => self.answer_card(cx, applicant, by, answer),
             Pending::Change { number, changes, after } => self.changed(cx, number, &changes, after, &answer),
             Pending::Mail(key) => self.mail_page(cx, key, answer),
+            Pending::MailDeleted(key) => self.mail_deleted(cx, key, &answer),
             Pending::Message { from, to } => self.message_stored(cx, from, to, &answer),
             Pending::Tell(tell) => self.told(cx, tell, &answer),
             Pending::Nothing => {}
             Pending::Grant { asker, target } => self.monitor_granted(cx, asker, target, answer),
             Pending::AuditStart { asker, monitoring } => self.monitor_started(cx, asker, monitoring, &answer),
+            Pending::AuditRefuse { asker, text } => self.monitor_refused(cx, asker, text, &answer),
             Pending::RegisterHash(_)
             | Pending::SignInCheck { .. }
             | Pending::UpdateHash { .. }
@@ -123,7 +132,7 @@ impl Shard {
         match self.pending.remove(&ticket) {
             Some(Pending::RegisterHash(registering)) => self.register_hashed(cx, registering, outcome),
             Some(Pending::SignInCheck { number, attempt }) => self.sign_in_checked(cx, number, attempt, &outcome),
-            Some(Pending::UpdateHash { asker, request }) => self.update_hashed(cx, asker, request, outcome),
+            Some(Pending::UpdateHash { asker, profile }) => self.update_hashed(cx, asker, profile, outcome),
             Some(_) => unreachable!("the pool was not asked for this"),
             None => {}
         }

@@ -34,6 +34,33 @@ impl Shard {
         self.watchers.insert(number, watchers);
     }
 
+    pub(super) fn unwatch_friends(&mut self, cx: &mut Cx<'_>, number: u32) {
+        for (friend, _) in self.friends_of(number) {
+            self.peer(cx, friend, Peer::Unwatch { watcher: number });
+        }
+    }
+
+    /// A copy of somebody's friends; empty if the shard does not have them in memory.
+    pub(super) fn friends_of(&self, number: u32) -> Vec<(u32, u8)> {
+        self.users.get(&number).map(|user| user.lists.friends.clone()).unwrap_or_default()
+    }
+
+    /// The operator has deleted an account: nobody lists it any more, or monitors it. Every shard is told.
+    pub(super) fn forget_account(&mut self, cx: &mut Cx<'_>, number: u32) {
+        let mut monitors = Vec::new();
+        for (owner, user) in &mut self.users {
+            user.lists.friends.retain(|entry| entry.0 != number);
+            if user.session.as_ref().is_some_and(|session| session.monitor.target() == Some(number)) {
+                monitors.push(*owner);
+            }
+        }
+        self.watchers.remove(&number);
+        monitors.sort_unstable();
+        for monitor in monitors {
+            self.revoke(cx, monitor, number);
+        }
+    }
+
     /// `watcher` is online, lists `of`, and was told `seen`; if that is not so (any more), it is told at once.
     pub(super) fn watch(&mut self, cx: &mut Cx<'_>, of: u32, watcher: u32, seen: u8) {
         let watchers = self.watchers.entry(of).or_default();

@@ -1,15 +1,14 @@
 //! Reading and changing profiles, who is online, and search (protocol.md 1.5, 0x05, 0x0A, 0x0B, 0x12; 4).
 
 use super::changes::Op;
-use super::io::{PasswordJob, PasswordOutcome, SearchJob};
+use super::io::SearchJob;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
-use super::requests::failed_reply;
 use super::search;
 use super::user::Asker;
 use super::{Cx, Shard};
-use crate::store::{Answer, Card, Request};
-use crate::wire::{Found, List, Profile, Server, User};
+use crate::store::{Answer, Card, Request, StoredProfile};
+use crate::wire::{Found, List, Profile, Server};
 
 impl Shard {
     pub(super) fn view(&mut self, cx: &mut Cx<'_>, asker: Asker, friend: u32) {
@@ -25,65 +24,38 @@ impl Shard {
             Answer::Account(None) => Refused::no_such_user(number),
             _ => Refused::storage(),
         };
-        self.refuse(cx, asker, failed_reply(&User::View { me: 0, friend: number }), &why);
+        self.refuse(cx, asker, &why);
     }
 
-    pub(super) fn update(&mut self, cx: &mut Cx<'_>, asker: Asker, profile: &Profile<'_>, bytes: &[u8]) {
-        if let Err(text) = profile.check() {
-            let failed = Some(Server::Updated { ok: 0 });
-            return self.refuse(cx, asker, failed, &Refused::new(Code::TooLarge, text));
+    pub(super) fn update(&mut self, cx: &mut Cx<'_>, asker: Asker, profile: &Profile<'_>) {
+        if let Err(fault) = profile.check() {
+            return self.refuse(cx, asker, &Refused::from(fault));
         }
-        let request: Box<[u8]> = bytes.into();
-        if profile.password.is_empty() {
-            return self.change(cx, asker.number, Op::Update { asker, request, hash: None });
-        }
-        let job = PasswordJob::Hash { password: profile.password.into() };
-        self.ask_password(cx, job, Pending::UpdateHash { asker, request });
-    }
-
-    pub(super) fn update_hashed(
-        &mut self,
-        cx: &mut Cx<'_>,
-        asker: Asker,
-        request: Box<[u8]>,
-        outcome: PasswordOutcome,
-    ) {
-        if self.asking(asker).is_none() {
-            return;
-        }
-        match outcome {
-            PasswordOutcome::Hashed(hash) => {
-                self.change(cx, asker.number, Op::Update { asker, request, hash: Some(hash) });
-            }
-            _ => self.refuse(cx, asker, Some(Server::Updated { ok: 0 }), &Refused::busy()),
-        }
+        let password = Some(profile.password).filter(|password| !password.is_empty()).map(Box::from);
+        let op = Op::Update { asker, profile: StoredProfile::of(profile), password };
+        self.change(cx, asker.number, op);
     }
 
     pub(super) fn online(&mut self, cx: &mut Cx<'_>, asker: Asker, start: u32, count: u8, direction: u8) {
         if !matches!(direction, 1 | 2) {
-            let failed = Some(Server::OnlineList { ok: 0, users: List::NONE });
             let why = format!("direction {direction} does not exist: 1 smaller, 2 larger");
-            return self.refuse(cx, asker, failed, &Refused::new(Code::Malformed, why));
+            return self.refuse(cx, asker, &Refused::new(Code::Malformed, why));
         }
         let numbers = self.board.beyond(start, usize::from(count), direction == 2);
         self.ask_store(cx, Request::Cards(numbers), Pending::Online(asker));
     }
 
     pub(super) fn online_cards(&mut self, cx: &mut Cx<'_>, asker: Asker, answer: &Answer) {
-        let Answer::Cards(cards) = answer else {
-            let failed = Some(Server::OnlineList { ok: 0, users: List::NONE });
-            return self.refuse(cx, asker, failed, &Refused::storage());
-        };
+        let Answer::Cards(cards) = answer else { return self.refuse(cx, asker, &Refused::storage()) };
         let users: Vec<Found<'_>> = cards.iter().map(Card::found).collect();
         self.reply(cx, asker, &Server::OnlineList { ok: 1, users: List::new(&users) });
     }
 
     pub(super) fn search(&mut self, cx: &mut Cx<'_>, asker: Asker, sql: &str) {
-        let failed = failed_reply(&User::Search { me: 0, sql });
         let Some(session) = self.session_mut(asker.number) else { return };
         if session.searching {
             let why = Refused::new(Code::TooFast, "one search at a time: your last one is still running");
-            return self.refuse(cx, asker, failed, &why);
+            return self.refuse(cx, asker, &why);
         }
         match search::parse(sql) {
             Ok(query) => {
@@ -91,7 +63,7 @@ impl Shard {
                 let ticket = self.search_ticket(asker);
                 cx.out.searches.push(SearchJob { ticket, query });
             }
-            Err(error) => self.refuse(cx, asker, failed, &Refused::new(Code::BadQuery, error.to_string())),
+            Err(error) => self.refuse(cx, asker, &Refused::new(Code::BadQuery, error.to_string())),
         }
     }
 
@@ -99,7 +71,7 @@ impl Shard {
         let Some(session) = self.asking(asker) else { return };
         session.searching = false;
         let Some(cards) = found else {
-            return self.refuse(cx, asker, failed_reply(&User::Search { me: 0, sql: "" }), &Refused::busy());
+            return self.refuse(cx, asker, &Refused::busy());
         };
         let users: Vec<Found<'_>> = cards.iter().map(Card::found).collect();
         self.reply(cx, asker, &Server::Found { ok: 1, users: List::new(&users) });

@@ -41,6 +41,11 @@ impl<K: Hash + Eq + Copy, V> Recent<K, V> {
         self.entries.get_mut(key).filter(|(at, _)| now_ms <= *at + self.keep_ms).map(|(_, value)| value)
     }
 
+    /// When there is something to forget, if there is anything at all.
+    pub fn deadline(&self) -> Option<u64> {
+        self.order.front().map(|(at, _)| at + self.keep_ms + 1)
+    }
+
     /// Forgets what is too old. An entry that was renewed has a later place in the order, too.
     pub fn forget(&mut self, now_ms: u64) {
         while let Some((at, key)) = self.order.front().copied().filter(|(at, _)| now_ms > at + self.keep_ms) {

@@ -3,15 +3,16 @@
 use super::endpoint::Endpoint;
 use super::io::{PasswordJob, PasswordOutcome};
 use super::pending::Pending;
+use super::user::Fingerprint;
 use super::{Cx, Shard};
 use crate::limits;
-use crate::store::{Account, Answer, Request};
-use crate::wire::{Dialect, Profile, Server, User};
+use crate::store::{Account, Answer, Request, StoredProfile};
+use crate::wire::{Profile, Server};
 
 /// A registration of the last seconds: a repeat gets the same answer and is not done again (protocol.md 1.8).
 #[derive(Debug)]
 pub(super) struct Registration {
-    request: Box<[u8]>,
+    request: Fingerprint,
     /// What was answered, once it was.
     number: Option<u32>,
 }
@@ -20,36 +21,41 @@ pub(super) struct Registration {
 #[derive(Debug)]
 pub(super) struct Registering {
     from: Endpoint,
-    request: Box<[u8]>,
+    request: Fingerprint,
+    profile: StoredProfile,
 }
 
 impl Shard {
     pub(super) fn register(&mut self, cx: &mut Cx<'_>, from: Endpoint, profile: &Profile<'_>, bytes: &[u8]) {
-        let now_ms = cx.now.mono_ms;
-        if let Some(earlier) = self.registrations.get(now_ms, &from).filter(|earlier| *earlier.request == *bytes) {
+        let (now_ms, request) = (cx.now.mono_ms, Fingerprint::of(bytes));
+        if let Some(earlier) = self.registrations.get(now_ms, &from).filter(|earlier| earlier.request == request) {
             self.counters.repeats += 1;
             if let Some(number) = earlier.number {
                 send_number(cx, from, number);
             }
             return;
         }
-        let remembered = Registration { request: bytes.into(), number: None };
+        let in_progress = self.registering.get(&from).copied().unwrap_or(0);
         let taken = profile.check().is_ok()
             && self.pending.len() < limits::QUESTIONS
+            && in_progress < limits::REGISTRATIONS_AT_ONCE
             && self.may_register(now_ms, from)
-            && self.registrations.insert(now_ms, from, remembered);
+            && self.registrations.insert(now_ms, from, Registration { request, number: None });
         if !taken {
             // Nobody is signed in here: the answer must not be longer than what was asked, so it has no words.
             return send_number(cx, from, 0);
         }
+        self.registering.insert(from, in_progress + 1);
+        let registering = Registering { from, request, profile: StoredProfile::of(profile) };
         let job = PasswordJob::Hash { password: profile.password.into() };
-        self.ask_password(cx, job, Pending::RegisterHash(Registering { from, request: bytes.into() }));
+        self.ask_password(cx, job, Pending::RegisterHash(registering));
     }
 
-    /// The budget of an address (protocol.md 2.6); this machine itself has none.
+    /// The budget of an address (protocol.md 2.6), of which each shard has its part; this machine itself has none.
     fn may_register(&mut self, now_ms: u64, from: Endpoint) -> bool {
+        let budget = (limits::REGISTRATIONS_PER_MINUTE / self.territory.shards).max(1);
         from.is_loopback()
-            || (self.registrations_by_ip.count(now_ms, &from.ip()) < limits::REGISTRATIONS_PER_MINUTE
+            || (self.registrations_by_ip.count(now_ms, &from.ip()) < budget
                 && self.registrations_by_ip.add(now_ms, from.ip()))
     }
 
@@ -57,10 +63,7 @@ impl Shard {
         let PasswordOutcome::Hashed(hash) = outcome else {
             return self.answer_registration(cx, &registering, 0);
         };
-        let Ok(User::Register { profile }) = User::decode(&registering.request, Dialect::Classic) else {
-            unreachable!("decoded before")
-        };
-        let account = Box::new(Account::new(&profile, hash, cx.now.unix_ms));
+        let account = Box::new(Account::of(registering.profile.clone(), hash, cx.now.unix_ms));
         self.ask_store(cx, Request::Register(account), Pending::Register(registering));
     }
 
@@ -72,6 +75,12 @@ impl Shard {
 
     fn answer_registration(&mut self, cx: &mut Cx<'_>, registering: &Registering, number: u32) {
         send_number(cx, registering.from, number);
+        if let Some(left) = self.registering.get_mut(&registering.from) {
+            *left -= 1;
+            if *left == 0 {
+                self.registering.remove(&registering.from);
+            }
+        }
         let same = |one: &&mut Registration| one.request == registering.request;
         if let Some(one) = self.registrations.get_mut(cx.now.mono_ms, &registering.from).filter(same) {
             one.number = Some(number);

@@ -2,10 +2,10 @@
 
 use super::endpoint::Endpoint;
 use super::notice::{Code, Refused};
-use super::user::{Asker, Latest};
-use super::{Classic, Cx, Shard};
+use super::user::{Asker, Fingerprint, Latest};
+use super::{Classic, Cx, OFFLINE, Shard};
 use crate::limits;
-use crate::wire::{Dialect, List, Server, User};
+use crate::wire::{Dialect, Server, User};
 
 impl Shard {
     pub(super) fn frame(&mut self, cx: &mut Cx<'_>, from: Endpoint, bytes: &[u8]) {
@@ -30,47 +30,43 @@ impl Shard {
     }
 
     /// A request other than 0x01 and 0x02: only in a session, only from where it signed in.
-    fn session_frame(&mut self, cx: &mut Cx<'_>, from: Endpoint, request: &User<'_>, bytes: &[u8]) {
+    pub(super) fn session_frame(&mut self, cx: &mut Cx<'_>, from: Endpoint, request: &User<'_>, bytes: &[u8]) {
         let me = sender(request);
         let now_ms = cx.now.mono_ms;
         let open = self.pending.len() < limits::QUESTIONS;
         let Some(session) = self.users.get_mut(&me).and_then(|user| user.session.as_mut()) else {
-            return self.hint(cx, from, me);
+            return self.without_session(cx, from, me, request, bytes);
         };
         if session.endpoint != from {
-            self.counters.foreign += 1;
+            if !self.hold_frame(me, from, bytes) {
+                self.counters.foreign += 1;
+            }
             return;
         }
         session.heard_ms = now_ms;
         let id = session.id;
         match *request {
-            User::Message { to, text, .. } => {
-                let asker = Asker { number: me, session: id, serial: 0 };
-                return self.message(cx, asker, to, text);
-            }
-            User::Broadcast { group, text, .. } => {
-                return self.broadcast(cx, Asker { number: me, session: id, serial: 0 }, group, text);
-            }
-            User::FileData { friend, data, .. } => {
-                return self.file_data(cx, Asker { number: me, session: id, serial: 0 }, friend, data.0);
-            }
+            User::Message { to, text, .. } => return self.message(cx, me, to, text),
+            User::Broadcast { group, text, .. } => return self.broadcast(cx, me, group, text),
+            User::FileData { friend, data, .. } => return self.file_data(cx, me, friend, data.0),
             _ => {}
         }
-        if let Some(latest) = session.latest.as_ref().filter(|latest| latest.is_repeated_by(now_ms, bytes)) {
-            self.counters.repeats += 1;
-            return cx.send_encoded(from, &latest.reply);
+        if session.latest.as_ref().is_some_and(|latest| latest.is_repeated_by(now_ms, bytes)) {
+            return self.reply_again(cx, me, bytes.len());
         }
         session.serial = session.serial.wrapping_add(1);
         let serial = session.serial;
-        session.latest = Some(Box::new(Latest { request: bytes.into(), at_ms: now_ms, serial, reply: Vec::new() }));
-        let asker = Asker { number: me, session: id, serial };
+        let fingerprint = Fingerprint::of(bytes);
+        let latest = Latest { request: fingerprint, at_ms: now_ms, serial, reply: Vec::new(), repeated_ms: 0 };
+        session.latest = Some(Box::new(latest));
+        let asker = Asker { number: me, session: id, serial, request: request.kind(), subject: subject(request) };
         if !open {
-            return self.refuse(cx, asker, failed_reply(request), &Refused::busy());
+            return self.refuse(cx, asker, &Refused::busy());
         }
-        self.request(cx, asker, request, bytes);
+        self.request(cx, asker, request);
     }
 
-    fn request(&mut self, cx: &mut Cx<'_>, asker: Asker, request: &User<'_>, bytes: &[u8]) {
+    fn request(&mut self, cx: &mut Cx<'_>, asker: Asker, request: &User<'_>) {
         match *request {
             User::View { friend, .. } => self.view(cx, asker, friend),
             User::AddGroup { name, .. } => self.add_group(cx, asker, name),
@@ -84,7 +80,7 @@ impl Shard {
             User::DeleteFriend { friend, .. } => self.delete_friend(cx, asker, friend),
             User::SetStatus { status, .. } => self.set_status(cx, asker, status),
             User::Monitor { target, .. } => self.monitor(cx, asker, target),
-            User::Update { profile, .. } => self.update(cx, asker, &profile, bytes),
+            User::Update { profile, .. } => self.update(cx, asker, &profile),
             User::OfferFile { friend, name, size, .. } => self.offer_file(cx, asker, friend, name, size),
             User::AnswerFile { friend, allow, .. } => self.answer_file(cx, asker, friend, allow),
             User::Test { me } => self.reply(cx, asker, &Server::TestReply { me }),
@@ -97,17 +93,26 @@ impl Shard {
             // A classic frame of these types is refused by the decoder.
             User::Received { .. } | User::Block { .. } | User::Progress { .. } => {
                 let why = Refused::new(Code::NotPermitted, "this exists over the link only");
-                self.refuse(cx, asker, None, &why);
+                self.refuse(cx, asker, &why);
             }
         }
     }
 
     /// No session: sign in again, said at most once a second to one address (protocol.md 1.8).
-    fn hint(&mut self, cx: &mut Cx<'_>, from: Endpoint, me: u32) {
+    fn without_session(&mut self, cx: &mut Cx<'_>, from: Endpoint, me: u32, request: &User<'_>, bytes: &[u8]) {
+        if self.hold_frame(me, from, bytes) {
+            return;
+        }
+        if matches!(request, User::SetStatus { status: OFFLINE, .. })
+            && self.signed_out.get(cx.now.mono_ms, &(me, from)).is_some()
+        {
+            // The answer to the sign-out was lost, and this is its repeat.
+            self.counters.repeats += 1;
+            cx.send(from, &Server::StatusSet { me, status: OFFLINE });
+            return;
+        }
         self.counters.unsigned += 1;
-        let signing_in = self.attempts.get(&me).is_some_and(|all| all.iter().any(|one| one.from == from));
-        let told = self.hints.get(cx.now.mono_ms, &from).is_some();
-        if !signing_in && !told && self.hints.insert(cx.now.mono_ms, from, ()) {
+        if self.board.may_hint(from, cx.now.mono_ms) {
             cx.send(from, &super::signin::REFUSED);
         }
     }
@@ -151,19 +156,7 @@ fn sender(request: &User<'_>) -> u32 {
     }
 }
 
-/// The reply that says "not done", for the requests that have one. Its other fields are zero or empty.
-pub(super) fn failed_reply(request: &User<'_>) -> Option<Server<'static>> {
-    Some(match *request {
-        User::View { .. } => Server::Profile { ok: 0, number: 0, profile: Default::default() },
-        User::AddGroup { .. } => Server::GroupAdded { ok: 0, group: 0, name: "" },
-        User::RenameGroup { .. } => Server::GroupRenamed { ok: 0, group: 0, name: "" },
-        User::DeleteGroup { .. } => Server::GroupDeleted { ok: 0, group: 0 },
-        User::MoveFriends { .. } => Server::FriendsMoved { ok: 0 },
-        User::Online { .. } => Server::OnlineList { ok: 0, users: List::new(&[]) },
-        User::Search { .. } => Server::Found { ok: 0, users: List::new(&[]) },
-        User::AddFriend { friend, .. } => Server::AddResult { result: 0, friend },
-        User::DeleteFriend { .. } => Server::FriendDeleted { ok: 0, friend: 0 },
-        User::Update { .. } => Server::Updated { ok: 0 },
-        _ => return None,
-    })
+/// Whom a request is about, where its refusal names them.
+fn subject(request: &User<'_>) -> u32 {
+    if let User::AddFriend { friend, .. } = *request { friend } else { 0 }
 }

@@ -5,8 +5,15 @@ use super::io::Send;
 use super::messages::Kind;
 use super::notice::Refused;
 use super::user::{Asker, Session};
+use super::wheel::SessionKey;
 use super::{Cx, Shard};
+use crate::limits;
 use crate::wire::Server;
+
+/// Bytes of an answer that is worth a timer of its own to be freed.
+const LONG_REPLY: usize = 512;
+/// Between two repetitions of a long answer to an address that may be forged.
+const LONG_REPEAT_MS: u64 = 1_000;
 
 /// 0x03 from the system, and from a user (protocol.md 1.6).
 pub(super) const SYSTEM: u8 = 1;
@@ -50,17 +57,47 @@ impl Shard {
 
     /// Answers a request, and keeps the answer for a repeat while that request is the latest.
     pub(super) fn reply(&mut self, cx: &mut Cx<'_>, asker: Asker, frame: &Server<'_>) {
+        let now_ms = cx.now.mono_ms;
         let Some(session) = self.asking(asker) else { return };
         let send = cx.send(session.endpoint, frame);
-        if let Some(latest) = session.latest.as_mut().filter(|latest| latest.serial == asker.serial) {
-            latest.reply.extend_from_slice(cx.out.frame(&send));
+        let Some(latest) = session.latest.as_mut().filter(|latest| latest.serial == asker.serial) else { return };
+        latest.reply.extend_from_slice(cx.out.frame(&send));
+        if latest.reply.len() > LONG_REPLY {
+            // A long answer is not kept longer than it can be asked for again.
+            let key = SessionKey { number: asker.number, session: asker.session };
+            self.wheel.soon(now_ms + limits::REPEAT.as_millis() as u64 + 1, key);
+        }
+    }
+
+    /// Gives a repeat its answer again. Over UDP from elsewhere a long one goes out once a second at most: the sender's
+    /// address may be forged.
+    pub(super) fn reply_again(&mut self, cx: &mut Cx<'_>, number: u32, bytes: usize) {
+        self.counters.repeats += 1;
+        let now_ms = cx.now.mono_ms;
+        let Some(session) = self.session_mut(number) else { return };
+        let endpoint = session.endpoint;
+        let proven = endpoint.is_loopback() || endpoint.connection().is_some();
+        let Some(latest) = &mut session.latest else { return };
+        if proven || latest.reply.len() <= bytes || now_ms >= latest.repeated_ms + LONG_REPEAT_MS {
+            latest.repeated_ms = now_ms;
+            cx.send_encoded(endpoint, &latest.reply);
+        }
+    }
+
+    /// Frees the answer to a request that can be repeated no more.
+    pub(super) fn forget_latest(&mut self, now_ms: u64, key: SessionKey) {
+        let session = self.session_mut(key.number).filter(|session| session.id == key.session);
+        if let Some(session) = session
+            && session.latest.as_ref().is_some_and(|latest| latest.is_over(now_ms))
+        {
+            session.latest = None;
         }
     }
 
     /// Tells that a request was not done: its reply with ok 0, if it has one, then the reason.
-    pub(super) fn refuse(&mut self, cx: &mut Cx<'_>, asker: Asker, failed: Option<Server<'_>>, why: &Refused) {
+    pub(super) fn refuse(&mut self, cx: &mut Cx<'_>, asker: Asker, why: &Refused) {
         self.counters.refused += 1;
-        if let Some(frame) = failed {
+        if let Some(frame) = asker.failed() {
             self.reply(cx, asker, &frame);
         }
         self.reply(cx, asker, &words(&why.text));

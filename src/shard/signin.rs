@@ -3,13 +3,15 @@
 use super::endpoint::Endpoint;
 use super::io::{PasswordJob, PasswordOutcome};
 use super::mailbox::Delivery;
+use super::monitor::Monitor;
+use super::notice::{Code, Refused};
 use super::pending::Pending;
-use super::user::{Asker, HIDDEN, Latest, Lists, ONLINE, Session, User};
+use super::user::{Asker, Fingerprint, HIDDEN, Latest, Lists, ONLINE, Session, User as Known};
 use super::wheel::SessionKey;
 use super::{Cx, OFFLINE, Peer, Shard, sending};
 use crate::limits;
 use crate::store::{Answer, Card, Request, UserRecord};
-use crate::wire::{FriendEntry, GroupEntry, List, Server};
+use crate::wire::{Dialect, FriendEntry, GroupEntry, List, Server, User};
 
 /// A sign-in in progress.
 #[derive(Debug)]
@@ -18,8 +20,12 @@ pub(super) struct Attempt {
     pub from: Endpoint,
     /// The status after it: online or hidden.
     status: u8,
-    /// The request, byte for byte, so that a repeat is known.
-    request: Box<[u8]>,
+    request: Fingerprint,
+    /// Nobody waits for it any more.
+    abandoned: bool,
+    /// Frames that came after it, for the session.
+    held: Vec<Box<[u8]>>,
+    held_bytes: usize,
 }
 
 /// "Not signed in": the answer to a refused sign-in, and to requests without a session.
@@ -29,15 +35,14 @@ impl Shard {
     pub(super) fn sign_in(&mut self, cx: &mut Cx<'_>, from: Endpoint, me: u32, password: &str, mode: u8, bytes: &[u8]) {
         let now_ms = cx.now.mono_ms;
         if let Some(session) = self.session_mut(me).filter(|session| session.endpoint == from)
-            && let Some(latest) = session.latest.as_ref().filter(|one| one.is_repeated_by(now_ms, bytes))
+            && session.latest.as_ref().is_some_and(|one| one.is_repeated_by(now_ms, bytes))
         {
-            cx.send_encoded(from, &latest.reply);
             session.heard_ms = now_ms;
-            self.counters.repeats += 1;
-            return;
+            return self.reply_again(cx, me, bytes.len());
         }
         let attempts = self.attempts.get(&me).map_or(&[][..], Vec::as_slice);
-        if attempts.iter().any(|one| one.from == from && *one.request == *bytes) {
+        let request = Fingerprint::of(bytes);
+        if attempts.iter().any(|one| one.from == from && one.request == request && !one.abandoned) {
             self.counters.repeats += 1;
             return;
         }
@@ -50,20 +55,28 @@ impl Shard {
             && password.len() <= limits::PASSWORD_BYTES
             && attempts.len() < limits::SIGN_IN_ATTEMPTS
             && self.pending.len() < limits::QUESTIONS
-            && self.may_try(now_ms, me, from);
+            && self.failures.count(now_ms, &me) < limits::SIGN_IN_FAILURES;
         if !possible {
             return self.sign_in_refused(cx, from);
         }
-        let id = self.next_ticket;
-        self.attempts.entry(me).or_default().push(Attempt { id, from, status, request: bytes.into() });
+        let id = self.next_attempt;
+        self.next_attempt += 1;
+        let attempt = Attempt { id, from, status, request, abandoned: false, held: Vec::new(), held_bytes: 0 };
+        self.attempts.entry(me).or_default().push(attempt);
         let pending = Pending::SignInAccount { number: me, attempt: id, password: password.into() };
         self.ask_store(cx, Request::Account(me), pending);
     }
 
-    /// The budget of an account (protocol.md 2.6). Bare frames from this machine itself have none: a person who
-    /// mistypes at the console, or a test, need not wait, and only one core's worth of checks runs for one number.
-    fn may_try(&self, now_ms: u64, me: u32, from: Endpoint) -> bool {
-        from.is_loopback() || self.failures.count(now_ms, &me) < limits::SIGN_IN_FAILURES
+    /// Keeps a frame for the session that its sender is signing in to: on a stream it follows the sign-in at once.
+    /// False if nobody signs in from there.
+    pub(super) fn hold_frame(&mut self, me: u32, from: Endpoint, bytes: &[u8]) -> bool {
+        let attempts = self.attempts.get_mut(&me).map_or(&mut [][..], Vec::as_mut_slice);
+        let Some(attempt) = attempts.iter_mut().rfind(|one| one.from == from && !one.abandoned) else { return false };
+        attempt.held_bytes += bytes.len();
+        if attempt.held.len() < limits::HELD_FRAMES && attempt.held_bytes <= limits::HELD_BYTES {
+            attempt.held.push(bytes.into());
+        }
+        true
     }
 
     fn sign_in_refused(&mut self, cx: &mut Cx<'_>, from: Endpoint) {
@@ -71,7 +84,7 @@ impl Shard {
         cx.send(from, &REFUSED);
     }
 
-    /// Ends an attempt; `None` if it had ended before.
+    /// Ends an attempt.
     fn take_attempt(&mut self, number: u32, id: u64) -> Option<Attempt> {
         let attempts = self.attempts.get_mut(&number)?;
         let at = attempts.iter().position(|one| one.id == id)?;
@@ -83,8 +96,18 @@ impl Shard {
     }
 
     fn attempt_failed(&mut self, cx: &mut Cx<'_>, number: u32, id: u64) {
-        if let Some(attempt) = self.take_attempt(number, id) {
+        let Some(attempt) = self.take_attempt(number, id) else { return };
+        if !attempt.abandoned {
             self.sign_in_refused(cx, attempt.from);
+        }
+    }
+
+    /// Nobody waits for these attempts any more. They keep their places until their checks are done: whoever gives up
+    /// and tries again must not fill the password pool.
+    fn abandon_attempts(&mut self, number: u32, which: impl Fn(&Attempt) -> bool) {
+        for attempt in self.attempts.get_mut(&number).into_iter().flatten().filter(|one| which(one)) {
+            attempt.abandoned = true;
+            attempt.held = Vec::new();
         }
     }
 
@@ -124,22 +147,30 @@ impl Shard {
         if record.account.disabled {
             return self.attempt_failed(cx, number, attempt);
         }
-        let Some(attempt) = self.take_attempt(number, attempt) else { return };
-        self.begin_session(cx, number, attempt, &record);
+        let Some(mut attempt) = self.take_attempt(number, attempt).filter(|one| !one.abandoned) else { return };
+        // Checks end in any order: an older sign-in must not end the session of a newer one.
+        self.abandon_attempts(number, |one| one.id < attempt.id);
+        let (from, held) = (attempt.from, std::mem::take(&mut attempt.held));
+        self.begin_session(cx, number, &attempt, &record);
+        for bytes in held {
+            if let Ok(request) = User::decode(&bytes, Dialect::Classic) {
+                self.session_frame(cx, from, &request, &bytes);
+            }
+        }
     }
 
-    fn begin_session(&mut self, cx: &mut Cx<'_>, number: u32, attempt: Attempt, record: &UserRecord) {
+    fn begin_session(&mut self, cx: &mut Cx<'_>, number: u32, attempt: &Attempt, record: &UserRecord) {
         if let Some(older) = self.session(number).map(|session| session.endpoint) {
             if older != attempt.from {
                 cx.send(older, &sending::words("signed in from another place: this session has ended"));
             }
-            self.drop_session(cx, number);
+            self.drop_session(cx, number, "replaced by a new sign-in");
         }
         // Lists that are in memory follow every change; the record may be older than the last of them.
-        let user = self.users.entry(number).or_insert_with(|| Box::new(User::new(Lists::of(record))));
+        let user = self.users.entry(number).or_insert_with(|| Box::new(Known::new(Lists::of(record))));
         let id = self.next_session;
         self.next_session = self.next_session.wrapping_add(1);
-        let reply = cx.send_list(attempt.from, &user.lists, &record.cards, &self.board);
+        let (reply, shown) = cx.send_list(attempt.from, &user.lists, &record.cards, &self.board);
         let now_ms = cx.now.mono_ms;
         user.session = Some(Session {
             id,
@@ -153,30 +184,36 @@ impl Shard {
                 at_ms: now_ms,
                 serial: 0,
                 reply: cx.out.frame(&reply).to_vec(),
+                repeated_ms: now_ms,
             })),
             searching: false,
             transfers: None,
-            monitoring: None,
+            monitor: Monitor::default(),
         });
         self.counters.sign_ins += 1;
         self.counters.online += 1;
         let key = SessionKey { number, session: id };
         self.wheel.in_a_while(now_ms, now_ms + limits::IDLE.as_millis() as u64, key);
-        self.watch_friends(cx, number);
+        self.wheel.soon(now_ms + limits::REPEAT.as_millis() as u64 + 1, key);
+        for (friend, seen) in shown {
+            self.peer(cx, friend, Peer::Watch { watcher: number, seen });
+        }
         self.show(cx, number);
         self.fetch_mail(cx, key);
     }
 
     /// 0x10: another status, or the end of the session.
     pub(super) fn set_status(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8) {
-        use super::notice::{Code, Refused};
         if status == OFFLINE {
             self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
+            if let Some(from) = self.session(asker.number).map(|session| session.endpoint) {
+                self.signed_out.insert(cx.now.mono_ms, (asker.number, from), ());
+            }
             return self.end_session(cx, asker.number);
         }
         if !(ONLINE..OFFLINE).contains(&status) {
             let why = format!("status {status} does not exist: 1 online, 2 hidden, 3 do not disturb, 4 offline");
-            return self.refuse(cx, asker, None, &Refused::new(Code::Malformed, why));
+            return self.refuse(cx, asker, &Refused::new(Code::Malformed, why));
         }
         if let Some(session) = self.session_mut(asker.number) {
             session.status = status;
@@ -187,18 +224,18 @@ impl Shard {
 
     /// Ends a session: friends are told, transfers and monitoring stop, the memory is given back.
     pub(super) fn end_session(&mut self, cx: &mut Cx<'_>, number: u32) {
-        self.drop_session(cx, number);
+        self.drop_session(cx, number, "signed out");
         self.show(cx, number);
         self.forget_if_idle(number);
     }
 
     /// The part of it that a new session of the same user does not undo at once.
-    fn drop_session(&mut self, cx: &mut Cx<'_>, number: u32) {
+    fn drop_session(&mut self, cx: &mut Cx<'_>, number: u32, why: &str) {
         let Some(session) = self.users.get_mut(&number).and_then(|user| user.session.take()) else { return };
         self.counters.online -= 1;
         self.unwatch_friends(cx, number);
         self.end_transfers(cx, number, session.transfers);
-        self.stop_monitoring(cx, number, session.monitoring, "signed out");
+        self.stop_monitoring(cx, number, session.monitor.running(), why);
     }
 
     /// Gives back the memory of a user for whom nothing goes on.
@@ -213,7 +250,10 @@ impl Shard {
         if !self.territory.owns(number) {
             return;
         }
-        self.attempts.remove(&number);
+        for attempt in self.attempts.get(&number).into_iter().flatten().filter(|one| !one.abandoned) {
+            cx.send(attempt.from, &REFUSED);
+        }
+        self.abandon_attempts(number, |_| true);
         if let Some(session) = self.session(number) {
             cx.send(session.endpoint, &sending::words(text));
             self.end_session(cx, number);
@@ -222,12 +262,7 @@ impl Shard {
 
     /// A connection has ended, and with it the session that signed in by it.
     pub(super) fn stream_closed(&mut self, cx: &mut Cx<'_>, from: Endpoint, number: u32) {
-        if let Some(attempts) = self.attempts.get_mut(&number) {
-            attempts.retain(|one| one.from != from);
-            if attempts.is_empty() {
-                self.attempts.remove(&number);
-            }
-        }
+        self.abandon_attempts(number, |one| one.from == from);
         if self.session(number).is_some_and(|session| session.endpoint == from) {
             self.end_session(cx, number);
         }
@@ -236,10 +271,8 @@ impl Shard {
     /// Whether a session has been silent for too long. If not, it is looked at again when it could be.
     pub(super) fn check_silence(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         let now_ms = cx.now.mono_ms;
+        self.forget_latest(now_ms, key);
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
-        if session.latest.as_ref().is_some_and(|latest| !latest.is_repeated_by(now_ms, &latest.request)) {
-            session.latest = None;
-        }
         let due_ms = session.heard_ms + limits::IDLE.as_millis() as u64;
         if due_ms > now_ms {
             return self.wheel.in_a_while(now_ms, due_ms, key);
@@ -250,21 +283,23 @@ impl Shard {
 }
 
 impl Cx<'_> {
-    /// Answers a good sign-in: groups with their friends, each as the board shows them now (0x02).
-    fn send_list(&mut self, to: Endpoint, lists: &Lists, cards: &[Card], board: &super::Board) -> super::Send {
-        let mut by_group: Vec<(u8, FriendEntry<'_>)> = Vec::with_capacity(lists.friends.len());
-        for (number, group) in &lists.friends {
+    /// Answers a good sign-in: groups with their friends, each as the board shows them now (0x02). Gives back which status
+    /// was shown of whom.
+    fn send_list(
+        &mut self,
+        to: Endpoint,
+        lists: &Lists,
+        cards: &[Card],
+        board: &super::Board,
+    ) -> (super::Send, Vec<(u32, u8)>) {
+        let shown: Vec<(u32, u8)> = lists.friends.iter().map(|(number, _)| (*number, board.get(*number))).collect();
+        let mut by_group: Vec<(u8, FriendEntry<'_>)> = Vec::with_capacity(shown.len());
+        for ((number, status), (_, group)) in shown.iter().zip(&lists.friends) {
             // A friend whose account is gone has no card.
             let Ok(at) = cards.binary_search_by_key(number, |card| card.number) else { continue };
-            by_group.push((
-                *group,
-                FriendEntry {
-                    number: *number,
-                    portrait: cards[at].portrait as u8,
-                    status: board.get(*number),
-                    nickname: &cards[at].nickname,
-                },
-            ));
+            let Card { portrait, nickname, .. } = &cards[at];
+            let entry = FriendEntry { number: *number, portrait: *portrait as u8, status: *status, nickname };
+            by_group.push((*group, entry));
         }
         by_group.sort_by_key(|(group, entry)| (*group, entry.number));
         let entries: Vec<FriendEntry<'_>> = by_group.iter().map(|(_, entry)| *entry).collect();
@@ -277,26 +312,6 @@ impl Cx<'_> {
                 GroupEntry { name, group: *group, friends: List::new(&entries[from..to]) }
             })
             .collect();
-        self.send(to, &Server::SignedIn { ok: 1, groups: List::new(&groups), token: None })
-    }
-}
-
-impl Shard {
-    fn watch_friends(&mut self, cx: &mut Cx<'_>, number: u32) {
-        for (friend, _) in self.friends_of(number) {
-            let seen = self.board.get(friend);
-            self.peer(cx, friend, Peer::Watch { watcher: number, seen });
-        }
-    }
-
-    fn unwatch_friends(&mut self, cx: &mut Cx<'_>, number: u32) {
-        for (friend, _) in self.friends_of(number) {
-            self.peer(cx, friend, Peer::Unwatch { watcher: number });
-        }
-    }
-
-    /// A copy of somebody's friends; empty if the shard does not have them in memory.
-    pub(super) fn friends_of(&self, number: u32) -> Vec<(u32, u8)> {
-        self.users.get(&number).map(|user| user.lists.friends.clone()).unwrap_or_default()
+        (self.send(to, &Server::SignedIn { ok: 1, groups: List::new(&groups), token: None }), shown)
     }
 }

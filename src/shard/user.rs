@@ -4,10 +4,12 @@ use super::changes::Op;
 use super::endpoint::Endpoint;
 use super::files::Transfers;
 use super::mailbox::Delivery;
-use super::monitor::Monitoring;
+use super::monitor::Monitor;
 use crate::limits::{FIRST_GROUP, REPEAT};
 use crate::store::{Change, UserRecord};
+use crate::wire::{List, Server};
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A user who is online, or for whom a change is in progress. Users who are neither are only in the store.
 #[derive(Debug)]
@@ -77,7 +79,9 @@ impl Lists {
                 }
             }
             Change::DeleteFriend { friend, .. } => self.friends.retain(|entry| entry.0 != *friend),
-            Change::PutAccount(..)
+            Change::PutProfile(..)
+            | Change::PutPassword(..)
+            | Change::SetDisabled(..)
             | Change::PutAsk { .. }
             | Change::DeleteAsk { .. }
             | Change::AddMail(..)
@@ -105,7 +109,7 @@ pub(super) struct Session {
     pub latest: Option<Box<Latest>>,
     pub searching: bool,
     pub transfers: Option<Box<Transfers>>,
-    pub monitoring: Option<Monitoring>,
+    pub monitor: Monitor,
 }
 
 /// The status that others are told: hidden is told as offline.
@@ -119,23 +123,68 @@ pub(super) const HIDDEN: u8 = 2;
 /// The latest request of a session and what it was answered: a repeat gets the same (protocol.md 1.8).
 #[derive(Debug)]
 pub(super) struct Latest {
-    pub request: Box<[u8]>,
+    pub request: Fingerprint,
     pub at_ms: u64,
     pub serial: u32,
     /// The frames of the answer, one after the other.
     pub reply: Vec<u8>,
+    /// When it was last given to a repeat.
+    pub repeated_ms: u64,
 }
 
 impl Latest {
     pub fn is_repeated_by(&self, now_ms: u64, bytes: &[u8]) -> bool {
-        now_ms <= self.at_ms + REPEAT.as_millis() as u64 && *self.request == *bytes
+        !self.is_over(now_ms) && self.request == Fingerprint::of(bytes)
+    }
+
+    /// Whether the time in which it can be repeated has passed.
+    pub fn is_over(&self, now_ms: u64) -> bool {
+        now_ms > self.at_ms + REPEAT.as_millis() as u64
     }
 }
 
-/// Who asked, and by which request of which session: a late answer goes there or nowhere.
+/// Who asked for what, and by which request of which session: a late answer goes there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Asker {
     pub number: u32,
     pub session: u32,
     pub serial: u32,
+    /// The type of the request.
+    pub request: u8,
+    /// Whom it is about; 0 where it is about nobody.
+    pub subject: u32,
+}
+
+impl Asker {
+    /// The reply that says "not done", for the requests that have one. Its other fields are zero or empty.
+    pub fn failed(&self) -> Option<Server<'static>> {
+        Some(match self.request {
+            0x05 => Server::Profile { ok: 0, number: 0, profile: Default::default() },
+            0x06 => Server::GroupAdded { ok: 0, group: 0, name: "" },
+            0x07 => Server::GroupRenamed { ok: 0, group: 0, name: "" },
+            0x08 => Server::GroupDeleted { ok: 0, group: 0 },
+            0x09 => Server::FriendsMoved { ok: 0 },
+            0x0A => Server::OnlineList { ok: 0, users: List::NONE },
+            0x0B => Server::Found { ok: 0, users: List::NONE },
+            0x0C => Server::AddResult { result: 0, friend: self.subject },
+            0x0E => Server::FriendDeleted { ok: 0, friend: 0 },
+            0x12 => Server::Updated { ok: 0 },
+            _ => return None,
+        })
+    }
+}
+
+/// Stands for the bytes of a request, so that a repeat is known and nobody's bytes are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fingerprint {
+    length: usize,
+    hash: u64,
+}
+
+impl Fingerprint {
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        Self { length: bytes.len(), hash: hasher.finish() }
+    }
 }

@@ -47,7 +47,8 @@ impl Wheel {
         if self.entries == 0 {
             self.next_tick = first;
         }
-        let tick = (due_ms.div_ceil(TICK_MS)).clamp(first, self.next_tick + SLOTS as u64 - 1);
+        // After a long stall `first` can lie beyond the turn that is still to be given out: then the entry is due with it.
+        let tick = due_ms.div_ceil(TICK_MS).max(first).min(self.next_tick + SLOTS as u64 - 1);
         self.slots[tick as usize % SLOTS].push(key);
         self.entries += 1;
     }
@@ -111,5 +112,13 @@ mod tests {
         let mut due = Vec::new();
         wheel.take_due(now + 10_001_000, &mut due);
         assert_eq!(due, [Due::Slow(key(4))], "a long rest does not lose an entry");
+        now += 10_001_000;
+        wheel.in_a_while(now, now + 90_000, key(5));
+        // The whole process was stopped for an hour, and an input comes before the tick.
+        now += 3_600_000;
+        wheel.in_a_while(now, now + 90_000, key(6));
+        due.clear();
+        wheel.take_due(now, &mut due);
+        assert_eq!(due, [Due::Slow(key(5)), Due::Slow(key(6))], "both are looked at, and what is early goes back in");
     }
 }

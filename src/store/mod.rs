@@ -42,7 +42,7 @@ pub use disk::{Disk, FsDisk, SimDisk, boot_id};
 pub use error::OpenError;
 pub use index::{Index, MemoryIndex, Op, SledIndex, Visit};
 pub use open::{Progress, Step};
-pub use record::{Account, AccountView, Card, Grant, Mail, UserRecord};
+pub use record::{Account, AccountView, Card, Grant, Mail, StoredProfile, UserRecord};
 pub use runner::{StoreEvent, spawn};
 pub use store::{DirStore, MemoryStore, Store};
 
@@ -82,8 +82,12 @@ pub enum Request {
 /// A change of what is durable. List and reverse list change together: no caller can forget one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// The account is now so.
-    PutAccount(u32, Box<Account>),
+    /// The account has this profile, and this password hash if one is given.
+    PutProfile(u32, StoredProfile, Option<Box<str>>),
+    /// The account has this password hash.
+    PutPassword(u32, Box<str>),
+    /// The operator shuts the account, or opens it again.
+    SetDisabled(u32, bool),
     /// The group has this name.
     PutGroup(u32, u8, Box<str>),
     /// The group is gone. Its friends must have been moved by the same commit.
@@ -113,7 +117,7 @@ pub enum Change {
         /// Until when, in ms since 1970 UTC.
         until_ms: u64,
     },
-    /// The request is answered.
+    /// The request is answered. Refused if it is not open: nobody answers twice.
     DeleteAsk {
         /// Who was asked.
         target: u32,
@@ -171,6 +175,8 @@ pub enum Refusal {
     MailboxFull,
     /// Too many requests for authorization wait for this user.
     TooManyAsks,
+    /// There is no such request for authorization.
+    NoSuchAsk,
     /// All numbers are given out.
     NoNumberLeft,
 }

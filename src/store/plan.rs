@@ -8,8 +8,9 @@ use super::{Account, Change, Grant, Mail, Refusal};
 use crate::limits;
 use std::io;
 
-/// `Mail::flag` of what the system tells.
+/// `Mail::flag` of what the system tells, and the kind of it that anyone can cause at will: "has added you".
 const SYSTEM: u8 = 1;
+const ADDED: u8 = 1;
 
 /// Why a commit is not done.
 #[derive(Debug)]
@@ -73,9 +74,17 @@ impl<'a, I: Index> Plan<'a, I> {
 
     fn change(&mut self, change: &Change) -> Planned<()> {
         match change {
-            Change::PutAccount(number, account) => {
-                self.must_exist(*number)?;
-                self.draft.put(key::account(*number), account.encode());
+            Change::PutProfile(number, profile, password) => self.change_account(*number, |account| {
+                account.set_profile(profile.clone());
+                if let Some(password) = password {
+                    account.password.clone_from(password);
+                }
+            })?,
+            Change::PutPassword(number, password) => {
+                self.change_account(*number, |account| account.password.clone_from(password))?;
+            }
+            Change::SetDisabled(number, disabled) => {
+                self.change_account(*number, |account| account.disabled = *disabled)?;
             }
             Change::PutGroup(owner, group, name) => {
                 self.must_exist(*owner)?;
@@ -90,7 +99,12 @@ impl<'a, I: Index> Plan<'a, I> {
             }
             Change::DeleteFriend { owner, friend } => self.delete_friend(*owner, *friend)?,
             Change::PutAsk { target, asker, until_ms } => self.put_ask(*target, *asker, *until_ms)?,
-            Change::DeleteAsk { target, asker } => self.delete_ask(*target, *asker)?,
+            Change::DeleteAsk { target, asker } => {
+                if !self.draft.has(self.index, key::ask(*target, *asker))? {
+                    return Err(Stop::Refused(Refusal::NoSuchAsk));
+                }
+                self.delete_ask(*target, *asker)?;
+            }
             Change::AddMail(number, mail) => self.add_mail(*number, mail)?,
             Change::DeleteMail(number, through) => self.delete_mail(*number, *through)?,
             Change::PutGrant(grant) => self.put_grant(grant)?,
@@ -102,6 +116,17 @@ impl<'a, I: Index> Plan<'a, I> {
 
     fn must_exist(&mut self, number: u32) -> Planned<()> {
         if self.draft.has(self.index, key::account(number))? { Ok(()) } else { Err(Stop::Refused(Refusal::NoSuchUser)) }
+    }
+
+    /// Changes a part of an account and leaves the rest as it is, whoever else changes that.
+    fn change_account(&mut self, number: u32, change: impl FnOnce(&mut Account)) -> Planned<()> {
+        let Some(record) = self.draft.get(self.index, key::account(number))? else {
+            return Err(Stop::Refused(Refusal::NoSuchUser));
+        };
+        let mut account = Account::decode(&record).map_err(io::Error::other)?;
+        change(&mut account);
+        self.draft.put(key::account(number), account.encode());
+        Ok(())
     }
 
     /// Deletes a key if it is there.
@@ -172,7 +197,8 @@ impl<'a, I: Index> Plan<'a, I> {
 
     fn add_mail(&mut self, number: u32, mail: &Mail) -> Planned<()> {
         let count = self.mail_count(number)?;
-        let reserve = if mail.flag == SYSTEM { limits::MAILBOX_RESERVE } else { 0 };
+        // The reserve is for requests and answers alone: nobody can fill it with what costs nothing.
+        let reserve = if mail.flag == SYSTEM && mail.kind != ADDED { limits::MAILBOX_RESERVE } else { 0 };
         if count as usize >= limits::MAILBOX_MESSAGES + reserve {
             return Err(Stop::Refused(Refusal::MailboxFull));
         }

@@ -16,19 +16,37 @@ pub struct Account {
     pub created_ms: u64,
 }
 
+/// A profile as it is kept: without the password, which only stands as a hash in its [`Account`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredProfile {
+    public: Box<[u8]>,
+    authorization: u8,
+}
+
+impl StoredProfile {
+    /// What is kept of a profile.
+    pub fn of(profile: &Profile<'_>) -> Self {
+        let mut bytes = Vec::new();
+        profile.public().write(&mut Writer::new(&mut bytes));
+        Self { public: bytes.into(), authorization: profile.authorization }
+    }
+}
+
 impl Account {
     /// An account with this profile. `password` is its Argon2id PHC string; the one inside the profile is ignored.
     pub fn new(profile: &Profile<'_>, password: Box<str>, created_ms: u64) -> Self {
-        let mut account = Self { profile: Box::default(), authorization: 0, password, disabled: false, created_ms };
-        account.set_profile(profile);
-        account
+        Self::of(StoredProfile::of(profile), password, created_ms)
+    }
+
+    /// The same, with a profile as it is kept.
+    pub fn of(profile: StoredProfile, password: Box<str>, created_ms: u64) -> Self {
+        let StoredProfile { public, authorization } = profile;
+        Self { profile: public, authorization, password, disabled: false, created_ms }
     }
 
     /// Takes another profile. The password stays as it is.
-    pub fn set_profile(&mut self, profile: &Profile<'_>) {
-        let mut bytes = Vec::new();
-        profile.public().write(&mut Writer::new(&mut bytes));
-        self.profile = bytes.into();
+    pub fn set_profile(&mut self, profile: StoredProfile) {
+        self.profile = profile.public;
         self.authorization = profile.authorization;
     }
 

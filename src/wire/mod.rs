@@ -25,7 +25,7 @@ pub use field::{Blob, Field, Reader, Writer};
 pub use header::{Header, LEAD, LINK_LEAD, Program, stream_frame_bytes, word_at_eight};
 pub use list::{Count, List};
 pub use messages::{Found, FriendEntry, GroupEntry, Move, ReceivedId, Server, User};
-pub use profile::{Profile, PublicProfile};
+pub use profile::{Profile, ProfileFault, PublicProfile};
 
 /// Which edition of the protocol a frame is read in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

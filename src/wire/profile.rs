@@ -5,6 +5,7 @@ use crate::limits::{
     INTRODUCTION_BYTES, LINE_BYTES, NAME_BYTES, PASSWORD_BYTES, PHONE_BYTES, PORTRAIT_MAX, POSTCODE_BYTES,
     SHORT_TEXT_BYTES,
 };
+use std::fmt;
 
 record! {
     /// What a user tells about themself at registration, in the order of protocol.md 1.4.
@@ -93,6 +94,22 @@ record! {
     }
 }
 
+/// What is not allowed in a profile, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProfileFault {
+    /// A text is longer than it may be.
+    TooLong(String),
+    /// A value has no meaning.
+    NotAllowed(String),
+}
+
+impl fmt::Display for ProfileFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::TooLong(text) | Self::NotAllowed(text)) = self;
+        f.write_str(text)
+    }
+}
+
 impl<'a> Profile<'a> {
     /// What others may read of it.
     pub fn public(&self) -> PublicProfile<'a> {
@@ -118,8 +135,8 @@ impl<'a> Profile<'a> {
         }
     }
 
-    /// What is not allowed in it, said in words; `Ok` where all of protocol.md 1.4 holds. Too long is refused, never cut.
-    pub fn check(&self) -> Result<(), String> {
+    /// What is not allowed in it; `Ok` where all of protocol.md 1.4 holds. Too long is refused, never cut.
+    pub fn check(&self) -> Result<(), ProfileFault> {
         let texts = [
             ("nickname", self.nickname, NAME_BYTES),
             ("password", self.password, PASSWORD_BYTES),
@@ -135,10 +152,11 @@ impl<'a> Profile<'a> {
             ("introduction", self.introduction, INTRODUCTION_BYTES),
         ];
         if let Some((name, text, most)) = texts.iter().find(|(_, text, most)| text.len() > *most) {
-            return Err(format!("{name} is {} bytes long; at most {most} are allowed", text.len()));
+            let text = format!("{name} is {} bytes long; at most {most} are allowed", text.len());
+            return Err(ProfileFault::TooLong(text));
         }
         if self.nickname.is_empty() {
-            return Err("nickname must not be empty".into());
+            return Err(ProfileFault::NotAllowed("nickname must not be empty".into()));
         }
         let codes = [
             ("portrait", self.portrait, PORTRAIT_MAX),
@@ -146,7 +164,9 @@ impl<'a> Profile<'a> {
             ("authorization", u16::from(self.authorization), 2),
         ];
         match codes.iter().find(|(_, value, most)| value > most) {
-            Some((name, value, most)) => Err(format!("{name} is {value}; it must be 0 to {most}")),
+            Some((name, value, most)) => {
+                Err(ProfileFault::NotAllowed(format!("{name} is {value}; it must be 0 to {most}")))
+            }
             None => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use crate::wire::Profile;
 use std::fmt::Write as _;
 use std::io;
 use std::ops::ControlFlow;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where commands are done.
 pub trait Office {
@@ -45,9 +45,6 @@ pub struct Figures {
 type Show<'a> = &'a mut dyn FnMut(&str) -> io::Result<()>;
 type Done = Result<(), String>;
 
-/// How long a user who was signed out may still have a change on its way to the store.
-const SETTLE: Duration = Duration::from_millis(100);
-
 /// What everyone who grants monitoring must know.
 const MONITOR_NOTE: &str = "note: the server cannot read what clients encrypt end to end; only messages that it \
                             relays in the clear are copied";
@@ -57,17 +54,16 @@ pub fn run(order: Order, office: &mut dyn Office, show: Show<'_>) -> Done {
     match order {
         Order::Add(nickname, hash) => add(office, &nickname, &hash, show),
         Order::Password(number, hash) => {
-            change(office, number, "your password was changed: sign in again", |account| {
-                account.password = hash.clone().into();
-            })?;
+            let password = Change::PutPassword(number, hash.into());
+            change(office, number, "your password was changed: sign in again", password)?;
             say(show, &format!("account {number} has a new password"))
         }
         Order::Disable(number) => {
-            change(office, number, "this account was shut by the operator", |account| account.disabled = true)?;
+            change(office, number, "this account was shut by the operator", Change::SetDisabled(number, true))?;
             say(show, &format!("account {number} is disabled"))
         }
         Order::Enable(number) => {
-            change(office, number, "this account was opened by the operator", |account| account.disabled = false)?;
+            change(office, number, "this account was opened by the operator", Change::SetDisabled(number, false))?;
             say(show, &format!("account {number} is enabled"))
         }
         Order::Delete(number) => delete(office, number, show),
@@ -95,6 +91,7 @@ fn commit(office: &mut dyn Office, request: Request) -> Result<Answer, String> {
             Refusal::NoSuchUser => "there is no such account",
             Refusal::MailboxFull => "the mailbox is full",
             Refusal::TooManyAsks => "too many requests wait for this account",
+            Refusal::NoSuchAsk => "there is no such request",
             Refusal::NoNumberLeft => "all numbers are given out",
         }
         .to_owned()),
@@ -148,31 +145,17 @@ fn blank_profile(nickname: &str) -> Profile<'_> {
     }
 }
 
-/// Changes an account and ends its session. The session ends first: a change that it has under way would otherwise
-/// write the account as it was. It ends again afterwards, should the user have signed in meanwhile.
-fn change(office: &mut dyn Office, number: u32, words: &str, change: impl Fn(&mut Account)) -> Done {
-    account(office, number)?;
-    sign_out(office, number, words);
-    let mut account = account(office, number)?;
-    change(&mut account);
-    commit(office, Request::Commit(vec![Change::PutAccount(number, account)]))?;
+/// Changes an account and ends its session.
+fn change(office: &mut dyn Office, number: u32, words: &str, change: Change) -> Done {
+    commit(office, Request::Commit(vec![change]))?;
     office.tell(Control::SignOut(number, words.into()));
     Ok(())
 }
 
-fn sign_out(office: &mut dyn Office, number: u32, words: &str) {
-    if office.running() {
-        office.tell(Control::SignOut(number, words.into()));
-        std::thread::sleep(SETTLE);
-    }
-}
-
+/// The account goes first, so that nobody signs in between; then every list in memory forgets it.
 fn delete(office: &mut dyn Office, number: u32, show: Show<'_>) -> Done {
-    const WORDS: &str = "this account was deleted by the operator";
-    account(office, number)?;
-    sign_out(office, number, WORDS);
-    commit(office, Request::Commit(vec![Change::DeleteAccount(number)]))?;
-    office.tell(Control::SignOut(number, WORDS.into()));
+    change(office, number, "this account was deleted by the operator", Change::DeleteAccount(number))?;
+    office.tell(Control::Deleted(number));
     say(show, &format!("account {number} is deleted"))
 }
 

@@ -175,8 +175,93 @@ fn few_sign_ins_of_one_number_are_in_progress_at_once() {
         world.store_waits = false;
         world.run();
         assert_eq!(world.take(at).len(), 100, "every one is refused, 96 of them unchecked");
+        world.wait_ms(61_000);
         let good = world.address();
         world.send(good, &sign_in(number));
         assert!(world.shown(good)[0].contains("ok: 1"));
+    });
+}
+
+/// On a stream the first requests may follow the sign-in at once: they wait for it.
+#[test]
+fn requests_behind_a_sign_in_are_done_after_it() {
+    World::everywhere(|world| {
+        let number = world.register("a", 0);
+        let at = world.address();
+        world.store_waits = true;
+        world.send(at, &sign_in(number));
+        world.send(at, &User::AddGroup { me: number, name: "g" });
+        world.send(at, &User::Test { me: number });
+        world.expect(at, &[]);
+        world.store_waits = false;
+        world.run();
+        let shown = world.shown(at);
+        assert!(shown[0].starts_with("SignedIn { ok: 1"), "{shown:?}");
+        assert_eq!(shown[1..], ["TestReply { me: 10000 }", "GroupAdded { ok: 1, group: 2, name: \"g\" }"]);
+    });
+}
+
+#[test]
+fn five_wrong_passwords_are_enough_for_a_minute() {
+    World::everywhere(|world| {
+        let number = world.register("a", 0);
+        for _ in 0..5 {
+            let at = world.address();
+            world.send(at, &User::SignIn { me: number, password: "wrong", mode: 0, token: None });
+            world.expect(at, &[REFUSED]);
+        }
+        let at = world.address();
+        world.send(at, &sign_in(number));
+        world.expect(at, &[REFUSED]);
+        world.wait_ms(61_000);
+        world.send(at, &sign_in(number));
+        assert!(world.shown(at)[0].contains("ok: 1"));
+    });
+}
+
+/// Checks of passwords may end in any order: the newest sign-in is the one that stays.
+#[test]
+fn an_older_sign_in_does_not_end_a_newer_session() {
+    World::everywhere(|world| {
+        let number = world.register("a", 0);
+        let (older, newer) = (world.address(), world.address());
+        world.passwords_wait = true;
+        world.send(older, &sign_in(number));
+        world.send(newer, &sign_in(number));
+        world.passwords_wait = false;
+        world.passwords.reverse();
+        world.run();
+        assert!(world.shown(newer)[0].contains("ok: 1"));
+        world.send(newer, &User::Test { me: number });
+        world.expect(newer, &[Server::TestReply { me: number }]);
+    });
+}
+
+#[test]
+fn a_repeated_sign_out_is_answered_again() {
+    World::everywhere(|world| {
+        let a = world.person("a");
+        let out = User::SetStatus { me: a.number, status: 4 };
+        world.send(a.at, &out);
+        world.send(a.at, &out);
+        let gone = Server::StatusSet { me: a.number, status: 4 };
+        world.expect(a.at, &[gone, gone]);
+        let other = world.address();
+        world.send(other, &out);
+        world.expect(other, &[REFUSED]);
+    });
+}
+
+#[test]
+fn an_address_is_told_to_sign_in_once_a_second_whatever_its_numbers() {
+    World::everywhere(|world| {
+        let at = world.address();
+        for number in 20_000..20_010 {
+            world.send(at, &User::Test { me: number });
+        }
+        world.expect(at, &[REFUSED]);
+        world.wait_ms(1_000);
+        world.send(at, &User::Test { me: 20_001 });
+        world.expect(at, &[REFUSED]);
     });
 }

@@ -73,6 +73,34 @@ fn who_has_gone_takes_no_more_and_being_hidden_does_not_show() {
         let hidden: Vec<_> =
             world.shown(a.at).iter().map(|one| one.replace(&c.number.to_string(), &b.number.to_string())).collect();
         assert_eq!(hidden, offline);
-        assert_eq!(world.take(c.at).len(), 1, "who is hidden gets the offer all the same");
+        world.expect(c.at, &[]);
+    });
+}
+
+#[test]
+fn a_complete_file_makes_room_for_the_next() {
+    World::everywhere(|world| {
+        let (a, b) = (world.person("a"), world.person("b"));
+        for at in 0..40 {
+            // Every fourth is empty, and complete when it is accepted.
+            let size = at % 4;
+            world.wait_ms(11_000);
+            for person in [a, b] {
+                world.send(person.at, &User::Test { me: person.number });
+                world.take(person.at);
+            }
+            world.send(a.at, &offer(a, b, size));
+            assert_eq!(world.take(b.at).len(), 1);
+            world.send(b.at, &answer(b, a, 1));
+            world.expect(a.at, &[Server::FileAnswered { sender: b.number, allow: 1 }]);
+            if size > 0 {
+                world.send(a.at, &piece(a, b, &vec![7; size as usize]));
+                assert_eq!(world.take(b.at).len(), 1);
+            }
+            world.send(a.at, &piece(a, b, b"more"));
+            world.expect_refused(a.at, None, "or it is complete");
+            world.send(b.at, &User::Test { me: b.number });
+            world.take(b.at);
+        }
     });
 }

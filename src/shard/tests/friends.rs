@@ -185,3 +185,24 @@ fn a_group_holds_255_and_a_list_700() {
     world.send(a.at, &add(a, others[700]));
     world.expect_refused(a.at, Some(result(0, others[700])), "at most 700 friends");
 }
+
+/// A request is answered once, and asking again while it is open fills nobody's mailbox.
+#[test]
+fn one_open_request_is_one_message_and_one_answer() {
+    World::everywhere(|world| {
+        let (a, b) = (world.person("a"), world.person_who("b", 1));
+        world.sign_out(b);
+        for reason in ["x", "y", "z"] {
+            world.send(a.at, &ask(a, b, reason));
+        }
+        let b = world.sign_in(b.number);
+        assert_eq!(world.shown(b.at)[1..], [format!("{:?}", system(a.number, 2, "x"))]);
+        world.store_waits = true;
+        world.send(b.at, &answer(b, a, 0));
+        world.send(b.at, &answer(b, a, 1));
+        world.store_waits = false;
+        world.run();
+        world.expect(a.at, &[system(b.number, 4, "")]);
+        world.expect_refused(b.at, None, "not open any more");
+    });
+}

@@ -168,3 +168,21 @@ fn a_full_disk_is_told_and_changes_nothing() {
         assert_eq!(world.register("later", 0), 10_002);
     });
 }
+
+/// What was sent and cannot be deleted is not sent again and again.
+#[test]
+fn a_disk_that_fails_during_delivery_does_not_repeat_the_page() {
+    World::everywhere(|world| {
+        let (a, b) = (world.person("a"), world.person("b"));
+        world.sign_out(b);
+        world.send(a.at, &say(a.number, b.number, "once"));
+        world.store.disk().set_room(Some(0));
+        let again = world.sign_in(b.number);
+        world.wait_ms(20_000);
+        let shown = world.shown(again.at);
+        assert_eq!(shown.iter().filter(|one| one.contains("once")).count(), 1, "{shown:?}");
+        world.store.disk().set_room(None);
+        world.send(a.at, &say(a.number, b.number, "new"));
+        world.expect(again.at, &[message(a.number, "new")]);
+    });
+}

@@ -60,3 +60,28 @@ fn a_grant_that_is_taken_back_stops_it() {
         assert!(world.shards.iter().all(|shard| shard.monitored.is_empty()));
     });
 }
+
+/// Neither a stop nor a revocation is lost while the start waits for the audit log.
+#[test]
+fn what_ends_before_it_has_begun_copies_nothing() {
+    World::everywhere(|world| {
+        let (m, a, b) = (world.person("m"), world.person("a"), world.person("b"));
+        for by_operator in [false, true] {
+            grant(world, m.number, a.number);
+            world.store_waits = true;
+            world.send(m.at, &User::Monitor { me: m.number, target: a.number });
+            if by_operator {
+                world.control(&Control::Revoke { monitor: m.number, target: a.number });
+            } else {
+                world.send(m.at, &User::Monitor { me: m.number, target: 0 });
+            }
+            world.store_waits = false;
+            world.run();
+            world.take(m.at);
+            world.send(a.at, &say(a.number, b.number, "unheard"));
+            world.expect(m.at, &[]);
+            world.wait_ms(11_000);
+        }
+        assert!(world.shards.iter().all(|shard| shard.monitored.is_empty()));
+    });
+}

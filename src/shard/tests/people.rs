@@ -179,3 +179,41 @@ fn the_operator_speaks_to_everyone_and_ends_sessions() {
         world.expect(b.at, &[Server::FriendStatus { friend: a.number, status: 4 }]);
     });
 }
+
+/// Two updates in a hurry are done in their order, though only the first needs the password pool.
+#[test]
+fn a_later_profile_is_not_overtaken_by_an_earlier_one() {
+    World::everywhere(|world| {
+        let a = world.person("a");
+        world.passwords_wait = true;
+        let update =
+            |nickname, password| User::Update { me: 10_000, profile: Profile { password, ..profile(nickname, 0) } };
+        world.send(a.at, &update("first", "new"));
+        world.send(a.at, &update("second", ""));
+        world.passwords_wait = false;
+        world.run();
+        world.expect(a.at, &[Server::Updated { ok: 1 }, Server::Updated { ok: 1 }]);
+        world.send(a.at, &User::View { me: a.number, friend: a.number });
+        assert!(world.shown(a.at)[0].contains("second"));
+        let at = world.address();
+        world.send(at, &User::SignIn { me: a.number, password: "new", mode: 0, token: None });
+        assert!(world.shown(at)[0].contains("ok: 1"));
+    });
+}
+
+/// The operator deletes an account: lists that are in memory forget it, so that nothing about it stands in the way.
+#[test]
+fn a_deleted_friend_does_not_block_changes() {
+    World::everywhere(|world| {
+        let (a, b) = (world.person("a"), world.person("b"));
+        world.befriend(a, b);
+        world.send(a.at, &User::AddGroup { me: a.number, name: "g" });
+        let moves = [crate::wire::Move { friend: b.number, group: 2 }];
+        world.send(a.at, &User::MoveFriends { me: a.number, moves: List::new(&moves) });
+        world.store.ask(crate::store::Request::Commit(vec![crate::store::Change::DeleteAccount(b.number)]));
+        world.control(&Control::Deleted(b.number));
+        world.take(a.at);
+        world.send(a.at, &User::DeleteGroup { me: a.number, group: 2 });
+        world.expect(a.at, &[Server::GroupDeleted { ok: 1, group: 2 }]);
+    });
+}

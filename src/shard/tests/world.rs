@@ -29,6 +29,9 @@ pub struct World {
     /// While set, no connection takes what is sent to it.
     pub readers_wait: bool,
     held: Vec<(usize, Event)>,
+    /// While set, the password pool answers nothing.
+    pub passwords_wait: bool,
+    pub passwords: Vec<(usize, Ticket, PasswordOutcome)>,
     waiting: Vec<((usize, Ticket), Request)>,
     events: VecDeque<(usize, Event)>,
     received: BTreeMap<String, Vec<Vec<u8>>>,
@@ -80,6 +83,8 @@ impl World {
             now: Now { mono_ms: 1_000_000, unix_ms: 1_700_000_000_000 },
             store_waits: false,
             readers_wait: false,
+            passwords_wait: false,
+            passwords: Vec::new(),
             held: Vec::new(),
             waiting: Vec::new(),
             events: VecDeque::new(),
@@ -156,7 +161,7 @@ impl World {
                 }
                 PasswordJob::Check { .. } => PasswordOutcome::Wrong,
             };
-            self.events.push_back((shard, Event::Password(ticket, outcome)));
+            self.passwords.push((shard, ticket, outcome));
         }
         self.events.extend(out.searches.drain(..).map(|job| (shard, Event::Search(job))));
     }
@@ -167,6 +172,10 @@ impl World {
             self.events.extend(self.held.drain(..));
         }
         loop {
+            if !self.passwords_wait {
+                let answered = self.passwords.drain(..);
+                self.events.extend(answered.map(|(shard, ticket, outcome)| (shard, Event::Password(ticket, outcome))));
+            }
             while let Some((shard, event)) = self.events.pop_front() {
                 match event {
                     Event::Peer(to, message) => self.input(shard, Input::Peer { to, message }),
@@ -178,6 +187,9 @@ impl World {
                         self.input(shard, Input::Searched { ticket: job.ticket, found });
                     }
                 }
+            }
+            if !self.passwords.is_empty() && !self.passwords_wait {
+                continue;
             }
             if self.waiting.is_empty() || self.store_waits {
                 return;

@@ -16,6 +16,10 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 fn account(nickname: &str) -> Account {
+    Account::of(stored_profile(nickname), "$argon2id$".into(), 7)
+}
+
+fn stored_profile(nickname: &str) -> StoredProfile {
     let profile = Profile {
         nickname,
         portrait: 1,
@@ -38,7 +42,7 @@ fn account(nickname: &str) -> Account {
         introduction: "",
         authorization: 1,
     };
-    Account::new(&profile, "$argon2id$".into(), 7)
+    StoredProfile::of(&profile)
 }
 
 fn mail(id: u64, text: &str) -> Mail {

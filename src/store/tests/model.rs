@@ -40,19 +40,19 @@ impl Model {
         number
     }
 
-    /// All or none; `false` if refused.
-    pub(super) fn commit(&mut self, changes: &[Change]) -> bool {
+    /// All or none.
+    pub(super) fn commit(&mut self, changes: &[Change]) -> Result<(), Refusal> {
         let mut next = self.clone();
-        let good = changes.iter().all(|change| next.change(change));
-        if good {
-            *self = next;
-        }
-        good
+        changes.iter().try_for_each(|change| next.change(change))?;
+        *self = next;
+        Ok(())
     }
 
-    fn change(&mut self, change: &Change) -> bool {
+    fn change(&mut self, change: &Change) -> Result<(), Refusal> {
         let needed = match change {
-            Change::PutAccount(number, _)
+            Change::PutProfile(number, ..)
+            | Change::PutPassword(number, _)
+            | Change::SetDisabled(number, _)
             | Change::PutGroup(number, ..)
             | Change::AddMail(number, _)
             | Change::DeleteAccount(number) => vec![number],
@@ -62,17 +62,24 @@ impl Model {
             _ => vec![],
         };
         if needed.iter().any(|number| !self.accounts.contains_key(number)) {
-            return false;
+            return Err(Refusal::NoSuchUser);
+        }
+        if let Change::DeleteAsk { target, asker } = change
+            && !self.asks.contains_key(&(*target, *asker))
+        {
+            return Err(Refusal::NoSuchAsk);
         }
         self.apply(change);
-        true
+        Ok(())
     }
 
     fn apply(&mut self, change: &Change) {
         match change {
-            Change::PutAccount(number, account) => {
+            Change::PutProfile(number, profile, _) => {
+                let account = Account::of(profile.clone(), "".into(), 0);
                 self.accounts.insert(*number, account.profile().nickname.into());
             }
+            Change::PutPassword(..) | Change::SetDisabled(..) => {}
             Change::PutGroup(owner, group, name) => {
                 self.groups.insert((*owner, *group), name.to_string());
             }
@@ -163,7 +170,7 @@ fn random_change(random: &mut Random, id: &mut u64) -> Change {
     *id += 1;
     let (a, b) = (random.user(), random.user());
     match random.below(16) {
-        0 => Change::PutAccount(a, Box::new(account(&format!("n{id}")))),
+        0 => Change::PutProfile(a, stored_profile(&format!("n{id}")), None),
         1 => Change::PutGroup(a, 2 + random.below(3) as u8, format!("g{id}").into()),
         2 => Change::DeleteGroup(a, 2 + random.below(3) as u8),
         3..=5 => Change::PutFriend { owner: a, friend: b, group: 1 + random.below(4) as u8 },

@@ -50,7 +50,18 @@ fn an_account_changes() {
     let mut store = populated();
     let mut changed = account("new name");
     changed.disabled = true;
-    assert_eq!(commit(&mut store, vec![Change::PutAccount(10_000, Box::new(changed.clone()))]), Answer::Done);
+    changed.password = "another".into();
+    for change in [
+        Change::SetDisabled(10_000, true),
+        Change::PutProfile(10_000, stored_profile("other name"), Some("another".into())),
+        Change::PutProfile(10_000, stored_profile("new name"), None),
+    ] {
+        assert_eq!(commit(&mut store, vec![change]), Answer::Done);
+    }
+    assert_eq!(store.ask(Request::Account(10_000)), Answer::Account(Some(Box::new(changed.clone()))));
+    commit(&mut store, vec![Change::PutPassword(10_000, "third".into()), Change::SetDisabled(10_000, false)]);
+    changed.password = "third".into();
+    changed.disabled = false;
     assert_eq!(store.ask(Request::Account(10_000)), Answer::Account(Some(Box::new(changed))));
     assert_eq!(store.ask(Request::Account(9)), Answer::Account(None));
     assert_eq!(store.account_count(), 3);
@@ -96,7 +107,9 @@ fn nothing_is_done_for_a_user_who_is_not_there() {
     let before = dump(&store);
     let ghost = 77_777;
     for change in [
-        Change::PutAccount(ghost, Box::new(account("x"))),
+        Change::PutProfile(ghost, stored_profile("x"), None),
+        Change::PutPassword(ghost, "x".into()),
+        Change::SetDisabled(ghost, true),
         Change::PutGroup(ghost, 2, "x".into()),
         Change::PutFriend { owner: ghost, friend: 10_000, group: 1 },
         Change::PutFriend { owner: 10_000, friend: ghost, group: 1 },

@@ -130,7 +130,7 @@ fn a_profile_is_refused_where_a_field_is_too_long_and_never_cut() {
     assert_eq!(profile.check(), Ok(()));
     let long = "n".repeat(65);
     let error = Profile { nickname: &long, ..profile }.check().expect_err("too long");
-    assert_eq!(error, "nickname is 65 bytes long; at most 64 are allowed");
+    assert_eq!(error.to_string(), "nickname is 65 bytes long; at most 64 are allowed");
     assert!(Profile { nickname: "", ..profile }.check().is_err());
     assert!(Profile { portrait: 256, ..profile }.check().is_err());
     assert!(Profile { sex: 3, ..profile }.check().is_err());
