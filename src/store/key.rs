@@ -1,5 +1,6 @@
 //! The keys of the index: a byte for the kind, then numbers, big-endian, so that a scan is in order of number.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -71,6 +72,12 @@ impl Deref for Key {
 
     fn deref(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        self
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::audit::AuditHead;
 use crate::limits;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// What is counted. It is kept under one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,8 +121,8 @@ impl Ledger {
 /// forgotten and the young one is old.
 #[derive(Debug, Default)]
 struct MailCounts {
-    young: HashMap<u32, u32>,
-    old: HashMap<u32, u32>,
+    young: FxHashMap<u32, u32>,
+    old: FxHashMap<u32, u32>,
 }
 
 impl MailCounts {

@@ -1,7 +1,7 @@
 //! Turns what is asked into changes of keys, or refuses it. Here lists and reverse lists are kept in step.
 
 use super::draft::Draft;
-use super::index::Index;
+use super::index::Lookup;
 use super::key::{self, Key};
 use super::ledger::Ledger;
 use super::{Account, Change, Grant, Mail, Refusal};
@@ -35,7 +35,7 @@ pub(super) struct Plan<'a, I> {
     draft: Draft,
 }
 
-impl<'a, I: Index> Plan<'a, I> {
+impl<'a, I: Lookup> Plan<'a, I> {
     pub(super) fn new(index: &'a I, ledger: &'a mut Ledger) -> Self {
         ledger.begin_group();
         Self { index, ledger, draft: Draft::default() }
@@ -55,7 +55,7 @@ impl<'a, I: Index> Plan<'a, I> {
         self.draft.begin();
         self.ledger.counters.next_number += 1;
         self.ledger.counters.accounts += 1;
-        self.draft.put(key::account(number), account.encode());
+        self.draft.put_first(key::account(number), account.encode());
         Ok(number)
     }
 
@@ -177,7 +177,7 @@ impl<'a, I: Index> Plan<'a, I> {
             return Err(Stop::Refused(Refusal::MailboxFull));
         }
         let seq = self.ledger.take_mail_seq();
-        self.draft.put(key::mail(number, seq), mail.encode());
+        self.draft.put_first(key::mail(number, seq), mail.encode());
         self.ledger.set_mail_count(number, Some(count + 1));
         Ok(())
     }

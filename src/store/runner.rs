@@ -47,6 +47,7 @@ where
 
 /// A base that is being written by its own thread.
 struct Compacting {
+    generation: u64,
     written: Receiver<io::Result<Compacted>>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -105,6 +106,7 @@ impl<D: Disk, I: Index, S, R: FnMut(StoreEvent)> Runner<D, I, S, R> {
 
     fn start_compaction(&mut self) -> io::Result<()> {
         let compaction = self.store.begin_compaction()?;
+        let generation = compaction.generation();
         let stop = Arc::new(AtomicBool::new(false));
         let (sender, written) = bounded(1);
         let stopped = Arc::clone(&stop);
@@ -117,15 +119,17 @@ impl<D: Disk, I: Index, S, R: FnMut(StoreEvent)> Runner<D, I, S, R> {
             let _ = sender.send(result);
         });
         match thread {
-            Ok(thread) => self.compaction = Some(Compacting { written, stop, thread }),
+            Ok(thread) => self.compaction = Some(Compacting { generation, written, stop, thread }),
             Err(error) => return self.store.finish_compaction(Err(error)),
         }
         Ok(())
     }
 
-    /// Takes over the base if it is written.
+    /// Takes over the base if it is written, and the index is far enough.
     fn end_compaction(&mut self) {
-        let Some(compaction) = self.compaction.take_if(|compaction| compaction.thread.is_finished()) else { return };
+        let store = &self.store;
+        let ready = |base: &mut Compacting| base.thread.is_finished() && store.has_settled(base.generation);
+        let Some(compaction) = self.compaction.take_if(ready) else { return };
         let written = compaction.written.try_recv().unwrap_or_else(|_| Err(io::Error::other("its thread panicked")));
         (self.report)(match self.store.finish_compaction(written) {
             Ok(()) => StoreEvent::Compacted,
