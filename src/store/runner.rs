@@ -30,6 +30,7 @@ pub enum StoreEvent {
 /// Starts the store's thread. It ends, with the store closed, once all senders of `requests` are gone and all that they
 /// sent is answered. `sink` gets the answers of each group, in order, and takes them out. If the thread panics, joining
 /// it says so; the process must then end.
+#[allow(clippy::disallowed_methods, reason = "the store's thread looks after the store when it has been idle")]
 pub fn spawn<T, D, I>(
     store: Store<D, I>,
     requests: Receiver<(T, Request)>,
@@ -61,6 +62,7 @@ struct Runner<D, I, S, R> {
     maintained: Instant,
 }
 
+#[allow(clippy::disallowed_methods, reason = "the store's thread looks after the store when it has been idle")]
 impl<D: Disk, I: Index, S, R: FnMut(StoreEvent)> Runner<D, I, S, R> {
     fn run<T>(mut self, requests: &Receiver<(T, Request)>) -> io::Result<()>
     where

@@ -1,7 +1,6 @@
 //! One ordered walk over several layers, where the upper one hides the lower one.
 
 use super::table::{Late, Table, Value};
-use crate::limits;
 use crate::store::index::Visit;
 use crate::store::key::Key;
 use std::cmp::Ordering;
@@ -63,7 +62,7 @@ impl Page {
                 (None, Some(_)) => Ordering::Greater,
                 (None, None) => return,
             };
-            if self.changes.len() == limits::BEHIND_PAGE {
+            if self.changes.len() == super::PAGE {
                 self.more = true;
                 return;
             }

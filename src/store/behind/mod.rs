@@ -24,6 +24,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use table::Table;
 
+/// Changes applied in one step, and copied for one page of a scan: few in tests, so that these see all that lies between.
+const STEP: usize = if cfg!(test) { 3 } else { limits::BEHIND_STEP };
+const PAGE: usize = if cfg!(test) { 5 } else { limits::BEHIND_PAGE };
+
 /// An index, and the changes that it does not have yet. Clones are the same; only one of them writes.
 #[derive(Debug, Clone)]
 pub(super) struct Behind<I> {
@@ -152,6 +156,18 @@ impl<I: Index> Behind<I> {
         }
     }
 
+    /// Somebody else steps, by hand: nothing is applied unasked.
+    #[cfg(test)]
+    pub(super) fn by_hand(&self) {
+        self.tables().threaded = true;
+    }
+
+    /// The memory of what the index does not have yet, about.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.tables().bytes()
+    }
+
     /// How often the writer had to wait for room.
     pub(super) fn waits(&self) -> u64 {
         self.tables().waits
@@ -231,8 +247,8 @@ impl<I: Index> Behind<I> {
         let table = Arc::clone(&frozen.table);
         let from = frozen.reached.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let (mut reached, mut seen, mut bytes) = (None, 0, 0);
-        let mut ops: Vec<Op<'_>> = Vec::with_capacity(limits::BEHIND_STEP);
-        for (key, late) in table.changes.range::<Key, _>((from, Bound::Unbounded)).take(limits::BEHIND_STEP) {
+        let mut ops: Vec<Op<'_>> = Vec::with_capacity(STEP);
+        for (key, late) in table.changes.range::<Key, _>((from, Bound::Unbounded)).take(STEP) {
             (reached, seen, bytes) = (Some(*key), seen + 1, bytes + table::cost(&late.value));
             // A newer change waits already: this one need not go in, for the newer one is after `position`.
             if let Some(newer) = tables.active.changes.get_mut(key) {
@@ -242,7 +258,7 @@ impl<I: Index> Behind<I> {
             }
         }
         drop(guard);
-        let whole = seen < limits::BEHIND_STEP;
+        let whole = seen < STEP;
         let applied = catch_unwind(AssertUnwindSafe(|| {
             self.inner.apply(&ops)?;
             if whole { self.inner.flush() } else { Ok(()) }

@@ -56,6 +56,7 @@ fn io_error(error: sled::Error) -> io::Error {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "an earlier instance needs a moment to let go of its lock")]
 fn open(path: &Path) -> io::Result<sled::Db> {
     remove_unfinished_snapshots(path)?;
     let config = sled::Config::new().path(path).cache_capacity(limits::SLED_CACHE_BYTES).flush_every_ms(Some(500));

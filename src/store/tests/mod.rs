@@ -1,6 +1,7 @@
 //! Tests of the store. What is random prints its seed when it fails.
 
 mod audit;
+mod behind;
 mod compact;
 mod crash;
 mod damage;
