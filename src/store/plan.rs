@@ -165,7 +165,7 @@ impl<'a, I: Lookup> Plan<'a, I> {
             return Ok(count);
         }
         self.must_exist(number)?;
-        let count = self.draft.keys(self.index, key::mail_of(number))?.len() as u32;
+        let count = self.draft.keys(self.index, key::mail_from(number, self.ledger.mail_start(number)))?.len() as u32;
         self.ledger.set_mail_count(number, Some(count));
         Ok(count)
     }
@@ -183,11 +183,12 @@ impl<'a, I: Lookup> Plan<'a, I> {
     }
 
     fn delete_mail(&mut self, number: u32, through: u64) -> Planned<()> {
-        let keys = self.draft.keys(self.index, key::mail_through(number, through))?;
+        let keys = self.draft.keys(self.index, key::mail_between(number, self.ledger.mail_start(number), through))?;
         if let Some(count) = self.ledger.mail_count(number) {
             self.ledger.set_mail_count(number, Some(count.saturating_sub(keys.len() as u32)));
         }
         keys.into_iter().for_each(|key| self.draft.delete(key));
+        self.ledger.mail_gone(number, through);
         Ok(())
     }
 

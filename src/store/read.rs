@@ -2,6 +2,7 @@
 
 use super::index::Lookup;
 use super::key::{self, Key};
+use super::ledger::Ledger;
 use super::plan::read_until;
 use super::{Account, AccountView, Answer, Card, Grant, Mail, Request, UserRecord};
 use crate::limits;
@@ -10,12 +11,12 @@ use std::io;
 use std::ops::{ControlFlow, Range};
 
 /// Answers a request that only reads; `None` for the others.
-pub(super) fn answer<I: Lookup>(index: &I, request: &Request) -> io::Result<Option<Answer>> {
+pub(super) fn answer<I: Lookup>(index: &I, ledger: &Ledger, request: &Request) -> io::Result<Option<Answer>> {
     Ok(Some(match request {
         Request::User(number) => Answer::User(user(index, *number)?.map(Box::new)),
         Request::Account(number) => Answer::Account(account(index, *number)?.map(Box::new)),
         Request::Cards(numbers) => Answer::Cards(cards(index, numbers)?),
-        Request::Mail(number) => Answer::Mail(mail(index, *number)?),
+        Request::Mail(number) => Answer::Mail(mail(index, *number, ledger.mail_start(*number))?),
         Request::Asked { target, asker } => {
             Answer::Until(index.get(&key::ask(*target, *asker))?.and_then(|value| read_until(value.as_ref())))
         }
@@ -88,9 +89,9 @@ fn cards<I: Lookup>(index: &I, numbers: &[u32]) -> io::Result<Vec<Card>> {
     Ok(cards)
 }
 
-fn mail<I: Lookup>(index: &I, number: u32) -> io::Result<Vec<Mail>> {
+fn mail<I: Lookup>(index: &I, number: u32, from: u64) -> io::Result<Vec<Mail>> {
     let (mut page, mut bytes) = (Vec::new(), 0);
-    each(index, key::mail_of(number), |key, value| {
+    each(index, key::mail_from(number, from), |key, value| {
         bytes += value.len();
         // A page holds at least one message, however long.
         if page.len() == limits::MAILBOX_PAGE || (bytes > limits::MAILBOX_PAGE_BYTES && !page.is_empty()) {

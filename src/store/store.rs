@@ -149,7 +149,7 @@ impl<D: Disk, I: Index> Store<D, I> {
         if self.broken.is_some() {
             return None;
         }
-        match read::answer(&self.index, request) {
+        match read::answer(&self.index, &self.ledger, request) {
             Ok(answer) => answer,
             Err(error) => {
                 self.break_index(error);
@@ -186,7 +186,9 @@ impl<D: Disk, I: Index> Store<D, I> {
             }
         };
         let head = self.audit.head();
-        self.index.wait_for_room(self.journal.end());
+        if !draft.is_empty() {
+            self.index.wait_for_room(self.journal.end());
+        }
         let written = self.write_audit(group).and_then(|()| self.write_journal(&mut draft));
         if let Err(error) = written {
             self.audit.rewind(&mut self.disk, head);
