@@ -197,7 +197,7 @@ pub const JOURNAL_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// Journal beyond the last base at which a new base is worth writing, if it is also larger than that base.
 pub const JOURNAL_COMPACT_BYTES: u64 = 256 * 1024 * 1024;
 /// Memory that sled may use for cached pages.
-pub const SLED_CACHE_BYTES: u64 = 96 * 1024 * 1024;
+pub const SLED_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Changes of the index from which on a second thread helps: when an index is filled, not for a group of requests,
 /// whose second core the shards need more.
 pub const INDEX_SPLIT: usize = 4_096;
@@ -213,5 +213,17 @@ pub const BASE_BLOCK_BYTES: usize = 64 * 1024;
 pub const BASE_SYNC_BYTES: u64 = 8 * 1024 * 1024;
 /// Longest detail of an event in the audit log; what is beyond is cut, so that a line can be read back in one piece.
 pub const AUDIT_DETAIL_BYTES: usize = 1_024;
-/// How often the writer records how far the index has come: a killed server replays at most so much at its next start.
+/// Memory of changes from which on they are brought into the index, if they are not sooner for their age.
+pub const BEHIND_TABLE_BYTES: usize = 16 * 1024 * 1024;
+/// Memory of changes that the index does not have yet; at the bound the writer waits. As much again can be taken by
+/// those that it has just got.
+pub const BEHIND_BYTES: usize = 32 * 1024 * 1024;
+/// Memory that one of them takes beside its value, about.
+pub const BEHIND_KEY_BYTES: usize = 96;
+/// Changes brought into the index in one step.
+pub const BEHIND_STEP: usize = 256;
+/// Changes copied at a time for whoever scans.
+pub const BEHIND_PAGE: usize = 256;
+const _: () = assert!(BEHIND_TABLE_BYTES <= BEHIND_BYTES && BEHIND_STEP < INDEX_SPLIT);
+/// How often the writer records how far the index has come: a killed server replays about two of these at its next start.
 pub const STORE_SETTLE: Duration = Duration::from_secs(1);

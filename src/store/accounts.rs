@@ -1,21 +1,44 @@
 //! All accounts in order of number, for a search in another thread and for the operator.
 
-use super::index::{Index, MemoryIndex, SledIndex};
+use super::behind::Behind;
+use super::index::{Index, Lookup, Visit};
 use super::key::{self, Key};
 use super::ledger::Counters;
 use super::{Grant, read};
+use std::fmt;
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
-/// Reads accounts beside the writer. It sees a change soon after it is answered at the latest, and an account never half
+/// Reads accounts beside the writer. Whoever begins after a change was answered sees it; an account is never seen half
 /// changed. It keeps the store from closing only while it reads; afterwards its calls fail.
-#[derive(Debug, Clone)]
-pub struct Accounts(Source);
+#[derive(Clone)]
+pub struct Accounts(Arc<dyn Source>);
 
-#[derive(Debug, Clone)]
-enum Source {
-    Sled(SledIndex),
-    Memory(MemoryIndex),
+/// The index of a store, whichever it is.
+trait Source: Send + Sync {
+    fn scan(&self, range: Range<&[u8]>, visit: Visit<'_>) -> io::Result<()>;
+    fn scan_down(&self, range: Range<&[u8]>, visit: Visit<'_>) -> io::Result<()>;
+    fn counters(&self) -> io::Result<Option<Counters>>;
+    fn grants(&self) -> io::Result<Vec<Grant>>;
+}
+
+impl<I: Index> Source for Behind<I> {
+    fn scan(&self, range: Range<&[u8]>, visit: Visit<'_>) -> io::Result<()> {
+        Lookup::scan(self, range, visit)
+    }
+
+    fn scan_down(&self, range: Range<&[u8]>, visit: Visit<'_>) -> io::Result<()> {
+        Lookup::scan_down(self, range, visit)
+    }
+
+    fn counters(&self) -> io::Result<Option<Counters>> {
+        Ok(self.get(&key::counters())?.and_then(|value| Counters::decode(value.as_ref())))
+    }
+
+    fn grants(&self) -> io::Result<Vec<Grant>> {
+        read::grants(self)
+    }
 }
 
 /// Called with the number and the record of each account (see [`AccountView::decode`](super::AccountView::decode)); it
@@ -23,51 +46,36 @@ enum Source {
 pub type VisitAccount<'a> = &'a mut dyn FnMut(u32, &[u8]) -> ControlFlow<()>;
 
 impl Accounts {
-    pub(super) fn sled(index: SledIndex) -> Self {
-        Self(Source::Sled(index))
-    }
-
-    pub(super) fn memory(index: MemoryIndex) -> Self {
-        Self(Source::Memory(index))
+    pub(super) fn new<I: Index>(index: Behind<I>) -> Self {
+        Self(Arc::new(index))
     }
 
     /// Visits the accounts with this number or a higher one, upwards.
     pub fn scan(&self, from: u32, visit: VisitAccount<'_>) -> io::Result<()> {
         let range = key::accounts_from(from);
-        let range = &*range.start..&*range.end;
-        let visit = &mut with_number(visit);
-        match &self.0 {
-            Source::Sled(index) => index.scan(range, visit),
-            Source::Memory(index) => index.scan(range, visit),
-        }
+        self.0.scan(&range.start..&range.end, &mut with_number(visit))
     }
 
     /// Visits the accounts with a number below this one, downwards.
     pub fn scan_down(&self, below: u32, visit: VisitAccount<'_>) -> io::Result<()> {
         let range = key::accounts_below(below);
-        let range = &*range.start..&*range.end;
-        let visit = &mut with_number(visit);
-        match &self.0 {
-            Source::Sled(index) => index.scan_down(range, visit),
-            Source::Memory(index) => index.scan_down(range, visit),
-        }
+        self.0.scan_down(&range.start..&range.end, &mut with_number(visit))
     }
 
     /// How many accounts there are.
     pub fn count(&self) -> io::Result<u32> {
-        let counters = match &self.0 {
-            Source::Sled(index) => index.get(&key::counters())?.and_then(|value| Counters::decode(value.as_ref())),
-            Source::Memory(index) => index.get(&key::counters())?.and_then(|value| Counters::decode(value.as_ref())),
-        };
-        Ok(counters.map_or(0, |counters| counters.accounts))
+        Ok(self.0.counters()?.map_or(0, |counters| counters.accounts))
     }
 
     /// All grants, in order of monitor and target.
     pub fn grants(&self) -> io::Result<Vec<Grant>> {
-        match &self.0 {
-            Source::Sled(index) => read::grants(index),
-            Source::Memory(index) => read::grants(index),
-        }
+        self.0.grants()
+    }
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Accounts")
     }
 }
 

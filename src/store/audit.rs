@@ -1,6 +1,8 @@
 //! The audit log (protocol.md 4.3): one line of text for each event, chained by hash.
 //!
-//!     seq time action monitor target "detail" previous hash
+//! ```text
+//! seq time action monitor target "detail" previous hash
+//! ```
 //!
 //! `hash` is the SHA-256 of the line up to it, without the space before it, and `previous` the hash of the line before,
 //! so no line can be changed, taken out or put in without a break. What the last line is stands in the journal too, so

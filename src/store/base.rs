@@ -3,8 +3,9 @@
 //! It is written while changes go on, so it holds some of the journal's changes already and others not. That does no
 //! harm: a change of the journal names keys and their values, and doing it twice is doing it once.
 
+use super::behind::Behind;
 use super::disk::{Disk, Window};
-use super::index::{Index, Op};
+use super::index::{Index, Lookup, Op};
 use super::{OpenError, key, ops};
 use crate::limits;
 use std::io;
@@ -28,7 +29,7 @@ pub(super) fn name(generation: u64) -> String {
 #[derive(Debug)]
 pub struct Compaction<D, I> {
     disk: D,
-    index: I,
+    index: Behind<I>,
     generation: u64,
     rebuilds: u64,
 }
@@ -52,8 +53,13 @@ impl Compacted {
 }
 
 impl<D: Disk, I: Index> Compaction<D, I> {
-    pub(super) fn new(disk: D, index: I, generation: u64, rebuilds: u64) -> Self {
+    pub(super) fn new(disk: D, index: Behind<I>, generation: u64, rebuilds: u64) -> Self {
         Self { disk, index, generation, rebuilds }
+    }
+
+    /// Before this generation of the journal is what the base will replace.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Writes it. `pace` is called after each block, to give way to others or to break off.

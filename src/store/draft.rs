@@ -1,13 +1,12 @@
 //! What a group of requests is about to change, over the index that does not know it yet.
 
-use super::index::{Index, Op};
+use super::behind::{New, Value};
+use super::index::{Lookup, Op};
 use super::key::Key;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::{ControlFlow, Range};
-
-/// `None`: the key goes.
-type New = Option<Box<[u8]>>;
+use std::sync::Arc;
 
 /// The changes of a group so far. They are of keys to values and in order of key, so only the last of a key counts.
 #[derive(Debug, Default)]
@@ -37,36 +36,47 @@ impl Draft {
         }
     }
 
-    fn set(&mut self, key: Key, new: New) {
-        let before = self.changes.insert(key, new);
+    fn set(&mut self, key: Key, value: Value, first: bool) {
+        let before = self.changes.insert(key, New { value, first });
+        if let Some(before) = &before
+            && before.first
+        {
+            // Still nobody else knows the key.
+            self.changes.entry(key).and_modify(|new| new.first = true);
+        }
         self.undo.push((key, before));
     }
 
-    pub(super) fn put(&mut self, key: Key, value: impl Into<Box<[u8]>>) {
-        self.set(key, Some(value.into()));
+    pub(super) fn put(&mut self, key: Key, value: impl Into<Arc<[u8]>>) {
+        self.set(key, Some(value.into()), false);
+    }
+
+    /// Puts a key that never was there, and never will be again once it is gone.
+    pub(super) fn put_first(&mut self, key: Key, value: impl Into<Arc<[u8]>>) {
+        self.set(key, Some(value.into()), true);
     }
 
     /// Deletes a key that is there.
     pub(super) fn delete(&mut self, key: Key) {
-        self.set(key, None);
+        self.set(key, None, false);
     }
 
-    pub(super) fn get<I: Index>(&self, index: &I, key: Key) -> io::Result<New> {
+    pub(super) fn get<I: Lookup>(&self, index: &I, key: Key) -> io::Result<Value> {
         match self.changes.get(&key) {
-            Some(new) => Ok(new.clone()),
+            Some(new) => Ok(new.value.clone()),
             None => Ok(index.get(&key)?.map(|value| value.as_ref().into())),
         }
     }
 
-    pub(super) fn has<I: Index>(&self, index: &I, key: Key) -> io::Result<bool> {
+    pub(super) fn has<I: Lookup>(&self, index: &I, key: Key) -> io::Result<bool> {
         match self.changes.get(&key) {
-            Some(new) => Ok(new.is_some()),
+            Some(new) => Ok(new.value.is_some()),
             None => Ok(index.get(&key)?.is_some()),
         }
     }
 
     /// The keys of a range.
-    pub(super) fn keys<I: Index>(&self, index: &I, range: Range<Key>) -> io::Result<Vec<Key>> {
+    pub(super) fn keys<I: Lookup>(&self, index: &I, range: Range<Key>) -> io::Result<Vec<Key>> {
         let mut keys = Vec::new();
         index.scan(&range.start..&range.end, &mut |key, _| {
             keys.extend(Key::read(key));
@@ -75,14 +85,19 @@ impl Draft {
         let mut changes = self.changes.range(range).peekable();
         if changes.peek().is_some() {
             keys.retain(|key| !self.changes.contains_key(key));
-            keys.extend(changes.filter(|(_, new)| new.is_some()).map(|(key, _)| *key));
+            keys.extend(changes.filter(|(_, new)| new.value.is_some()).map(|(key, _)| *key));
             keys.sort_unstable();
         }
         Ok(keys)
     }
 
     /// The changes, in order of key.
-    pub(super) fn ops(&self) -> Vec<Op<'_>> {
-        self.changes.iter().map(|(key, new)| (&**key, new.as_deref())).collect()
+    pub(super) fn ops(&self) -> impl Iterator<Item = Op<'_>> {
+        self.changes.iter().map(|(key, new)| (&**key, new.value.as_deref()))
+    }
+
+    /// The changes, to be kept.
+    pub(super) fn into_changes(self) -> impl Iterator<Item = (Key, New)> {
+        self.changes.into_iter()
     }
 }

@@ -1,5 +1,6 @@
 //! The keys of the index: a byte for the kind, then numbers, big-endian, so that a scan is in order of number.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -71,6 +72,12 @@ impl Deref for Key {
 
     fn deref(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        self
     }
 }
 
@@ -188,13 +195,14 @@ pub(super) fn asks_by(asker: u32) -> Range<Key> {
     of(ASKED, asker)
 }
 
-pub(super) fn mail_of(number: u32) -> Range<Key> {
-    of(MAIL, number)
+/// The mail of a user from this place on.
+pub(super) fn mail_from(number: u32, from: u64) -> Range<Key> {
+    mail(number, from)..of(MAIL, number).end
 }
 
-/// The mail of a user up to and including this place.
-pub(super) fn mail_through(number: u32, seq: u64) -> Range<Key> {
-    let all = of(MAIL, number);
-    let end = seq.checked_add(1).map_or(all.end, |next| mail(number, next));
-    all.start..end
+/// The mail of a user from this place up to and including that one.
+pub(super) fn mail_between(number: u32, from: u64, through: u64) -> Range<Key> {
+    let all = mail_from(number, from);
+    let end = through.checked_add(1).map_or(all.end, |next| mail(number, next));
+    all.start..end.max(all.start)
 }

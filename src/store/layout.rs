@@ -112,7 +112,7 @@ impl Trust {
         if u32::from_str_radix(sum, 16).ok()? != crc32fast::hash(body.as_bytes()) {
             return None;
         }
-        let mut parts = body.split(' ');
+        let mut parts = body.splitn(5, ' ');
         Some(Self {
             position: Position { generation: parts.next()?.parse().ok()?, offset: parts.next()?.parse().ok()? },
             nonce: u64::from_str_radix(parts.next()?, 16).ok()?,

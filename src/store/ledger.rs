@@ -2,7 +2,7 @@
 
 use super::audit::AuditHead;
 use crate::limits;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// What is counted. It is kept under one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,11 @@ pub(super) struct Ledger {
     /// The next place in a mailbox, at most `counters.mail_reserved`.
     pub(super) next_mail: u64,
     mail: MailCounts,
+    /// Where the messages of a mailbox begin at the earliest. What was deleted before it may still be in the way, in memory
+    /// or in sled: without this a mailbox that is delivered page by page would be walked from its beginning each time.
+    starts: FxHashMap<u32, u64>,
+    /// Mailboxes whose beginning has moved in this group. To forget one is always right.
+    moved: Vec<u32>,
     /// Counts before the present commit.
     undo: Vec<(u32, Option<u32>)>,
     /// Mailboxes whose count changed in this group.
@@ -66,6 +71,7 @@ impl Ledger {
 
     pub(super) fn begin_group(&mut self) {
         self.touched.clear();
+        self.moved.clear();
         self.before_group = (self.counters, self.next_mail);
     }
 
@@ -75,6 +81,28 @@ impl Ledger {
         for number in self.touched.drain(..) {
             self.mail.set(number, None);
         }
+        self.forget_moved();
+    }
+
+    fn forget_moved(&mut self) {
+        for number in self.moved.drain(..) {
+            self.starts.remove(&number);
+        }
+    }
+
+    /// No message of this mailbox has an earlier place.
+    pub(super) fn mail_start(&self, number: u32) -> u64 {
+        self.starts.get(&number).copied().unwrap_or(0)
+    }
+
+    /// The messages of this mailbox up to this place are deleted.
+    pub(super) fn mail_gone(&mut self, number: u32, through: u64) {
+        if self.starts.len() >= limits::MAILBOX_COUNTS {
+            self.starts.clear();
+        }
+        // Places from `next_mail` on are not given out yet.
+        self.starts.insert(number, self.mail_start(number).max(through.saturating_add(1).min(self.next_mail)));
+        self.moved.push(number);
     }
 
     /// The counters, if this group has changed them.
@@ -93,6 +121,7 @@ impl Ledger {
         while let Some((number, before)) = self.undo.pop() {
             self.mail.set(number, before);
         }
+        self.forget_moved();
     }
 
     /// How many messages a mailbox holds, if that is remembered: then its account exists.
@@ -121,8 +150,8 @@ impl Ledger {
 /// forgotten and the young one is old.
 #[derive(Debug, Default)]
 struct MailCounts {
-    young: HashMap<u32, u32>,
-    old: HashMap<u32, u32>,
+    young: FxHashMap<u32, u32>,
+    old: FxHashMap<u32, u32>,
 }
 
 impl MailCounts {

@@ -8,7 +8,8 @@
 //!
 //! - `journal-…`: every change, synced before it is answered. What is durable is in here or in the base.
 //! - `base-…`: all that was before the oldest journal file, so that the journal can be trimmed.
-//! - `index/`: the same in sled, to be looked up. It is made anew whenever it cannot be trusted, and may be deleted.
+//! - `index/`: the same in sled, to be looked up, but for the last second or so, which is in memory until sled has it.
+//!   It is made anew whenever it cannot be trusted, and may be deleted.
 //! - `audit.log`: what happened about monitoring (protocol.md 4.3).
 //!
 //! [`spawn`] runs it in a thread of its own. [`Store::in_memory`] is one for tests, which can lose power.
@@ -16,6 +17,7 @@
 mod accounts;
 mod audit;
 mod base;
+mod behind;
 mod disk;
 mod draft;
 mod error;
@@ -40,7 +42,7 @@ pub use audit::{AuditBreak, AuditHead, verify_audit};
 pub use base::{Compacted, Compaction};
 pub use disk::{Disk, FsDisk, SimDisk, boot_id};
 pub use error::OpenError;
-pub use index::{Index, MemoryIndex, Op, SledIndex, Visit};
+pub use index::{Index, Lookup, MemoryIndex, Op, SledIndex, Visit};
 pub use open::{Progress, Step};
 pub use record::{Account, AccountView, Card, Grant, Mail, StoredProfile, UserRecord};
 pub use runner::{StoreEvent, spawn};

@@ -2,7 +2,7 @@
 
 use super::audit::Audit;
 use super::disk::Disk;
-use super::index::{Index, Op};
+use super::index::{Index, Lookup, Op};
 use super::journal::{Journal, Position};
 use super::layout::{self, Layout, Trust};
 use super::ledger::{Counters, Ledger};
@@ -222,7 +222,7 @@ impl<'a, I: Index> Loader<'a, I> {
 }
 
 /// What the index knows of counters.
-pub(super) fn read_ledger<I: Index>(index: &I) -> io::Result<Ledger> {
+pub(super) fn read_ledger<I: Lookup>(index: &I) -> io::Result<Ledger> {
     let Some(value) = index.get(&key::counters())? else { return Ok(Ledger::new(Counters::default())) };
     Counters::decode(value.as_ref())
         .map(Ledger::new)

@@ -1,7 +1,7 @@
 //! Turns what is asked into changes of keys, or refuses it. Here lists and reverse lists are kept in step.
 
 use super::draft::Draft;
-use super::index::Index;
+use super::index::Lookup;
 use super::key::{self, Key};
 use super::ledger::Ledger;
 use super::{Account, Change, Grant, Mail, Refusal};
@@ -36,7 +36,7 @@ pub(super) struct Plan<'a, I> {
     draft: Draft,
 }
 
-impl<'a, I: Index> Plan<'a, I> {
+impl<'a, I: Lookup> Plan<'a, I> {
     pub(super) fn new(index: &'a I, ledger: &'a mut Ledger) -> Self {
         ledger.begin_group();
         Self { index, ledger, draft: Draft::default() }
@@ -56,7 +56,7 @@ impl<'a, I: Index> Plan<'a, I> {
         self.draft.begin();
         self.ledger.counters.next_number += 1;
         self.ledger.counters.accounts += 1;
-        self.draft.put(key::account(number), account.encode());
+        self.draft.put_first(key::account(number), account.encode());
         Ok(number)
     }
 
@@ -190,7 +190,7 @@ impl<'a, I: Index> Plan<'a, I> {
             return Ok(count);
         }
         self.must_exist(number)?;
-        let count = self.draft.keys(self.index, key::mail_of(number))?.len() as u32;
+        let count = self.draft.keys(self.index, key::mail_from(number, self.ledger.mail_start(number)))?.len() as u32;
         self.ledger.set_mail_count(number, Some(count));
         Ok(count)
     }
@@ -203,17 +203,18 @@ impl<'a, I: Index> Plan<'a, I> {
             return Err(Stop::Refused(Refusal::MailboxFull));
         }
         let seq = self.ledger.take_mail_seq();
-        self.draft.put(key::mail(number, seq), mail.encode());
+        self.draft.put_first(key::mail(number, seq), mail.encode());
         self.ledger.set_mail_count(number, Some(count + 1));
         Ok(())
     }
 
     fn delete_mail(&mut self, number: u32, through: u64) -> Planned<()> {
-        let keys = self.draft.keys(self.index, key::mail_through(number, through))?;
+        let keys = self.draft.keys(self.index, key::mail_between(number, self.ledger.mail_start(number), through))?;
         if let Some(count) = self.ledger.mail_count(number) {
             self.ledger.set_mail_count(number, Some(count.saturating_sub(keys.len() as u32)));
         }
         keys.into_iter().for_each(|key| self.draft.delete(key));
+        self.ledger.mail_gone(number, through);
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! Reads of the index. A record that cannot be read means that the index is damaged: it is made anew.
 
-use super::index::Index;
+use super::index::Lookup;
 use super::key::{self, Key};
+use super::ledger::Ledger;
 use super::plan::read_until;
 use super::{Account, AccountView, Answer, Card, Grant, Mail, Request, UserRecord};
 use crate::limits;
@@ -10,12 +11,12 @@ use std::io;
 use std::ops::{ControlFlow, Range};
 
 /// Answers a request that only reads; `None` for the others.
-pub(super) fn answer<I: Index>(index: &I, request: &Request) -> io::Result<Option<Answer>> {
+pub(super) fn answer<I: Lookup>(index: &I, ledger: &Ledger, request: &Request) -> io::Result<Option<Answer>> {
     Ok(Some(match request {
         Request::User(number) => Answer::User(user(index, *number)?.map(Box::new)),
         Request::Account(number) => Answer::Account(account(index, *number)?.map(Box::new)),
         Request::Cards(numbers) => Answer::Cards(cards(index, numbers)?),
-        Request::Mail(number) => Answer::Mail(mail(index, *number)?),
+        Request::Mail(number) => Answer::Mail(mail(index, *number, ledger.mail_start(*number))?),
         Request::Asked { target, asker } => {
             Answer::Until(index.get(&key::ask(*target, *asker))?.and_then(|value| read_until(value.as_ref())))
         }
@@ -37,7 +38,7 @@ fn malformed() -> io::Error {
 }
 
 /// Visits a range with a visitor that can fail.
-fn each<I: Index>(
+fn each<I: Lookup>(
     index: &I,
     range: Range<Key>,
     mut visit: impl FnMut(&[u8], &[u8]) -> io::Result<ControlFlow<()>>,
@@ -53,11 +54,11 @@ fn each<I: Index>(
     failed
 }
 
-fn account<I: Index>(index: &I, number: u32) -> io::Result<Option<Account>> {
+fn account<I: Lookup>(index: &I, number: u32) -> io::Result<Option<Account>> {
     index.get(&key::account(number))?.map(|value| Account::decode(value.as_ref()).map_err(damaged)).transpose()
 }
 
-fn user<I: Index>(index: &I, number: u32) -> io::Result<Option<UserRecord>> {
+fn user<I: Lookup>(index: &I, number: u32) -> io::Result<Option<UserRecord>> {
     let Some(account) = account(index, number)? else { return Ok(None) };
     let mut groups = Vec::new();
     each(index, key::groups_of(number), |key, name| {
@@ -78,7 +79,7 @@ fn user<I: Index>(index: &I, number: u32) -> io::Result<Option<UserRecord>> {
     Ok(Some(UserRecord { account, groups, friends, cards }))
 }
 
-fn cards<I: Index>(index: &I, numbers: &[u32]) -> io::Result<Vec<Card>> {
+fn cards<I: Lookup>(index: &I, numbers: &[u32]) -> io::Result<Vec<Card>> {
     let mut cards = Vec::with_capacity(numbers.len());
     for number in numbers {
         if let Some(value) = index.get(&key::account(*number))? {
@@ -88,9 +89,9 @@ fn cards<I: Index>(index: &I, numbers: &[u32]) -> io::Result<Vec<Card>> {
     Ok(cards)
 }
 
-fn mail<I: Index>(index: &I, number: u32) -> io::Result<Vec<Mail>> {
+fn mail<I: Lookup>(index: &I, number: u32, from: u64) -> io::Result<Vec<Mail>> {
     let (mut page, mut bytes) = (Vec::new(), 0);
-    each(index, key::mail_of(number), |key, value| {
+    each(index, key::mail_from(number, from), |key, value| {
         bytes += value.len();
         // A page holds at least one message, however long.
         if page.len() == limits::MAILBOX_PAGE || (bytes > limits::MAILBOX_PAGE_BYTES && !page.is_empty()) {
@@ -102,13 +103,13 @@ fn mail<I: Index>(index: &I, number: u32) -> io::Result<Vec<Mail>> {
     Ok(page)
 }
 
-fn grant<I: Index>(index: &I, monitor: u32, target: u32) -> io::Result<Option<Grant>> {
+fn grant<I: Lookup>(index: &I, monitor: u32, target: u32) -> io::Result<Option<Grant>> {
     let value = index.get(&key::grant(monitor, target))?;
     value.map(|value| Grant::decode(monitor, target, value.as_ref()).map_err(damaged)).transpose()
 }
 
 /// All grants, in order of monitor and target.
-pub(super) fn grants<I: Index>(index: &I) -> io::Result<Vec<Grant>> {
+pub(super) fn grants<I: Lookup>(index: &I) -> io::Result<Vec<Grant>> {
     let mut grants = Vec::new();
     each(index, key::grants(), |key, value| {
         let (monitor, target) = Key::grant_parts(key).ok_or_else(malformed)?;

@@ -30,6 +30,7 @@ pub enum StoreEvent {
 /// Starts the store's thread. It ends, with the store closed, once all senders of `requests` are gone and all that they
 /// sent is answered. `sink` gets the answers of each group, in order, and takes them out. If the thread panics, joining
 /// it says so; the process must then end.
+#[allow(clippy::disallowed_methods, reason = "the store's thread looks after the store when it has been idle")]
 pub fn spawn<T, D, I>(
     store: Store<D, I>,
     requests: Receiver<(T, Request)>,
@@ -47,6 +48,7 @@ where
 
 /// A base that is being written by its own thread.
 struct Compacting {
+    generation: u64,
     written: Receiver<io::Result<Compacted>>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -60,6 +62,7 @@ struct Runner<D, I, S, R> {
     maintained: Instant,
 }
 
+#[allow(clippy::disallowed_methods, reason = "the store's thread looks after the store when it has been idle")]
 impl<D: Disk, I: Index, S, R: FnMut(StoreEvent)> Runner<D, I, S, R> {
     fn run<T>(mut self, requests: &Receiver<(T, Request)>) -> io::Result<()>
     where
@@ -105,6 +108,7 @@ impl<D: Disk, I: Index, S, R: FnMut(StoreEvent)> Runner<D, I, S, R> {
 
     fn start_compaction(&mut self) -> io::Result<()> {
         let compaction = self.store.begin_compaction()?;
+        let generation = compaction.generation();
         let stop = Arc::new(AtomicBool::new(false));
         let (sender, written) = bounded(1);
         let stopped = Arc::clone(&stop);
@@ -117,15 +121,17 @@ impl<D: Disk, I: Index, S, R: FnMut(StoreEvent)> Runner<D, I, S, R> {
             let _ = sender.send(result);
         });
         match thread {
-            Ok(thread) => self.compaction = Some(Compacting { written, stop, thread }),
+            Ok(thread) => self.compaction = Some(Compacting { generation, written, stop, thread }),
             Err(error) => return self.store.finish_compaction(Err(error)),
         }
         Ok(())
     }
 
-    /// Takes over the base if it is written.
+    /// Takes over the base if it is written, and the index is far enough.
     fn end_compaction(&mut self) {
-        let Some(compaction) = self.compaction.take_if(|compaction| compaction.thread.is_finished()) else { return };
+        let store = &self.store;
+        let ready = |base: &mut Compacting| base.thread.is_finished() && store.has_settled(base.generation);
+        let Some(compaction) = self.compaction.take_if(ready) else { return };
         let written = compaction.written.try_recv().unwrap_or_else(|_| Err(io::Error::other("its thread panicked")));
         (self.report)(match self.store.finish_compaction(written) {
             Ok(()) => StoreEvent::Compacted,

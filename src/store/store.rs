@@ -2,9 +2,10 @@
 
 use super::audit::{Audit, AuditHead};
 use super::base::{self, Compacted, Compaction};
+use super::behind::{Applier, Behind};
 use super::disk::{Disk, FsDisk, SimDisk, boot_id};
 use super::draft::Draft;
-use super::index::{Index, MemoryIndex, SledIndex};
+use super::index::{Index, Lookup, MemoryIndex, SledIndex};
 use super::journal::{Journal, Position};
 use super::layout::{Layout, Trust};
 use super::ledger::Ledger;
@@ -25,7 +26,9 @@ pub type MemoryStore = Store<SimDisk, MemoryIndex>;
 #[derive(Debug)]
 pub struct Store<D, I> {
     disk: D,
-    index: I,
+    index: Behind<I>,
+    /// The thread that keeps the index up, if there is one.
+    applier: Option<Applier>,
     journal: Journal,
     audit: Audit,
     ledger: Ledger,
@@ -60,7 +63,9 @@ impl DirStore {
     /// journal's checksums are made with. `report` is called often while much is to be loaded.
     pub fn open_dir(path: &Path, seed: u64, report: &mut dyn FnMut(Progress)) -> Result<Self, OpenError> {
         let disk = FsDisk::open(path)?;
-        Self::open(disk, SledIndex::new(path.join("index")), &boot_id(), seed, report)
+        let mut store = Self::open(disk, SledIndex::new(path.join("index")), &boot_id(), seed, report)?;
+        store.applier = Some(Applier::spawn(&store.index).map_err(OpenError::io("start a thread"))?);
+        Ok(store)
     }
 }
 
@@ -95,7 +100,8 @@ impl<D: Disk, I: Index> Store<D, I> {
         let settled = opened.journal.end();
         Ok(Self {
             disk,
-            index,
+            index: Behind::new(index, settled),
+            applier: None,
             journal: opened.journal,
             audit: opened.audit,
             ledger: opened.ledger,
@@ -143,7 +149,7 @@ impl<D: Disk, I: Index> Store<D, I> {
         if self.broken.is_some() {
             return None;
         }
-        match read::answer(&self.index, request) {
+        match read::answer(&self.index, &self.ledger, request) {
             Ok(answer) => answer,
             Err(error) => {
                 self.break_index(error);
@@ -163,6 +169,10 @@ impl<D: Disk, I: Index> Store<D, I> {
         if let Some(error) = &self.broken {
             return Err(io::Error::new(error.kind(), format!("the index is out of order: {error}")));
         }
+        if let Some(error) = self.index.failure() {
+            self.break_index(io::Error::new(error.kind(), error.to_string()));
+            return Err(error);
+        }
         let mut plan = Plan::new(&self.index, &mut self.ledger);
         let planned: io::Result<Vec<Planned>> =
             group.iter().map(|(_, request)| plan_request(&mut plan, request)).collect();
@@ -176,6 +186,9 @@ impl<D: Disk, I: Index> Store<D, I> {
             }
         };
         let head = self.audit.head();
+        if !draft.is_empty() {
+            self.index.wait_for_room(self.journal.end());
+        }
         let written = self.write_audit(group).and_then(|()| self.write_journal(&mut draft));
         if let Err(error) = written {
             self.audit.rewind(&mut self.disk, head);
@@ -183,9 +196,7 @@ impl<D: Disk, I: Index> Store<D, I> {
             return Err(error);
         }
         // It is durable, so it is done, whatever becomes of the index: that is mended from the journal.
-        if let Err(error) = self.index.apply(&draft.ops()) {
-            self.break_index(error);
-        }
+        self.index.take(draft.into_changes(), self.journal.end());
         Ok(planned)
     }
 
@@ -222,19 +233,28 @@ impl<D: Disk, I: Index> Store<D, I> {
     /// (`limits::STORE_SETTLE`).
     pub fn maintain(&mut self) -> io::Result<()> {
         self.journal.repair(&mut self.disk)?;
+        if self.broken.is_none()
+            && let Some(error) = self.index.failure()
+        {
+            self.break_index(error);
+        }
         if self.broken.is_some() {
             self.mend_index()?;
+        }
+        if self.settled != self.journal.end() {
+            self.index.freeze(self.journal.end());
         }
         self.settle()
     }
 
+    /// Records how far the index has come.
     fn settle(&mut self) -> io::Result<()> {
-        let position = self.journal.end();
+        if let Some(error) = self.index.failure() {
+            self.break_index(io::Error::new(error.kind(), error.to_string()));
+            return Err(error);
+        }
+        let position = self.index.applied();
         if position != self.settled {
-            if let Err(error) = self.index.flush() {
-                self.break_index(io::Error::new(error.kind(), error.to_string()));
-                return Err(error);
-            }
             self.trust(position, false).write(&mut self.disk, false)?;
             self.settled = position;
         }
@@ -248,11 +268,12 @@ impl<D: Disk, I: Index> Store<D, I> {
     /// Opens the index anew and brings it up to the journal.
     fn mend_index(&mut self) -> io::Result<()> {
         self.rebuilds += 1;
+        self.index.pause();
         let layout = Layout::read(&self.disk).map_err(into_io)?;
         let layout = layout.ok_or_else(|| io::Error::other("the data directory is empty"))?;
         let mut opening = Opening {
             disk: &mut self.disk,
-            index: &self.index,
+            index: self.index.inner(),
             boot: &self.boot,
             seed: self.seed,
             report: &mut |_| {},
@@ -261,10 +282,11 @@ impl<D: Disk, I: Index> Store<D, I> {
         if damaged || opening.resume(&layout).map_err(into_io)?.is_none() {
             opening.rebuild(&layout).map_err(into_io)?;
         }
-        self.index.flush()?;
-        self.ledger = read_ledger(&self.index)?;
+        self.index.inner().flush()?;
+        self.ledger = read_ledger(self.index.inner())?;
         self.trust(self.journal.end(), false).write(&mut self.disk, true)?;
         self.settled = self.journal.end();
+        self.index.restart(self.settled);
         self.broken = None;
         Ok(())
     }
@@ -296,6 +318,16 @@ impl<D: Disk, I: Index> Store<D, I> {
         Ok(Compaction::new(self.disk.clone(), self.index.clone(), self.journal.end().generation, self.rebuilds))
     }
 
+    /// Whether the index has come so far that a base of this generation can be put in its place without waiting.
+    pub(super) fn has_settled(&self, generation: u64) -> bool {
+        self.settled.generation >= generation
+    }
+
+    /// How often the writer has had to wait for the index.
+    pub fn waits(&self) -> u64 {
+        self.index.waits()
+    }
+
     /// Puts the new base in its place, and removes the journal before it.
     pub fn finish_compaction(&mut self, written: io::Result<Compacted>) -> io::Result<()> {
         self.compacting = false;
@@ -303,8 +335,11 @@ impl<D: Disk, I: Index> Store<D, I> {
         if written.rebuilds != self.rebuilds || self.broken.is_some() {
             return Err(io::Error::other("the index was made anew while the base was written"));
         }
-        // A start from the old base needs all of the journal, so the index must not lag behind the new one.
-        self.settle()?;
+        // Otherwise a start would find the index behind the new base, and make it anew.
+        if self.settled.generation < written.generation {
+            self.index.drain(self.journal.end());
+            self.settle()?;
+        }
         written.install(&mut self.disk)?;
         self.base_bytes = written.bytes;
         self.compact_at = 0;
@@ -326,13 +361,16 @@ impl<D: Disk, I: Index> Store<D, I> {
     /// Closes the store, so that the next start has nothing to replay. Without it nothing is lost.
     pub fn close(mut self) -> io::Result<()> {
         self.maintain()?;
-        self.index.close()?;
+        self.index.drain(self.journal.end());
+        self.settle()?;
+        self.applier = None;
+        self.index.inner().close()?;
         self.trust(self.settled, true).write(&mut self.disk, true)
     }
 
     /// A handle for reading accounts in another thread.
     pub fn accounts(&self) -> Accounts {
-        self.index.accounts()
+        Accounts::new(self.index.clone())
     }
 
     /// How many accounts there are.
@@ -361,13 +399,19 @@ impl<D: Disk, I: Index> Store<D, I> {
         &self.disk
     }
 
-    /// The index, to make it fail in tests and simulations.
+    /// The index, to make it fail in tests and simulations. It may lack what is in memory only.
     pub fn index(&self) -> &I {
+        self.index.inner()
+    }
+
+    /// All that the store holds: the index, and what it does not have yet.
+    #[cfg(test)]
+    pub(super) fn behind(&self) -> &Behind<I> {
         &self.index
     }
 }
 
-fn plan_request<I: Index>(plan: &mut Plan<'_, I>, request: &Request) -> io::Result<Planned> {
+fn plan_request<I: Lookup>(plan: &mut Plan<'_, I>, request: &Request) -> io::Result<Planned> {
     let planned = match request {
         Request::Register(account) => plan.register(account).map(Answer::Registered),
         Request::Commit(changes) => plan.commit(changes).map(|()| Answer::Done),

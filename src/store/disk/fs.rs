@@ -2,7 +2,7 @@
 
 use super::Disk;
 use crate::store::OpenError;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
@@ -17,7 +17,7 @@ const LOCK: &str = "lock";
 pub struct FsDisk {
     path: PathBuf,
     lock: Arc<File>,
-    open: HashMap<String, File>,
+    open: BTreeMap<String, File>,
 }
 
 impl FsDisk {
@@ -34,7 +34,7 @@ impl FsDisk {
             .open(path.join(LOCK))
             .map_err(doing("write to"))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), lock: Arc::new(lock), open: HashMap::new() }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock: Arc::new(lock), open: BTreeMap::new() }),
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => Err(doing("lock")(error)),
         }
@@ -57,7 +57,7 @@ impl FsDisk {
 
 impl Clone for FsDisk {
     fn clone(&self) -> Self {
-        Self { path: self.path.clone(), lock: Arc::clone(&self.lock), open: HashMap::new() }
+        Self { path: self.path.clone(), lock: Arc::clone(&self.lock), open: BTreeMap::new() }
     }
 }
 

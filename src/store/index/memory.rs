@@ -1,7 +1,6 @@
 //! An index in memory, for tests and simulations.
 
-use super::{Index, Op, Visit};
-use crate::store::Accounts;
+use super::{Index, Lookup, Op, Visit};
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::{Bound, Range};
@@ -35,7 +34,7 @@ fn bounds<'a>(range: &Range<&'a [u8]>) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
     (Bound::Included(range.start), Bound::Excluded(range.end))
 }
 
-impl Index for MemoryIndex {
+impl Lookup for MemoryIndex {
     type Value = Arc<[u8]>;
 
     fn get(&self, key: &[u8]) -> io::Result<Option<Self::Value>> {
@@ -55,7 +54,9 @@ impl Index for MemoryIndex {
         }
         Ok(())
     }
+}
 
+impl Index for MemoryIndex {
     fn apply(&self, ops: &[Op<'_>]) -> io::Result<()> {
         drop(self.map()?);
         let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
@@ -85,9 +86,5 @@ impl Index for MemoryIndex {
 
     fn close(&self) -> io::Result<()> {
         self.flush()
-    }
-
-    fn accounts(&self) -> Accounts {
-        Accounts::memory(self.clone())
     }
 }

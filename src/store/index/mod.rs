@@ -6,7 +6,6 @@ mod sled;
 pub use self::sled::SledIndex;
 pub use memory::MemoryIndex;
 
-use super::Accounts;
 use std::io;
 use std::ops::{ControlFlow, Range};
 
@@ -15,8 +14,8 @@ pub type Op<'a> = (&'a [u8], Option<&'a [u8]>);
 /// Called with each key and value of a scan; it says whether to go on.
 pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
-/// An ordered map from keys to values. A clone is another handle to the same map, for reading in another thread.
-pub trait Index: Clone + Send + 'static {
+/// An ordered map from keys to values, to be looked up.
+pub trait Lookup {
     /// How it gives out a value.
     type Value: AsRef<[u8]>;
 
@@ -26,6 +25,10 @@ pub trait Index: Clone + Send + 'static {
     fn scan(&self, range: Range<&[u8]>, visit: Visit<'_>) -> io::Result<()>;
     /// Visits what is in the range, downwards.
     fn scan_down(&self, range: Range<&[u8]>, visit: Visit<'_>) -> io::Result<()>;
+}
+
+/// Such a map that can be changed. A clone is another handle to the same map, for another thread.
+pub trait Index: Lookup + Clone + Send + Sync + 'static {
     /// Does these changes. An error leaves some of them done.
     fn apply(&self, ops: &[Op<'_>]) -> io::Result<()>;
     /// What was applied survives the end of the process.
@@ -36,6 +39,4 @@ pub trait Index: Clone + Send + 'static {
     fn reset(&self) -> io::Result<()>;
     /// Closes it; all of it survives a power cut. No handle to it can be used any more.
     fn close(&self) -> io::Result<()>;
-    /// A handle for reading accounts in another thread.
-    fn accounts(&self) -> Accounts;
 }

@@ -3,9 +3,8 @@
 //! Kept away from: `flush_async` (seven at once hang for ever), `watch_prefix`, values far beyond 8 KB (leaking blobs),
 //! and batches (each holds a process-wide lock, and large ones are slow).
 
-use super::{Index, Op, Visit};
+use super::{Index, Lookup, Op, Visit};
 use crate::limits;
-use crate::store::Accounts;
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
@@ -57,6 +56,7 @@ fn io_error(error: sled::Error) -> io::Error {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "an earlier instance needs a moment to let go of its lock")]
 fn open(path: &Path) -> io::Result<sled::Db> {
     remove_unfinished_snapshots(path)?;
     let config = sled::Config::new().path(path).cache_capacity(limits::SLED_CACHE_BYTES).flush_every_ms(Some(500));
@@ -112,7 +112,7 @@ fn write(database: &sled::Db, ops: &[Op<'_>]) -> sled::Result<()> {
     Ok(())
 }
 
-impl Index for SledIndex {
+impl Lookup for SledIndex {
     type Value = sled::IVec;
 
     fn get(&self, key: &[u8]) -> io::Result<Option<Self::Value>> {
@@ -142,7 +142,9 @@ impl Index for SledIndex {
             Ok(())
         })
     }
+}
 
+impl Index for SledIndex {
     fn apply(&self, ops: &[Op<'_>]) -> io::Result<()> {
         self.with(|database| {
             if ops.len() < limits::INDEX_SPLIT {
@@ -191,9 +193,5 @@ impl Index for SledIndex {
             sync_folder(&self.path)?;
         }
         Ok(())
-    }
-
-    fn accounts(&self) -> Accounts {
-        Accounts::sled(self.clone())
     }
 }

@@ -36,6 +36,9 @@ fn run(seed: u64) {
     let mut model = Model::default();
     let mut id = 0;
     for _ in 0..12 {
+        if random.below(2) == 0 {
+            store.behind().by_hand();
+        }
         let cut = store.disk().operations() + 1 + random.below(60);
         store.disk().cut_at(Some(cut));
         let mut unanswered = None;
@@ -49,7 +52,7 @@ fn run(seed: u64) {
             match random.below(8) {
                 0 => drop(store.compact()),
                 1 => drop(store.maintain()),
-                _ => {}
+                _ => _ = store.behind().step(),
             }
         }
         store = reopen(store, &mut random);
@@ -114,12 +117,13 @@ fn a_killed_process_loses_nothing_and_its_index_is_used() {
             let mut store =
                 Store::open(disk.clone(), index.clone(), "same boot", life, &mut |_| {}).expect("nothing is wrong");
             assert_eq!(Model::of(&store), model, "seed {seed}");
+            store.behind().by_hand();
             for _ in 0..random.below(20) {
                 model = random_group(&mut store, &model, &mut random, &mut id).0;
-                match random.below(6) {
-                    0 => store.maintain().expect("nothing is wrong"),
-                    1 => store.compact().expect("nothing is wrong"),
-                    _ => {}
+                match random.below(12) {
+                    0..=3 => store.maintain().expect("nothing is wrong"),
+                    4 => store.compact().expect("nothing is wrong"),
+                    _ => _ = store.behind().step(),
                 }
             }
             if random.below(3) == 0 {

@@ -1,6 +1,7 @@
 //! Tests of the store. What is random prints its seed when it fails.
 
 mod audit;
+mod behind;
 mod compact;
 mod crash;
 mod damage;
@@ -85,7 +86,7 @@ fn dump<D: Disk, I: Index>(store: &Store<D, I>) -> BTreeMap<Vec<u8>, Vec<u8>> {
         all.insert(key.to_vec(), value.to_vec());
         ControlFlow::Continue(())
     };
-    store.index().scan(&range.start..&range.end, visit).expect("the index can be read");
+    store.behind().scan(&range.start..&range.end, visit).expect("the index can be read");
     all
 }
 

@@ -294,3 +294,22 @@ fn accounts_are_scanned_both_ways() {
     store.accounts().scan_down(10_002, down).expect("readable");
     assert_eq!(first, Some(10_001));
 }
+
+#[test]
+fn messages_whose_deletion_was_not_done_are_still_there() {
+    let mut store = populated();
+    let add = |id, text| Change::AddMail(10_001, mail(id, text));
+    let nobody = Change::AddMail(99_999, mail(9, "to nobody"));
+    let all = Change::DeleteMail(10_001, u64::MAX);
+    let refused = commit(&mut store, vec![all.clone(), add(2, "never"), nobody]);
+    assert_eq!(refused, Answer::Refused(Refusal::NoSuchUser));
+    assert_eq!(texts(&mut store, 10_001), ["hello"]);
+    store.disk().fail_syncs(1);
+    assert_eq!(commit(&mut store, vec![all.clone()]), Answer::Failed);
+    assert_eq!(texts(&mut store, 10_001), ["hello"]);
+    assert_eq!(commit(&mut store, vec![add(3, "gone too"), all.clone(), add(4, "second")]), Answer::Done);
+    assert_eq!(texts(&mut store, 10_001), ["second"]);
+    store.maintain().expect("nothing is wrong");
+    commit(&mut store, vec![all, add(5, "third")]);
+    assert_eq!(texts(&mut store, 10_001), ["third"]);
+}
