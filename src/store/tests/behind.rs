@@ -202,7 +202,7 @@ fn a_search_sees_what_was_answered_before_it() {
             names.push(nickname);
         } else {
             let at = random.below(names.len() as u64) as usize;
-            commit(&mut store, vec![Change::PutAccount(10_000 + at as u32, Box::new(account(&nickname)))]);
+            commit(&mut store, vec![Change::PutProfile(10_000 + at as u32, stored_profile(&nickname), None)]);
             names[at] = nickname;
         }
         match random.below(10) {
