@@ -147,6 +147,7 @@ fn blank_profile(nickname: &str) -> Profile<'_> {
 
 /// Changes an account and ends its session.
 fn change(office: &mut dyn Office, number: u32, words: &str, change: Change) -> Done {
+    account(office, number)?;
     commit(office, Request::Commit(vec![change]))?;
     office.tell(Control::SignOut(number, words.into()));
     Ok(())
