@@ -2,7 +2,6 @@
 //!
 //! Requests of one shard are done in its order: a read sees every change that the same shard asked for before it. A
 //! change is answered only after it is synced, so an answer can be shown to a user (protocol.md 3.3).
-
 //!
 //! One [`Store`] owns a data directory:
 //!
