@@ -3,17 +3,16 @@
 use super::figures::{Report, Traffic};
 use super::mesh::{Message, Port};
 use super::mmsg::{Receiver, Sender as Mailer};
+use super::outgoing::Socket;
 use super::passwords::Passwords;
 use super::searching::Searches;
 use super::storage::{Reply, Storage};
 use super::streams::{Streams, shard_of};
-use crate::limits::{SOCKET_BACKLOG_BYTES, STREAM_NUMBERS};
 use crate::shard::{Endpoint, Input, Now, Outbox, PasswordOutcome, Shard, Ticket, steer};
 use crate::store::Request;
-use crate::wire::{LINK_LEAD, stream_frame_bytes};
+use crate::wire::LINK_LEAD;
 use crossbeam::channel::Sender;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::task::Waker;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -24,17 +23,6 @@ const FLUSH_SENDS: usize = 256;
 const FLUSH_BYTES: usize = 128 * 1024;
 /// Batches of other threads taken in one turn, so that the sockets have theirs.
 const TURN_BATCHES: usize = 64;
-/// The type of a sign-in frame (protocol.md 1.5).
-const SIGN_IN: u8 = 0x02;
-
-/// One of the shard's UDP sockets, and what it has not taken yet.
-struct Socket {
-    socket: socket2::Socket,
-    /// Places in `Outbox::sends`.
-    now: Vec<u32>,
-    later: VecDeque<(SocketAddr, Box<[u8]>)>,
-    later_bytes: usize,
-}
 
 /// What a shard asks of others outside the mesh.
 pub struct Helpers {
@@ -61,7 +49,7 @@ pub struct Turn {
 pub struct Core {
     shard: Shard,
     out: Outbox,
-    index: usize,
+    pub(super) index: usize,
     /// How another shard is reached.
     pub port: Port,
     helpers: Helpers,
@@ -74,9 +62,9 @@ pub struct Core {
     /// What this shard has for itself.
     local: VecDeque<Message>,
     store_later: VecDeque<(Ticket, Request)>,
-    traffic: Traffic,
+    pub(super) traffic: Traffic,
     began: Instant,
-    now: Now,
+    pub(super) now: Now,
     paused: bool,
     stopped: bool,
     ended: Option<Sender<()>>,
@@ -87,7 +75,6 @@ pub struct Core {
 impl Core {
     /// A shard with these sockets, one a listening address in their order. `began` is the same in all shards.
     pub fn new(shard: Shard, port: Port, helpers: Helpers, sockets: Vec<socket2::Socket>, began: Instant) -> Self {
-        let socket = |socket| Socket { socket, now: Vec::new(), later: VecDeque::new(), later_bytes: 0 };
         let index = port.index();
         Self {
             shard,
@@ -95,7 +82,7 @@ impl Core {
             index,
             port,
             helpers,
-            sockets: sockets.into_iter().map(socket).collect(),
+            sockets: sockets.into_iter().map(Socket::new).collect(),
             mailer: Mailer::default(),
             streams: Streams::new(index),
             stream_bytes: vec![0; 64 * 1024].into(),
@@ -139,7 +126,7 @@ impl Core {
 
     /// Whether datagrams wait for this socket to take more.
     pub fn unsent(&self, socket: usize) -> bool {
-        !self.sockets[socket].later.is_empty()
+        self.sockets[socket].is_behind()
     }
 
     /// When the shard wants to be told the time, in ms of [`Now::mono_ms`].
@@ -207,7 +194,7 @@ impl Core {
     }
 
     /// Gives the rules one input, and them what they have for this shard itself, until they rest.
-    fn input(&mut self, input: Input<'_>) {
+    pub(super) fn input(&mut self, input: Input<'_>) {
         self.shard.handle(self.now, input, &mut self.out);
         self.route();
         self.drain_local();
@@ -428,103 +415,10 @@ impl Core {
     /// Tries again to send what sockets did not take.
     fn resend(&mut self) {
         for socket in &mut self.sockets {
-            if !socket.later.is_empty() {
+            if socket.is_behind() {
                 socket.resend(&mut self.mailer, &mut self.traffic);
             }
         }
-    }
-
-    /// A connection was accepted.
-    pub fn stream_accepted(&mut self, socket: glommio::net::TcpStream, peer: SocketAddr) -> Option<u32> {
-        let connection = self.streams.add(socket, peer, self.now.mono_ms);
-        match connection {
-            Some(_) => self.traffic.streams_accepted += 1,
-            None => self.traffic.streams_refused += 1,
-        }
-        connection
-    }
-
-    /// Handles the whole frames among these bytes of a connection; what is left of them waits for the rest.
-    pub fn stream_read(&mut self, connection: u32, bytes: &[u8]) {
-        let Some((from, mut partial)) = self.streams.take_partial(connection) else { return };
-        if partial.is_empty() {
-            let used = self.stream_frames(connection, from, bytes);
-            partial.extend_from_slice(&bytes[used..]);
-        } else {
-            partial.extend_from_slice(bytes);
-            let used = self.stream_frames(connection, from, &partial);
-            partial.drain(..used);
-        }
-        if partial.is_empty() {
-            // An idle connection holds no memory for bytes.
-            partial = Vec::new();
-        }
-        self.streams.put_partial(connection, partial);
-        self.finish();
-    }
-
-    /// Handles whole frames and gives back how many bytes they were.
-    fn stream_frames(&mut self, connection: u32, from: Endpoint, bytes: &[u8]) -> usize {
-        let mut used = 0;
-        while self.streams.is_open(connection) {
-            let rest = &bytes[used..];
-            let length = match stream_frame_bytes(rest) {
-                Ok(_) if rest.first() == Some(&LINK_LEAD) => None,
-                Ok(Some(length)) if rest.len() >= length => Some(length),
-                Ok(_) => return used,
-                Err(_) => None,
-            };
-            let Some(length) = length else {
-                self.traffic.malformed += 1;
-                self.streams.close(connection);
-                return bytes.len();
-            };
-            used += length;
-            if !self.stream_frame(connection, from, &rest[..length]) {
-                self.streams.close(connection);
-                return bytes.len();
-            }
-        }
-        bytes.len()
-    }
-
-    /// Hands one frame of a connection to its owner; `false` if the connection asks for too much.
-    fn stream_frame(&mut self, connection: u32, from: Endpoint, frame: &[u8]) -> bool {
-        self.streams.heard(connection, self.now.mono_ms);
-        let number = steer(frame);
-        if frame[3] == SIGN_IN
-            && let Some(number) = number
-            && !self.streams.remember(connection, number, STREAM_NUMBERS)
-        {
-            self.traffic.streams_refused += 1;
-            return false;
-        }
-        match number.map(|number| self.port.owner(number)) {
-            Some(owner) if owner != self.index => {
-                self.port.send(owner, Message::Frame { from, bytes: frame.into() });
-            }
-            _ => self.input(Input::Frame { from, bytes: frame }),
-        }
-        true
-    }
-
-    /// A connection has ended: those who asked to sign in by it learn so.
-    pub fn stream_ended(&mut self, connection: u32) {
-        let Some((from, numbers)) = self.streams.remove(connection) else { return };
-        for number in numbers {
-            let owner = self.port.owner(number);
-            if owner == self.index {
-                self.input(Input::StreamClosed { from, number });
-            } else {
-                self.port.send(owner, Message::StreamClosed { from, number });
-            }
-        }
-        self.finish();
-    }
-
-    /// Closes some of the connections that have been silent for too long; called often, it gets around to all.
-    pub fn sweep_streams(&mut self) {
-        self.traffic.streams_silent += self.streams.sweep(self.now.mono_ms);
     }
 
     fn report(&self) -> Report {
@@ -538,44 +432,5 @@ impl Core {
         };
         report.counters.malformed += self.traffic.malformed;
         report
-    }
-}
-
-impl Socket {
-    /// Sends the chosen frames of the outbox; what the socket does not take waits, as far as there is room.
-    fn send(&mut self, out: &Outbox, mailer: &mut Mailer, traffic: &mut Traffic) {
-        if self.now.is_empty() {
-            return;
-        }
-        let mut done = 0;
-        if self.later.is_empty() {
-            let datagrams = self.now.iter().map(|at| {
-                let send = &out.sends[*at as usize];
-                (send.to.address(), out.frame(send))
-            });
-            let written = mailer.send(self.socket.as_fd(), datagrams);
-            traffic.datagrams_out += (written.done - written.failed) as u64;
-            traffic.datagrams_refused += written.failed as u64;
-            done = written.done;
-        }
-        for at in &self.now[done..] {
-            let send = &out.sends[*at as usize];
-            let bytes = out.frame(send);
-            if self.later_bytes + bytes.len() > SOCKET_BACKLOG_BYTES {
-                traffic.datagrams_dropped += 1;
-                continue;
-            }
-            self.later_bytes += bytes.len();
-            self.later.push_back((send.to.address(), bytes.into()));
-        }
-        self.now.clear();
-    }
-
-    fn resend(&mut self, mailer: &mut Mailer, traffic: &mut Traffic) {
-        let datagrams = self.later.iter().map(|(to, bytes)| (*to, &**bytes));
-        let written = mailer.send(self.socket.as_fd(), datagrams);
-        traffic.datagrams_out += (written.done - written.failed) as u64;
-        traffic.datagrams_refused += written.failed as u64;
-        self.later_bytes -= self.later.drain(..written.done).map(|(_, bytes)| bytes.len()).sum::<usize>();
     }
 }
