@@ -170,8 +170,14 @@ pub const SOCKET_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
 pub const PEER_BATCH: usize = 256;
 /// Batches that wait for one shard. Full: the sender keeps its own and stops reading its socket.
 pub const INBOX_BATCHES: usize = 1_024;
-/// Requests that wait for the store. Full: the shard keeps its own and stops reading its socket.
-pub const STORE_QUEUE: usize = 65_536;
+/// Requests that wait for the store: a few groups, so that nobody's sign-in waits for seconds behind somebody's flood.
+/// Full: the shard keeps its own and stops reading its socket.
+pub const STORE_QUEUE: usize = 4 * COMMIT_GROUP;
+/// Bytes of texts that wait for the store; above it the queue counts as full.
+pub const STORE_QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// Requests that a shard keeps for the store at most before it takes nothing from other shards either: then their queues
+/// fill, and they stop reading their sockets, too.
+pub const STORE_HELD: usize = 4_096;
 /// Requests that the store takes into one group commit: larger groups sync less often but answer later.
 pub const COMMIT_GROUP: usize = 1_024;
 /// Shards of one server.
@@ -184,6 +190,17 @@ pub const STREAMS: usize = 250_000;
 /// Bytes that wait to be written to one connection; a reader slower than that is disconnected, and what comes later
 /// is stored. It holds at least four of the largest frames.
 pub const STREAM_BACKLOG_BYTES: usize = 256 * 1024;
+/// Bytes of frames that all connections of a shard together bring in one turn of its loop, so that datagrams and other
+/// shards have theirs.
+pub const STREAM_TURN_BYTES: usize = 16 * 1024;
+/// Bytes read from a connection at a time.
+pub const STREAM_READ_BYTES: usize = 8 * 1024;
+/// Largest frame of a connection by which nobody has asked to sign in: a registration is smaller.
+pub const STREAM_FIRST_FRAME_BYTES: usize = 4 * 1024;
+/// Connections accepted in one go.
+pub const ACCEPTS: usize = 32;
+/// Descriptors that are kept for the store, the control socket and the executors.
+pub const DESCRIPTORS_KEPT: usize = 64;
 /// Numbers that one connection can sign in.
 pub const STREAM_NUMBERS: usize = 64;
 /// How long a new connection may stay silent before its first whole frame, and a signed-out one without any.

@@ -104,9 +104,18 @@ fn a_directory_that_cannot_be_used_is_told_in_one_line() {
 #[test]
 fn bad_arguments_end_with_status_2() {
     let data = directory();
-    for bad in [&["--shards", "0"][..], &["--shards", "65"], &["--listen", "nowhere"], &["--classic", "x"], &["fly"]] {
-        let output = run(data.path(), bad);
-        assert_eq!(output.status.code(), Some(2), "{bad:?}");
+    for bad in [
+        &["--shards", "0"][..],
+        &["--shards", "65"],
+        &["--listen", "nowhere"],
+        &["--classic", "x"],
+        &["--nope"],
+        &["fly"],
+        &["account", "add"],
+        &["grant", "monitor", "--account", "x"],
+    ] {
+        let error = refused(data.path(), bad);
+        assert!(error.starts_with("oicqd: ") && error.contains("see --help"), "{error}");
     }
     refused(data.path(), &["--log", "a=b=c"]);
     refused(data.path(), &["--listen", "127.0.0.1:7", "--listen", "127.0.0.1:7"]);

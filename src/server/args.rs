@@ -186,6 +186,14 @@ pub struct End {
     pub until: Option<u64>,
 }
 
+/// What clap says of wrong arguments, in one line: its first paragraph, without the usage.
+pub fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let paragraph: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
+    let said = paragraph.join(" ");
+    format!("{}; see --help", said.strip_prefix("error: ").unwrap_or(&said))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,10 +2,11 @@
 
 use super::sys::{self, Resource};
 use super::{Fatal, args::Serve};
+use crate::limits::DESCRIPTORS_KEPT;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// Locked memory without which the executor does not start.
@@ -45,6 +46,33 @@ pub fn system() -> Result<(), Fatal> {
     })
 }
 
+/// How many connections each shard may have, so that they never take the descriptors that the server itself needs.
+pub fn connections(shards: usize, addresses: usize) -> Result<usize, Fatal> {
+    let most = sys::raise_limit(Resource::OpenFiles).unwrap_or(1024).try_into().unwrap_or(usize::MAX);
+    // An executor has rings and events; each address has two sockets a shard, one of them twice.
+    let needed = DESCRIPTORS_KEPT + shards * (16 + 3 * addresses);
+    match most.checked_sub(needed) {
+        Some(left) if left >= shards => Ok(left / shards),
+        _ => Err(Fatal(format!(
+            "only {most} files may be open, and {shards} shards need {}: raise it (ulimit -n)",
+            needed + shards
+        ))),
+    }
+}
+
+/// What another user wrote here could not be read later by the one whose directory it is.
+pub fn owner(directory: &Path) -> Result<(), Fatal> {
+    let me = sys::effective_user();
+    match fs::metadata(directory) {
+        Ok(data) if data.uid() != me => Err(Fatal(format!(
+            "the data directory {} belongs to user {}, and this is user {me}: run it as that user",
+            directory.display(),
+            data.uid()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Creates the data directory if need be, for the owner alone, and makes sure that it can be written.
 pub fn data_directory(directory: &Path) -> Result<(), Fatal> {
     let refused = |error: io::Error| {
@@ -61,6 +89,7 @@ pub fn data_directory(directory: &Path) -> Result<(), Fatal> {
         Fatal(format!("cannot use the data directory {}: {error}; {advice}", directory.display()))
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(refused)?;
+    owner(directory)?;
     let probe = directory.join(".writable");
     fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(refused)?;
     Ok(())

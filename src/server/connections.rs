@@ -1,6 +1,7 @@
 //! The tasks of TCP connections: one accepts, and each connection has one that reads and writes.
 
 use super::core::Core;
+use crate::limits::ACCEPTS;
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::{TcpListener, TcpStream};
 use glommio::timer::sleep;
@@ -9,14 +10,20 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long to wait after the system could not accept: it has no file left, say.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Accepts connections as long as the server runs.
 pub async fn accept(core: Rc<RefCell<Core>>, listener: TcpListener) {
+    let (mut accepted, mut warned) = (0_usize, None::<Instant>);
     loop {
+        accepted += 1;
+        if accepted.is_multiple_of(ACCEPTS) {
+            // While connections queue up the listener never waits by itself.
+            sleep(Duration::from_micros(1)).await;
+        }
         match listener.accept().await {
             Ok(socket) => {
                 // The peer may have gone already.
@@ -28,12 +35,18 @@ pub async fn accept(core: Rc<RefCell<Core>>, listener: TcpListener) {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if warned.is_none_or(|warned| warned.elapsed() >= WARN_AGAIN) {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    warned = Some(Instant::now());
+                }
                 sleep(ACCEPT_AGAIN).await;
             }
         }
     }
 }
+
+/// How often to say so.
+const WARN_AGAIN: Duration = Duration::from_secs(60);
 
 /// What a look at a connection has come to.
 enum Look {
@@ -66,14 +79,20 @@ fn look(core: &mut Core, connection: u32, cx: &mut Context<'_>) -> Poll<Look> {
             break;
         }
         core.stream_written(connection);
-        let Some(stream) = core.streams.get(connection) else { break };
-        if paused || stopped || closing {
+        if closing {
             result = Poll::Pending;
             break;
         }
+        if paused || stopped || core.stream_budget == 0 {
+            core.streams.hold(connection);
+            result = Poll::Pending;
+            break;
+        }
+        let Some(stream) = core.streams.get(connection) else { break };
         match Pin::new(&mut stream.socket).poll_read(cx, &mut bytes) {
             Poll::Ready(Ok(count)) if count > 0 => {
                 core.read_clock();
+                core.stream_budget = core.stream_budget.saturating_sub(count);
                 core.stream_read(connection, &bytes[..count]);
                 if count == bytes.len() {
                     result = Poll::Ready(Look::Again);
@@ -81,6 +100,7 @@ fn look(core: &mut Core, connection: u32, cx: &mut Context<'_>) -> Poll<Look> {
                 }
                 // The stream is empty now, and the look around says so to the ring.
                 if core.paused() {
+                    core.streams.hold(connection);
                     result = Poll::Pending;
                     break;
                 }

@@ -8,6 +8,7 @@ use super::passwords::Passwords;
 use super::searching::Searches;
 use super::storage::{Reply, Storage};
 use super::streams::{Streams, shard_of};
+use crate::limits::{STORE_HELD, STREAM_READ_BYTES, STREAM_TURN_BYTES};
 use crate::shard::{Endpoint, Input, Now, Outbox, PasswordOutcome, Shard, Ticket, steer};
 use crate::store::Request;
 use crate::wire::LINK_LEAD;
@@ -65,6 +66,8 @@ pub struct Core {
     pub(super) traffic: Traffic,
     began: Instant,
     pub(super) now: Now,
+    /// Bytes that connections may still bring before the loop has its next turn.
+    pub(super) stream_budget: usize,
     paused: bool,
     stopped: bool,
     ended: Option<Sender<()>>,
@@ -74,7 +77,15 @@ pub struct Core {
 
 impl Core {
     /// A shard with these sockets, one a listening address in their order. `began` is the same in all shards.
-    pub fn new(shard: Shard, port: Port, helpers: Helpers, sockets: Vec<socket2::Socket>, began: Instant) -> Self {
+    /// It has at most so many connections.
+    pub fn new(
+        shard: Shard,
+        port: Port,
+        helpers: Helpers,
+        sockets: Vec<socket2::Socket>,
+        connections: usize,
+        began: Instant,
+    ) -> Self {
         let index = port.index();
         Self {
             shard,
@@ -84,13 +95,14 @@ impl Core {
             helpers,
             sockets: sockets.into_iter().map(Socket::new).collect(),
             mailer: Mailer::default(),
-            streams: Streams::new(index),
-            stream_bytes: vec![0; 64 * 1024].into(),
+            streams: Streams::new(index, connections),
+            stream_bytes: vec![0; STREAM_READ_BYTES].into(),
             local: VecDeque::new(),
             store_later: VecDeque::new(),
             traffic: Traffic::default(),
             began,
             now: Now::default(),
+            stream_budget: STREAM_TURN_BYTES,
             paused: false,
             stopped: false,
             ended: None,
@@ -111,7 +123,29 @@ impl Core {
 
     /// Whom to tell that this shard has done its last, once it has.
     pub fn ended(&mut self) -> Option<Sender<()>> {
-        self.ended.take()
+        // What was taken goes to the store, or to the shard that it is for, before the store's queue is let go.
+        if !self.store_later.is_empty() || self.port.waiting() > 0 || !self.local.is_empty() {
+            return None;
+        }
+        let ended = self.ended.take()?;
+        self.helpers.store = None;
+        Some(ended)
+    }
+
+    /// Whether too much waits for the store to take anything from other shards.
+    pub fn store_is_behind(&self) -> bool {
+        self.store_later.len() > STORE_HELD
+    }
+
+    /// Whether something is left to do before this thread may wait.
+    pub fn has_more(&self) -> bool {
+        !self.local.is_empty() || (self.streams.any_held() && !self.paused && !self.stopped)
+    }
+
+    /// Lets connections read again that had used up the bytes of a turn; whether there were any.
+    pub fn release_streams(&mut self) -> bool {
+        self.stream_budget = STREAM_TURN_BYTES;
+        !self.paused && !self.stopped && self.streams.wake_held()
     }
 
     /// Whether the server ends: then nothing is taken from outside.
@@ -159,7 +193,7 @@ impl Core {
     /// Handles batches of other threads, and says how many.
     fn take_inbox(&mut self) -> usize {
         for done in 0..TURN_BATCHES {
-            let Some(mut batch) = self.port.receive() else { return done };
+            let Some(mut batch) = self.port.receive(self.store_is_behind()) else { return done };
             for message in batch.drain(..) {
                 self.message(message);
             }
@@ -239,7 +273,6 @@ impl Core {
                 return;
             }
             Message::End(done) => {
-                self.helpers.store = None;
                 self.ended = Some(done);
                 return;
             }
@@ -312,9 +345,6 @@ impl Core {
         if paused != self.paused {
             self.paused = paused;
             self.traffic.pauses += u64::from(paused);
-            if !paused {
-                self.streams.wake_all();
-            }
         }
         if let Some((waker, until)) = &self.sleeper
             && (paused

@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::mesh::Message;
-use crate::limits::STREAM_NUMBERS;
+use crate::limits::{STREAM_FIRST_FRAME_BYTES, STREAM_NUMBERS, STREAM_READ_BYTES};
 use crate::shard::{Endpoint, Input, steer};
 use crate::wire::{LINK_LEAD, stream_frame_bytes};
 use std::net::SocketAddr;
@@ -31,6 +31,9 @@ impl Core {
             partial.extend_from_slice(bytes);
             let used = self.stream_frames(connection, from, &partial);
             partial.drain(..used);
+            if partial.capacity() > 2 * STREAM_READ_BYTES && partial.len() < STREAM_READ_BYTES {
+                partial.shrink_to_fit();
+            }
         }
         if partial.is_empty() {
             // An idle connection holds no memory for bytes.
@@ -47,6 +50,7 @@ impl Core {
             let rest = &bytes[used..];
             let length = match stream_frame_bytes(rest) {
                 Ok(_) if rest.first() == Some(&LINK_LEAD) => None,
+                Ok(Some(length)) if length > STREAM_FIRST_FRAME_BYTES && !self.streams.is_known(connection) => None,
                 Ok(Some(length)) if rest.len() >= length => Some(length),
                 Ok(_) => return used,
                 Err(_) => None,

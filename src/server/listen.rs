@@ -6,6 +6,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 /// Buffer that a UDP socket asks for in each direction: a few milliseconds of a full network.
 const BUFFER_BYTES: usize = 8 * 1024 * 1024;
@@ -51,13 +52,14 @@ pub fn bind(addresses: &[SocketAddr], shards: usize) -> Result<(Vec<SocketAddr>,
 /// Makes sure that nobody else has this port: a second server would silently join the group of the first. Chooses a
 /// free port for 0.
 fn claim(address: SocketAddr) -> Result<SocketAddr, Fatal> {
-    const ATTEMPTS: usize = 32;
-    let mut result = Err(io::Error::from(io::ErrorKind::AddrInUse));
-    for _ in 0..ATTEMPTS {
+    /// A server that was killed keeps its port until the kernel has taken its rings apart.
+    const PATIENCE: Duration = Duration::from_secs(1);
+    const PAUSE: Duration = Duration::from_millis(20);
+    let until = Instant::now() + PATIENCE;
+    let mut result = claim_once(address);
+    while result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) && Instant::now() < until {
+        std::thread::sleep(PAUSE);
         result = claim_once(address);
-        if address.port() != 0 || result.is_ok() {
-            break;
-        }
     }
     result.map_err(|error| refused(address, &error))
 }

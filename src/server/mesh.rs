@@ -198,6 +198,8 @@ pub struct Port {
     /// Shards for which `open` holds something.
     dirty: Vec<usize>,
     waiting: usize,
+    /// The lane whose turn it is.
+    next: usize,
     /// Emptied batches: what comes in is what goes out again.
     spare: Vec<Batch>,
 }
@@ -215,6 +217,7 @@ impl Port {
             refused: (0..shards).map(|_| VecDeque::new()).collect(),
             dirty: Vec::with_capacity(shards),
             waiting: 0,
+            next: 0,
             spare: Vec::with_capacity(SPARE),
             mesh,
         }
@@ -267,9 +270,21 @@ impl Port {
         self.waiting
     }
 
-    /// The oldest batch for this shard, from any of the others or from a helper.
-    pub fn receive(&self) -> Option<Batch> {
-        self.mesh.inboxes[self.me].lanes.iter().find_map(ArrayQueue::pop)
+    /// A batch for this shard: from a helper if there is one, else from the other shards in turn; from helpers alone if
+    /// the shard has no room for what others want of it.
+    pub fn receive(&mut self, helpers_only: bool) -> Option<Batch> {
+        let (helpers, others) = self.mesh.inboxes[self.me].lanes.split_last().expect("helpers have a lane");
+        if let Some(batch) = helpers.pop() {
+            return Some(batch);
+        }
+        if helpers_only {
+            return None;
+        }
+        let (before, after) = others.split_at(self.next);
+        let found = after.iter().chain(before).position(|lane| !lane.is_empty())?;
+        let lane = (self.next + found) % others.len();
+        self.next = (lane + 1) % others.len();
+        others[lane].pop()
     }
 
     /// Gives an emptied batch back for reuse.
@@ -286,14 +301,15 @@ impl Port {
     }
 
     /// From now on a message rings the event; `false` if one is there already, and the shard must not sleep.
-    pub fn sleep_in_poll(&self) -> bool {
-        self.sleep(IN_POLL)
+    /// See [`receive`](Self::receive) for `helpers_only`.
+    pub fn sleep_in_poll(&self, helpers_only: bool) -> bool {
+        self.sleep(IN_POLL, helpers_only)
     }
 
     /// From now on a message wakes this task; `false` if one is there already, and the task must not sleep.
     pub fn sleep_in_ring(&self, waker: &Waker) -> bool {
         *self.bell().waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
-        self.sleep(IN_RING)
+        self.sleep(IN_RING, false)
     }
 
     /// The shard is awake again.
@@ -317,11 +333,13 @@ impl Port {
         &self.mesh.inboxes[self.me].bell
     }
 
-    fn sleep(&self, how: u8) -> bool {
+    fn sleep(&self, how: u8, helpers_only: bool) -> bool {
         self.bell().asleep.store(how, Ordering::Relaxed);
         // Orders `asleep` before the look at the queues; see `ring`.
         fence(Ordering::SeqCst);
-        let quiet = self.mesh.inboxes[self.me].lanes.iter().all(ArrayQueue::is_empty);
+        let lanes = &self.mesh.inboxes[self.me].lanes;
+        let heard = if helpers_only { &lanes[lanes.len() - 1..] } else { lanes };
+        let quiet = heard.iter().all(ArrayQueue::is_empty);
         if !quiet {
             self.awake();
         }
@@ -374,7 +392,7 @@ mod tests {
     }
 
     fn take(port: &mut Port, seen: &mut Vec<u32>) {
-        while let Some(mut batch) = port.receive() {
+        while let Some(mut batch) = port.receive(false) {
             for message in batch.drain(..) {
                 let Message::StreamClosed { number, .. } = message else { panic!("only these were sent") };
                 seen.push(number);
@@ -428,7 +446,7 @@ mod tests {
         let mut seen = Vec::new();
         while seen.len() < 20_000 {
             take(&mut there, &mut seen);
-            if there.sleep_in_poll() && seen.len() < 20_000 {
+            if there.sleep_in_poll(false) && seen.len() < 20_000 {
                 assert!(poller.wait(Duration::from_secs(10)), "woken after {} of 20000", seen.len());
                 there.clear_event();
             }

@@ -1,7 +1,7 @@
 //! The outside world: executors, sockets, queues between threads, the control plane, start and end.
 //!
 //! Each shard has a core, its own sockets and everything that its users need. What crosses threads goes through
-//! [`mesh`]; what blocks or computes for long has threads of its own: the store, the password pool, the search.
+//! `mesh`; what blocks or computes for long has threads of its own: the store, the password pool, the search.
 #![allow(clippy::disallowed_methods, reason = "the outside world is where clocks, chance and waiting come from")]
 
 pub mod admin;
@@ -23,13 +23,13 @@ mod storage;
 mod streams;
 mod sys;
 
-use crate::shard::{Board, Classic, Shard, Territory};
+use crate::shard::{Board, Shard, Territory};
 use crate::store::{self, Accounts, DirStore, Progress, Step, StoreEvent};
 use argon2::password_hash::rand_core::{OsRng, RngCore};
 use args::{Arguments, Serve};
 use core::{Core, Helpers};
 use crossbeam::channel::{Sender, bounded};
-use glommio::{LocalExecutorBuilder, Placement, PoolPlacement};
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement, PoolPlacement};
 use listen::Sockets;
 use mesh::{Mesh, Message, Port};
 use passwords::Passwords;
@@ -61,6 +61,8 @@ impl std::error::Error for Fatal {}
 
 /// Memory that an executor registers with the kernel; its default of 10 MiB would be locked three times over.
 const RING_BYTES: usize = 64 << 10;
+/// How long a wake that the executor has lost stays lost at most, whatever it is doing.
+const INSURANCE: Duration = Duration::from_millis(100);
 /// How long the end of the server waits for what is on its way between threads.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -81,6 +83,8 @@ fn start_log(filter: &str) -> Result<(), Fatal> {
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
+        // If nobody reads standard error, that is no reason to say so there, and to end.
+        .log_internal_errors(false)
         .init();
     Ok(())
 }
@@ -88,19 +92,26 @@ fn start_log(filter: &str) -> Result<(), Fatal> {
 /// Serves until it is told to end.
 fn serve(serve: &Serve) -> Result<(), Fatal> {
     abort_on_panic();
+    sys::owner_only();
     checks::arguments(serve)?;
     checks::system()?;
     checks::data_directory(&serve.data)?;
     let cores = sys::allowed_cores();
     let shards = serve.shards.map_or(cores.len().clamp(1, crate::limits::SHARDS), usize::from);
+    let connections = checks::connections(shards, serve.listen.len())?;
     let (listening, sockets) = listen::bind(&serve.listen, shards)?;
     let store = open_store(&serve.data, &mut io::stdout())?;
-    let server = Server::start(store, sockets, &cores, serve.classic.classic(), &serve.data)?;
+    let server = Server::start(store, sockets, &cores, connections, serve)?;
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])
         .map_err(|error| Fatal(format!("cannot wait for signals: {error}")))?;
     say(&banner(serve, &listening, shards, &server.accounts));
     checks::privacy(&serve.data);
     signals.forever().next();
+    std::thread::spawn(move || {
+        // Whoever asks twice is in a hurry: what was answered is safe.
+        signals.forever().next();
+        std::process::exit(1);
+    });
     server.end(&serve.data)
 }
 
@@ -150,10 +161,9 @@ fn abort_on_panic() {
         // A message that was put together at run time may hold what users wrote.
         let what = panic.payload().downcast_ref::<&str>().copied().unwrap_or("(words withheld)");
         let trace = std::backtrace::Backtrace::capture();
-        eprintln!(
-            "oicqd: BUG: thread {:?} panicked at {place}: {what}; the server stops\n{trace}",
-            thread.name().unwrap_or("?")
-        );
+        let name = thread.name().unwrap_or("?");
+        let text = format!("oicqd: BUG: thread {name:?} panicked at {place}: {what}; the server stops\n{trace}");
+        let _ = writeln!(io::stderr(), "{text}");
         std::process::abort();
     }));
 }
@@ -171,9 +181,10 @@ impl Server {
         store: DirStore,
         sockets: Vec<Sockets>,
         cores: &[usize],
-        classic: Classic,
-        directory: &Path,
+        connections: usize,
+        serve: &Serve,
     ) -> Result<Self, Fatal> {
+        let classic = serve.classic.classic();
         let failed = |what: &str| {
             let what = what.to_owned();
             move |error: io::Error| {
@@ -186,12 +197,13 @@ impl Server {
         let board = Arc::new(Board::default());
         let accounts = store.accounts();
         let (storage, requests) = Storage::new();
-        let store = store::spawn(store, requests, storage::deliver(Arc::clone(&mesh)), report_store)
+        let store = store::spawn(store, requests, storage.deliver(Arc::clone(&mesh)), report_store)
             .map_err(failed("the store"))?;
         let passwords = Passwords::spawn(cores.len().max(1), &mesh).map_err(failed("the password pool"))?;
         let searches =
             Searches::spawn(accounts.clone(), Arc::clone(&board), Arc::clone(&mesh)).map_err(failed("the search"))?;
         let (ready, all_ready) = bounded(shards);
+        let mut executors = Vec::with_capacity(shards);
         for (index, sockets) in sockets.into_iter().enumerate() {
             let territory = Territory { index: index as u32, shards: shards as u32 };
             let place = Place {
@@ -206,12 +218,18 @@ impl Server {
                     searches: searches.clone(),
                 },
                 sockets,
+                connections,
                 began,
             };
-            spawn_shard(index, place, cores, shards, ready.clone())?;
+            executors.push(spawn_shard(index, place, cores, shards, ready.clone())?);
         }
-        for _ in 0..shards {
-            all_ready.recv().map_err(|_| Fatal("a shard did not start; the log says why".to_owned()))?;
+        // A shard that fails to start lets go of its end: when all have, nothing more will come.
+        drop(ready);
+        let started = all_ready.iter().take(shards).collect::<Result<Vec<()>, String>>().map_err(Fatal)?.len();
+        if started < shards {
+            let failed = executors.into_iter().find_map(|executor| executor.join().err());
+            let why = failed.map_or_else(String::new, |error| format!(": {error}"));
+            return Err(Fatal(format!("a shard cannot start{why}; give the process more room (ulimit -l, ulimit -n)")));
         }
         let storage = Arc::new(Mutex::new(Some(storage)));
         let desk = control::Desk {
@@ -222,7 +240,7 @@ impl Server {
             searches,
             began,
         };
-        control::spawn(directory, desk)?;
+        control::spawn(&serve.data, desk)?;
         Ok(Self { mesh, storage, store, accounts })
     }
 
@@ -257,7 +275,7 @@ impl Server {
         while quiet < 2 && Instant::now() < until {
             std::thread::sleep(LOOK);
             let storage = self.storage.lock().unwrap_or_else(PoisonError::into_inner);
-            let waiting = self.mesh.depth() + storage.as_ref().map_or(0, Storage::depth);
+            let waiting = self.mesh.depth() + storage.as_ref().map_or(0, Storage::in_flight);
             quiet = if waiting == 0 { quiet + 1 } else { 0 };
         }
     }
@@ -281,11 +299,18 @@ struct Place {
     port: Port,
     helpers: Helpers,
     sockets: Sockets,
+    connections: usize,
     began: Instant,
 }
 
 /// Starts the executor of a shard, on a core of its own if there are enough.
-fn spawn_shard(index: usize, place: Place, cores: &[usize], shards: usize, ready: Sender<()>) -> Result<(), Fatal> {
+fn spawn_shard(
+    index: usize,
+    place: Place,
+    cores: &[usize],
+    shards: usize,
+    ready: Sender<Result<(), String>>,
+) -> Result<ExecutorJoinHandle<()>, Fatal> {
     let placement = match cores.get(index) {
         Some(core) if shards <= cores.len() => Placement::Fixed(*core),
         _ => Placement::Unbound,
@@ -295,25 +320,32 @@ fn spawn_shard(index: usize, place: Place, cores: &[usize], shards: usize, ready
         .io_memory(RING_BYTES)
         .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
         .spawn(move || run_shard(place, ready))
-        .map(drop)
         .map_err(|error| Fatal(format!("cannot start shard {index}: {error}; see ulimit -l and -n")))
 }
 
-async fn run_shard(place: Place, ready: Sender<()>) {
+async fn run_shard(place: Place, ready: Sender<Result<(), String>>) {
     // The first sleep of an executor is slow; nobody is to wait for it.
     glommio::timer::sleep(Duration::from_millis(1)).await;
-    let Place { shard, port, helpers, sockets, began } = place;
+    let Place { shard, port, helpers, sockets, connections, began } = place;
     let datagrams: io::Result<Vec<_>> = sockets.datagrams.iter().map(socket2::Socket::try_clone).collect();
     let datagrams = match datagrams {
         Ok(datagrams) => datagrams,
         Err(error) => {
-            tracing::error!(%error, "a shard has no sockets");
+            let _ = ready.send(Err(format!("a shard has no sockets: {error}; raise ulimit -n")));
             return;
         }
     };
-    let core = Rc::new(RefCell::new(Core::new(shard(), port, helpers, datagrams, began)));
+    let core = Rc::new(RefCell::new(Core::new(shard(), port, helpers, datagrams, connections, began)));
     let shard_loop = ShardLoop::new(Rc::clone(&core), sockets);
-    let _ = ready.send(());
+    let _ = ready.send(Ok(()));
+    drop(ready);
+    // Any timer mends a wake that the executor has lost.
+    glommio::spawn_local(async {
+        loop {
+            glommio::timer::sleep(INSURANCE).await;
+        }
+    })
+    .detach();
     shard_loop.run().await;
     // The rest ends with the process: connections and rings are the kernel's to take apart.
     loop {

@@ -101,11 +101,12 @@ impl ShardLoop {
                     self.busy = now;
                 }
             }
-            if now.duration_since(self.visited) >= VISIT {
+            let released = self.core.borrow_mut().release_streams();
+            if released || now.duration_since(self.visited) >= VISIT {
                 sleep(Duration::from_micros(1)).await;
                 self.visited = Instant::now();
             }
-            if turn.more || turn.datagrams >= LIKELY_MORE {
+            if self.core.borrow().has_more() || turn.more || turn.datagrams >= LIKELY_MORE {
                 continue;
             }
             let held_up = self.core.borrow().paused();
@@ -133,9 +134,9 @@ impl ShardLoop {
     fn wait_in_poll(&mut self, held_up: bool) {
         let core = self.core.borrow();
         for at in 0..self.sockets {
-            self.poller.want(at, !held_up, core.unsent(at));
+            self.poller.want(at, !held_up && !core.stopped(), core.unsent(at));
         }
-        if !core.port.sleep_in_poll() {
+        if !core.port.sleep_in_poll(core.store_is_behind()) {
             return;
         }
         self.poller.wait(if held_up { HELD_UP } else { VISIT });

@@ -48,6 +48,8 @@ pub struct Stream {
     /// Who has asked to sign in by it.
     numbers: Vec<u32>,
     heard_ms: u64,
+    /// It waits for the loop's next turn to read.
+    held: bool,
 }
 
 impl Stream {
@@ -79,14 +81,27 @@ pub struct Streams {
     written: Vec<u32>,
     /// Connections that have taken everything, and who wanted to know.
     flushed: Vec<(Endpoint, u32)>,
+    /// Connections that wait for the loop's next turn to read.
+    held: Vec<u32>,
+    most: usize,
     /// Where the next look for silent connections begins.
     swept: usize,
 }
 
 impl Streams {
-    /// No connections yet.
-    pub fn new(shard: usize) -> Self {
-        Self { shard, slots: Vec::new(), free: Vec::new(), open: 0, written: Vec::new(), flushed: Vec::new(), swept: 0 }
+    /// No connections yet, and never more than so many.
+    pub fn new(shard: usize, most: usize) -> Self {
+        Self {
+            shard,
+            slots: Vec::new(),
+            free: Vec::new(),
+            open: 0,
+            written: Vec::new(),
+            flushed: Vec::new(),
+            held: Vec::new(),
+            most: most.min(STREAMS),
+            swept: 0,
+        }
     }
 
     /// How many there are.
@@ -96,7 +111,7 @@ impl Streams {
 
     /// Takes a new connection; `None` if there are too many.
     pub fn add(&mut self, socket: TcpStream, peer: SocketAddr, now_ms: u64) -> Option<u32> {
-        if self.open >= STREAMS {
+        if self.open >= self.most {
             return None;
         }
         let slot = self.free.pop().map_or(self.slots.len(), |slot| slot as usize);
@@ -114,6 +129,7 @@ impl Streams {
             partial: Vec::new(),
             numbers: Vec::new(),
             heard_ms: now_ms,
+            held: false,
         }));
         self.open += 1;
         Some(connection)
@@ -242,9 +258,33 @@ impl Streams {
         }
     }
 
-    /// Wakes the tasks of all: they may read again.
-    pub fn wake_all(&self) {
-        self.slots.iter().filter_map(|slot| slot.stream.as_ref()).for_each(|stream| stream.wake());
+    /// A connection is to read again in the loop's next turn.
+    pub fn hold(&mut self, connection: u32) {
+        let Some(stream) = self.get(connection).filter(|stream| !stream.held) else { return };
+        stream.held = true;
+        self.held.push(connection);
+    }
+
+    /// Whether any waits for the loop's next turn.
+    pub fn any_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Wakes the tasks of those that wait for the next turn; whether there were any.
+    pub fn wake_held(&mut self) -> bool {
+        let held = std::mem::take(&mut self.held);
+        for connection in &held {
+            if let Some(stream) = self.get(*connection) {
+                stream.held = false;
+                stream.wake();
+            }
+        }
+        !held.is_empty()
+    }
+
+    /// Whether anybody has asked to sign in by this connection.
+    pub fn is_known(&mut self, connection: u32) -> bool {
+        self.get(connection).is_some_and(|stream| !stream.numbers.is_empty())
     }
 
     /// Ends those of a fiftieth of the connections that have been silent for too long, and says how many.

@@ -104,6 +104,18 @@ pub fn shut_down(socket: BorrowedFd<'_>) {
     unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) };
 }
 
+/// From now on what this process creates is for its owner alone.
+pub fn owner_only() {
+    // SAFETY: it takes no pointer, and always succeeds.
+    unsafe { libc::umask(0o077) };
+}
+
+/// The user whose rights this process has.
+pub fn effective_user() -> u32 {
+    // SAFETY: it takes no pointer, and always succeeds.
+    unsafe { libc::geteuid() }
+}
+
 /// Lets the calling thread run only when others leave time: 0 is normal, 19 the lowest.
 pub fn be_nice(nice: i32) {
     // SAFETY: no pointers are passed. On Linux id 0 means the calling thread. Failing leaves the normal priority.

@@ -7,6 +7,7 @@ use super::{Cx, Peer, Shard};
 use crate::limits;
 use crate::store::{Answer, Change, Mail, Request};
 use crate::wire::Server;
+use std::sync::Arc;
 
 /// Kinds of a system message (protocol.md 1.6, 0x03).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Shard {
         }
         self.counters.messages += 1;
         self.copy_to_monitors(cx, me, me, text);
-        self.pass_on(cx, me, to, text);
+        self.pass_on(cx, me, to, text, || text.into());
     }
 
     /// 0x04: to every friend in a group, or to all friends.
@@ -52,18 +53,19 @@ impl Shard {
             let why = Refused::new(Code::NoSuchEntry, format!("there is no group {group}"));
             return self.notice(cx, me, BROADCAST, &why);
         }
+        let shared: Arc<str> = text.into();
         for (friend, _) in self.friends_of(me).into_iter().filter(|(_, of)| one.is_none_or(|one| one == *of)) {
             self.counters.messages += 1;
             self.copy_to_monitors(cx, me, me, text);
-            self.pass_on(cx, me, friend, text);
+            self.pass_on(cx, me, friend, text, || Arc::clone(&shared));
         }
     }
 
-    fn pass_on(&mut self, cx: &mut Cx<'_>, me: u32, to: u32, text: &str) {
+    fn pass_on(&mut self, cx: &mut Cx<'_>, me: u32, to: u32, text: &str, shared: impl FnOnce() -> Arc<str>) {
         if self.territory.owns(to) {
             self.deliver(cx, me, to, 0, text);
         } else {
-            cx.out.peers.push((to, Peer::Message { from: me, id: 0, text: text.into() }));
+            cx.out.peers.push((to, Peer::Message { from: me, id: 0, text: shared() }));
         }
     }
 

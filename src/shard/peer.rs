@@ -1,5 +1,7 @@
 //! What one user's shard tells another user's shard. Addressed by service number: only the server knows where it lives.
 
+use std::sync::Arc;
+
 /// A message from the shard of one user to the shard of `to`, which may be the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
@@ -9,8 +11,8 @@ pub enum Peer {
         from: u32,
         /// The sender's id for it; 0 in a classic session.
         id: u64,
-        /// Its text.
-        text: Box<str>,
+        /// Its text; one for all recipients of a broadcast.
+        text: Arc<str>,
     },
     /// A message of `to` was not taken: tell the sender so (3.2).
     Notice {

@@ -5,7 +5,7 @@ mod password;
 use super::args::{Account, Command, End, Grant};
 use super::control::commands::{self, Figures, Office};
 use super::control::protocol::{self, Order};
-use super::{Fatal, checks, control, open_store, passwords};
+use super::{Fatal, checks, control, open_store, passwords, sys};
 use crate::shard::Control;
 use crate::store::{Accounts, Answer, DirStore, Request, verify_audit};
 use std::fs::File;
@@ -84,6 +84,8 @@ fn either_way(data: &Path, order: Order) -> Result<(), Fatal> {
     if !data.is_dir() {
         return Err(Fatal(format!("there is no data directory {}; name it with --data", data.display())));
     }
+    checks::owner(data)?;
+    sys::owner_only();
     let store = open_store(data, &mut io::stderr())?;
     let mut office = Alone { accounts: store.accounts(), store };
     let done = commands::run(order, &mut office, &mut show);
