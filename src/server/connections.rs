@@ -84,7 +84,7 @@ fn look(core: &mut Core, connection: u32, cx: &mut Context<'_>) -> Poll<Look> {
             break;
         }
         if paused || stopped || core.stream_budget == 0 {
-            core.streams.hold(connection);
+            core.hold_stream(connection);
             result = Poll::Pending;
             break;
         }
@@ -100,7 +100,7 @@ fn look(core: &mut Core, connection: u32, cx: &mut Context<'_>) -> Poll<Look> {
                 }
                 // The stream is empty now, and the look around says so to the ring.
                 if core.paused() {
-                    core.streams.hold(connection);
+                    core.hold_stream(connection);
                     result = Poll::Pending;
                     break;
                 }

@@ -142,6 +142,14 @@ impl Core {
         !self.local.is_empty() || (self.streams.any_held() && !self.paused && !self.stopped)
     }
 
+    /// A connection is to read again in the loop's next turn, which must not wait for anything else.
+    pub fn hold_stream(&mut self, connection: u32) {
+        self.streams.hold(connection);
+        if let Some((waker, _)) = self.sleeper.take() {
+            waker.wake();
+        }
+    }
+
     /// Lets connections read again that had used up the bytes of a turn; whether there were any.
     pub fn release_streams(&mut self) -> bool {
         self.stream_budget = STREAM_TURN_BYTES;
