@@ -54,10 +54,17 @@ impl Shard {
         let possible = (limits::FIRST_USER..=limits::LAST_USER).contains(&me)
             && password.len() <= limits::PASSWORD_BYTES
             && attempts.len() < limits::SIGN_IN_ATTEMPTS
-            && self.pending.len() < limits::QUESTIONS
-            && self.failures.count(now_ms, &me) < limits::SIGN_IN_FAILURES;
+            && self.pending.len() < limits::QUESTIONS;
         if !possible {
             return self.sign_in_refused(cx, from);
+        }
+        if self.failures.count(now_ms, &me) >= limits::SIGN_IN_FAILURES {
+            self.sign_in_refused(cx, from);
+            if from.is_loopback() || from.connection().is_some() {
+                // An address that may be forged gets no more bytes than it sent.
+                cx.send(from, &sending::words("too many wrong passwords: try again in a minute"));
+            }
+            return;
         }
         let id = self.next_attempt;
         self.next_attempt += 1;

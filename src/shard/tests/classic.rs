@@ -1,6 +1,6 @@
 //! Classic sessions (protocol.md 1.8): binding, repeats, hints, and what is dropped.
 
-use super::world::{World, profile, sign_in};
+use super::world::{World, profile, sign_in, system};
 use crate::shard::{Board, Classic, Counters, Endpoint, Input, Now, Outbox, Shard, Territory};
 use crate::wire::{List, Server, User};
 use std::sync::Arc;
@@ -212,7 +212,7 @@ fn five_wrong_passwords_are_enough_for_a_minute() {
         }
         let at = world.address();
         world.send(at, &sign_in(number));
-        world.expect(at, &[REFUSED]);
+        world.expect(at, &[REFUSED, system(0, 0, "too many wrong passwords: try again in a minute")]);
         world.wait_ms(61_000);
         world.send(at, &sign_in(number));
         assert!(world.shown(at)[0].contains("ok: 1"));
