@@ -15,28 +15,7 @@ const USERS: u32 = 5_000;
 const FIRST: u32 = oicq::limits::FIRST_USER;
 
 fn account() -> Account {
-    let profile = Profile {
-        nickname: "bench",
-        portrait: 0,
-        password: "",
-        sex: 0,
-        age: 0,
-        name: "",
-        country: 0,
-        province: 0,
-        city: "",
-        address: "",
-        postcode: "",
-        education: 0,
-        school: "",
-        occupation: 0,
-        telephone: "",
-        pager: "",
-        email: "",
-        hobby: "",
-        introduction: "",
-        authorization: 0,
-    };
+    let profile = Profile { nickname: "bench", ..Profile::default() };
     Account::new(&profile, "none".into(), 0)
 }
 

@@ -8,7 +8,9 @@ use crate::limits::{
 use std::fmt;
 
 record! {
-    /// What a user tells about themself at registration, in the order of protocol.md 1.4.
+    /// What a user tells about themself at registration, in the order of protocol.md 1.4. By default it tells nothing, and
+    /// anyone may add the user.
+    #[derive(Default)]
     Profile ['a] {
         /// Nickname (昵称), 1 to 64 bytes.
         nickname: &'a str,

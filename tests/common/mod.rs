@@ -228,23 +228,12 @@ pub fn profile(nickname: &str, authorization: u8) -> Profile<'_> {
         nickname,
         portrait: 7,
         password: "secret",
-        sex: 0,
         age: 20,
-        name: "",
         country: 86,
         province: 11,
         city: "深圳",
-        address: "",
-        postcode: "",
-        education: 0,
-        school: "",
-        occupation: 0,
-        telephone: "",
-        pager: "",
-        email: "",
-        hobby: "",
-        introduction: "",
         authorization,
+        ..Profile::default()
     }
 }
 

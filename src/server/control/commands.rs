@@ -121,28 +121,7 @@ fn add(office: &mut dyn Office, nickname: &str, hash: &str, show: Show<'_>) -> D
 
 /// A profile that tells nothing but a nickname; its owner can fill it in.
 fn blank_profile(nickname: &str) -> Profile<'_> {
-    Profile {
-        nickname,
-        portrait: 0,
-        password: "",
-        sex: 0,
-        age: 0,
-        name: "",
-        country: 0,
-        province: 0,
-        city: "",
-        address: "",
-        postcode: "",
-        education: 0,
-        school: "",
-        occupation: 0,
-        telephone: "",
-        pager: "",
-        email: "",
-        hobby: "",
-        introduction: "",
-        authorization: 0,
-    }
+    Profile { nickname, ..Profile::default() }
 }
 
 /// Changes an account and ends its session.

@@ -54,21 +54,11 @@ pub fn profile(nickname: &str, authorization: u8) -> Profile<'_> {
         password: "secret",
         sex: 1,
         age: 20,
-        name: "",
         country: 86,
         province: 11,
         city: "深圳",
-        address: "",
-        postcode: "",
-        education: 0,
-        school: "",
-        occupation: 0,
-        telephone: "",
-        pager: "",
-        email: "",
-        hobby: "",
-        introduction: "",
         authorization,
+        ..Profile::default()
     }
 }
 

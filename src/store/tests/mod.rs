@@ -24,24 +24,13 @@ fn stored_profile(nickname: &str) -> StoredProfile {
     let profile = Profile {
         nickname,
         portrait: 1,
-        password: "",
         sex: 1,
         age: 20,
-        name: "",
         country: 86,
         province: 2,
         city: "深圳",
-        address: "",
-        postcode: "",
-        education: 0,
-        school: "",
-        occupation: 0,
-        telephone: "",
-        pager: "",
-        email: "",
-        hobby: "",
-        introduction: "",
         authorization: 1,
+        ..Profile::default()
     };
     StoredProfile::of(&profile)
 }

@@ -169,28 +169,7 @@ fn encode_request(bytes: &mut Vec<u8>, index: usize, number: u32, register: bool
     }
     // Two registrations from one address must differ, or the second is taken for a repeat of the first.
     let nickname = format!("load {index}");
-    let profile = Profile {
-        nickname: &nickname,
-        portrait: 0,
-        password,
-        sex: 0,
-        age: 0,
-        name: "",
-        country: 0,
-        province: 0,
-        city: "",
-        address: "",
-        postcode: "",
-        education: 0,
-        school: "",
-        occupation: 0,
-        telephone: "",
-        pager: "",
-        email: "",
-        hobby: "",
-        introduction: "",
-        authorization: 0,
-    };
+    let profile = Profile { nickname: &nickname, password, ..Profile::default() };
     User::Register { profile }.encode(bytes);
 }
 
