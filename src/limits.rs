@@ -244,3 +244,25 @@ pub const BEHIND_PAGE: usize = 256;
 const _: () = assert!(BEHIND_TABLE_BYTES <= BEHIND_BYTES && BEHIND_STEP < INDEX_SPLIT);
 /// How often the writer records how far the index has come: a killed server replays about two of these at its next start.
 pub const STORE_SETTLE: Duration = Duration::from_secs(1);
+
+// ---- client
+
+/// Messages without a receipt that a client holds; at the bound the next is refused, and those held stay.
+pub const OUTBOX_MESSAGES: usize = 10_000;
+/// Messages of one sender that a client remembers to have shown.
+pub const SEEN_OF_SENDER: usize = 4_096;
+/// Messages that a client remembers to have shown, in all.
+pub const SEEN_TOTAL: usize = 65_536;
+/// Events that wait for the program. Beyond it messages are not taken, so that the server keeps them; other events are lost.
+pub const EVENTS_WAITING: usize = 65_536;
+/// Requests of a client that wait for their turn; only a caller that never waits for answers gets there.
+pub const REQUESTS_WAITING: usize = 1_024;
+/// Bytes that a client gives its link at a time; the rest waits where it can still be sorted.
+pub const LINK_QUEUE_BYTES: usize = 64 * 1024;
+/// How far the sender of a file may be ahead of its receiver (protocol.md 3.2).
+pub const FILE_AHEAD_BYTES: u32 = 262_144;
+/// Bytes of a file in one frame.
+pub const FILE_PIECE_BYTES: usize = 16 * 1024;
+/// Ids in one 0x41: its count is one byte.
+pub const RECEIVED_IDS: usize = 255;
+const _: () = assert!(SEEN_OF_SENDER <= SEEN_TOTAL && FILE_PIECE_BYTES <= LINK_QUEUE_BYTES);

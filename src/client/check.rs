@@ -2,12 +2,9 @@
 
 use super::error::Error;
 use crate::limits::{
-    CONTENT_BYTES, FILE_NAME_BYTES, NAME_BYTES, PASSWORD_BYTES, QUERY_BYTES, SHORT_TEXT_BYTES, TEXT_BYTES,
+    FILE_NAME_BYTES, FILE_PIECE_BYTES, NAME_BYTES, PASSWORD_BYTES, QUERY_BYTES, SHORT_TEXT_BYTES, TEXT_BYTES,
 };
 use crate::wire::User;
-
-/// Largest piece of a file: a content less `me`, `friend` and the length of the data.
-const PIECE_BYTES: usize = CONTENT_BYTES - 12;
 
 /// Whether a frame keeps to the lengths of protocol.md 1.4, 1.5 and 1.7.
 pub(super) fn check(frame: &User<'_>) -> Result<(), Error> {
@@ -27,7 +24,7 @@ pub(super) fn check(frame: &User<'_>) -> Result<(), Error> {
         User::Search { sql, .. } => within("a search", sql.len(), 1, QUERY_BYTES),
         User::Ask { reason, .. } => within("a reason", reason.len(), 0, SHORT_TEXT_BYTES),
         User::OfferFile { name, .. } => within("the name of a file", name.len(), 1, FILE_NAME_BYTES),
-        User::FileData { data, .. } => within("a piece of a file", data.0.len(), 1, PIECE_BYTES),
+        User::FileData { data, .. } => within("a piece of a file", data.0.len(), 1, FILE_PIECE_BYTES),
         _ => Ok(()),
     }
 }

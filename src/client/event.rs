@@ -148,19 +148,74 @@ pub enum Reply {
     Done,
 }
 
-/// What the server tells by itself.
+/// What has become of a message (protocol.md 3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReceiptState {
+    /// No receipt yet: the client holds the message, and sends it again if it must.
+    Sending,
+    /// On disk in the recipient's mailbox: a crash of the server loses nothing.
+    Stored,
+    /// The recipient's program has it.
+    Delivered,
+    /// It will never be delivered.
+    Refused {
+        /// A notice code; [`reason`](super::reason) has it in words.
+        code: u8,
+    },
+}
+
+impl ReceiptState {
+    /// From a receipt's fields; `None` for a state that the protocol does not have.
+    pub(super) fn from_code(state: u8, reason: u8) -> Option<Self> {
+        match state {
+            1 => Some(Self::Stored),
+            2 => Some(Self::Delivered),
+            3 => Some(Self::Refused { code: reason }),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing can come after it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Delivered | Self::Refused { .. })
+    }
+}
+
+/// What the server tells by itself, and what has become of the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Words of another user.
+    /// Words of another user. The same (`from`, `id`) is shown once.
     Message {
         /// Whose.
         from: u32,
         /// What.
         text: String,
+        /// The sender's id of it.
+        id: u64,
+        /// When the server took it, in milliseconds since 1970 UTC; 0 if it does not say.
+        time: u64,
     },
-    /// Words of the server that belong to no request under way: an announcement, or why a message was refused.
+    /// What has become of a message; for a broadcast, of the one to this recipient.
+    Receipt {
+        /// To whom it goes.
+        to: u32,
+        /// Its id.
+        id: u64,
+        /// What is known of it now.
+        state: ReceiptState,
+    },
+    /// Words of the server that belong to no request under way: an announcement.
     Words {
         /// What.
+        text: String,
+    },
+    /// Something was not done that nobody waits for: a piece of a file, say.
+    Notice {
+        /// The type of the message that it is about (protocol.md 1.5).
+        about: u8,
+        /// The notice code.
+        code: u8,
+        /// The server's explanation.
         text: String,
     },
     /// Somebody has added this user as a friend.
@@ -230,23 +285,58 @@ pub enum Event {
         /// The bytes.
         data: Vec<u8>,
     },
-    /// The server no longer knows this session: sign in again.
-    SignInAgain,
-    /// The server has not answered a connection test.
-    Silent,
-    /// The connection has ended, for this reason. Nothing comes after it.
-    Closed {
-        /// The reason.
+    /// How much of a file the other side has.
+    Progress {
+        /// Who.
+        peer: u32,
+        /// Bytes.
+        received: u32,
+    },
+    /// The server's key, learnt on first use and proven by a handshake since. Keep it, and give it to the next connection.
+    ServerKey {
+        /// The key.
+        key: [u8; 32],
+    },
+    /// The server of an automatic reconnection shows another key than the one that was kept. The client goes on asking
+    /// for the right one, and tells the other nothing.
+    KeyChanged {
+        /// The key that is shown.
+        shown: [u8; 32],
+    },
+    /// A token to sign in with instead of the password, for 30 days. It is as secret as the password.
+    Token {
+        /// Whose.
+        number: u32,
+        /// The token.
+        token: String,
+    },
+    /// Signed in anew by itself, after the connection had ended: the friend list as it is now.
+    Restored {
+        /// The friend list.
+        groups: Vec<Group>,
+    },
+    /// The session has ended and is not opened again by itself.
+    SignInAgain {
+        /// Why, in words: signed in elsewhere, ended by the operator, the password was changed.
         reason: String,
     },
+    /// The server does not answer. What is said meanwhile waits.
+    Silent,
+    /// The server answers again.
+    Heard,
 }
 
 impl Event {
-    /// The event that a frame is, if it is one that the server sends by itself.
+    /// The event that a frame is, if it is one that the server sends by itself and needs no bookkeeping.
     pub(super) fn from_frame(frame: &Server<'_>) -> Option<Self> {
         Some(match *frame {
             Server::Message { flag: 1, sender, text, kind, .. } => Self::from_system(kind, sender, text.to_owned()),
-            Server::Message { sender, text, .. } => Self::Message { from: sender, text: text.to_owned() },
+            Server::Message { sender, text, id, time, .. } => Self::Message {
+                from: sender,
+                text: text.to_owned(),
+                id: id.unwrap_or_default(),
+                time: time.unwrap_or_default(),
+            },
             Server::NewFriend { friend, nickname, portrait, status } => Self::NewFriend(Friend {
                 number: friend,
                 nickname: nickname.to_owned(),
@@ -259,6 +349,11 @@ impl Event {
             }
             Server::FileAnswered { sender, allow } => Self::FileAnswered { from: sender, allow: allow == 1 },
             Server::FileData { sender, data } => Self::FilePiece { from: sender, data: data.0.to_vec() },
+            Server::Progress { peer, received } => Self::Progress { peer, received },
+            Server::Receipt { to, id, state, reason } => {
+                Self::Receipt { to, id, state: ReceiptState::from_code(state, reason)? }
+            }
+            Server::Notice { about, code, text } => Self::Notice { about, code, text: text.to_owned() },
             _ => return None,
         })
     }

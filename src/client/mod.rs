@@ -34,16 +34,13 @@
 
 mod check;
 mod core;
-mod driver;
 mod error;
 mod event;
-mod pending;
+mod line;
 mod profile;
-#[cfg(test)]
-mod tests;
 
-pub use core::{Core, RequestId, Transport};
-pub use driver::{Client, piece_bytes};
-pub use error::Error;
-pub use event::{AddOutcome, Event, Friend, Group, Person, Reply, Status};
+pub use core::{Core, Recipient, RequestId, Secret, SeenList, Setup, Unsent};
+pub use error::{Error, reason};
+pub use event::{AddOutcome, Event, Friend, Group, Person, ReceiptState, Reply, Status};
+pub use line::{ServerLine, ServerLineError, fingerprint, key as parse_key};
 pub use profile::OwnedProfile;

@@ -1,0 +1,173 @@
+//! On the way in: a handshake and then the first frame, which registers or signs in (protocol.md 2.6). Nothing of it
+//! touches the session that stands until the new one is good.
+
+use super::RequestId;
+use super::door::Door;
+use super::session::Session;
+use crate::client::event::{Group, Status};
+use crate::link::{CloseCode, Established};
+use crate::wire::{Server, User};
+
+/// How long a refusal waits for the notice that explains it, which comes right behind it.
+const EXPLANATION_MS: u64 = 1_000;
+
+/// What a user signs in with.
+#[derive(Clone)]
+pub(super) struct Login {
+    pub(super) password: Option<String>,
+    pub(super) token: Option<String>,
+    pub(super) status: Status,
+}
+
+/// Secrets are never shown.
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Login({:?})", self.status)
+    }
+}
+
+/// What for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// Register; the frame.
+    Register(RequestId, Vec<u8>),
+    /// Sign in; by itself where nobody waits for it.
+    SignIn(Option<RequestId>, Login),
+}
+
+/// How far it has come.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Not before this.
+    Pausing(u64),
+    Knocking(Door),
+    Inside(Session),
+}
+
+/// A registration or a sign-in under way.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) number: u32,
+    pub(super) purpose: Purpose,
+    pub(super) phase: Phase,
+    /// `None`: it goes on for ever.
+    pub(super) give_up_at: Option<u64>,
+    refused_at: Option<u64>,
+    /// The other key has been told.
+    pub(super) warned: bool,
+}
+
+/// What the server has said to it.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Registered(u32),
+    SignedIn { groups: Vec<Group>, token: Option<String> },
+    Refused { code: u8, text: String },
+}
+
+impl Entry {
+    pub(super) fn new(number: u32, purpose: Purpose, phase: Phase, give_up_at: Option<u64>) -> Self {
+        Self { number, purpose, phase, give_up_at, refused_at: None, warned: false }
+    }
+
+    /// Whether somebody waits for it.
+    pub(super) fn caller(&self) -> Option<RequestId> {
+        match self.purpose {
+            Purpose::Register(id, _) => Some(id),
+            Purpose::SignIn(id, _) => id,
+        }
+    }
+
+    pub(super) fn is_register(&self) -> bool {
+        matches!(self.purpose, Purpose::Register(..))
+    }
+
+    /// The handshake stands: says what it came for.
+    pub(super) fn enter(&mut self, established: &Established) {
+        let mut session = Session::new(self.number, established);
+        self.say(&mut session);
+        self.phase = Phase::Inside(session);
+    }
+
+    fn say(&self, session: &mut Session) {
+        match &self.purpose {
+            Purpose::Register(_, frame) => drop(session.link.send(frame)),
+            Purpose::SignIn(_, login) => {
+                let token = login.token.as_deref();
+                let password = if token.is_some() { "" } else { login.password.as_deref().unwrap_or_default() };
+                let mode = u8::from(login.status == Status::Hidden);
+                let token = Some(token.unwrap_or_default());
+                session.send(&User::SignIn { me: self.number, password, mode, token });
+            }
+        }
+    }
+
+    /// The token was not good: once more with the password, if there is one.
+    pub(super) fn try_password(&mut self) -> bool {
+        let Purpose::SignIn(_, login) = &mut self.purpose else { return false };
+        if login.token.take().is_none() || login.password.is_none() {
+            return false;
+        }
+        self.refused_at = None;
+        let Phase::Inside(mut session) = std::mem::replace(&mut self.phase, Phase::Pausing(0)) else { return false };
+        self.say(&mut session);
+        self.phase = Phase::Inside(session);
+        true
+    }
+
+    /// Begins anew at the door.
+    pub(super) fn knock(&mut self, door: Door) {
+        self.refused_at = None;
+        self.phase = Phase::Knocking(door);
+    }
+
+    /// Takes a frame.
+    pub(super) fn take(&mut self, now: u64, frame: &Server<'_>) -> Option<Verdict> {
+        let asked = if self.is_register() { 0x01 } else { 0x02 };
+        match (*frame, &self.purpose) {
+            (Server::Registered { ok: 1, number }, Purpose::Register(..)) => Some(Verdict::Registered(number)),
+            (Server::SignedIn { ok: 1, groups, token }, Purpose::SignIn(..)) => Some(Verdict::SignedIn {
+                groups: groups.iter().map(Into::into).collect(),
+                token: token.filter(|token| !token.is_empty()).map(str::to_owned),
+            }),
+            (Server::Registered { .. }, Purpose::Register(..)) | (Server::SignedIn { .. }, Purpose::SignIn(..)) => {
+                self.refused_at.get_or_insert(now);
+                None
+            }
+            (Server::Notice { about, code, text }, _) if about == asked => {
+                Some(Verdict::Refused { code, text: text.to_owned() })
+            }
+            _ => None,
+        }
+    }
+
+    /// The explanation of a refusal has not come.
+    pub(super) fn is_refused(&self, now: u64) -> bool {
+        self.refused_at.is_some_and(|at| now >= at + EXPLANATION_MS)
+    }
+
+    pub(super) fn deadline(&self) -> Option<u64> {
+        let phase = match &self.phase {
+            Phase::Pausing(until) => Some(*until),
+            Phase::Knocking(door) => Some(door.deadline()),
+            Phase::Inside(session) => session.link.deadline(),
+        };
+        let refused = self.refused_at.map(|at| at + EXPLANATION_MS);
+        [phase, refused, self.give_up_at].into_iter().flatten().min()
+    }
+
+    /// The session, to go on with or to be closed.
+    pub(super) fn into_session(self) -> Option<Session> {
+        match self.phase {
+            Phase::Inside(session) => Some(session),
+            Phase::Pausing(_) | Phase::Knocking(_) => None,
+        }
+    }
+}
+
+/// The last packet of a session that is not needed any more.
+pub(super) fn farewell(mut session: Session, now: u64, ciphers: &mut crate::link::Ciphers) -> Option<Vec<u8>> {
+    let mut packet = Vec::new();
+    session.link.close(CloseCode::SignedOut, "");
+    session.link.poll(now, ciphers, &mut packet).then_some(packet)
+}
