@@ -11,6 +11,35 @@ pub const CONTENT_BYTES: usize = 60_000;
 /// Largest frame, in bytes.
 pub const FRAME_BYTES: usize = HEADER_BYTES + CONTENT_BYTES;
 
+// ---- the link (protocol.md 2)
+
+/// Largest datagram of the link, which fits any path that IPv6 allows (protocol.md 2.1).
+pub const DATAGRAM_BYTES: usize = 1_232;
+/// A hello is padded to at least so much, so that its answer is never longer (protocol.md 2.1).
+pub const HELLO_BYTES: usize = 256;
+/// Header of a data packet: header, number, session, counter. It is authenticated with the rest (protocol.md 2.3).
+pub const DATA_HEADER_BYTES: usize = HEADER_BYTES + 4 + 4 + 8;
+/// The tag of AES-GCM.
+pub const TAG_BYTES: usize = 16;
+/// An ack record.
+pub const ACK_BYTES: usize = 1 + 4 + 8 + 2 + 2;
+/// A segment record without its bytes.
+pub const SEGMENT_HEADER_BYTES: usize = 1 + 4 + 1 + 2;
+/// Bytes of a frame in one segment: with an epoch and an ack before it the datagram is full.
+pub const SEGMENT_BYTES: usize = DATAGRAM_BYTES - DATA_HEADER_BYTES - 2 - ACK_BYTES - SEGMENT_HEADER_BYTES - TAG_BYTES;
+/// Segments that may be unacknowledged, and so those beyond a gap that are kept (protocol.md 2.4).
+pub const SEGMENTS_IN_FLIGHT: usize = 64;
+/// Counters that the replay window tells apart (protocol.md 2.3).
+pub const REPLAY_WINDOW: usize = 1_024;
+/// An ack goes out so long after its segment at the latest (protocol.md 2.4).
+pub const ACK_DELAY: Duration = Duration::from_millis(10);
+/// A segment unacknowledged for so long ends the link (protocol.md 2.4).
+pub const UNACKNOWLEDGED: Duration = Duration::from_secs(32);
+
+const _: () = assert!(SEGMENT_BYTES > 1_000 && SEGMENT_BYTES <= u16::MAX as usize);
+// An ack names 64 segments beyond the first that is missing.
+const _: () = assert!(SEGMENTS_IN_FLIGHT <= 64 && REPLAY_WINDOW.is_multiple_of(64));
+
 // ---- service numbers (protocol.md 1.3)
 
 /// The lowest number of a user. Numbers are handed out upwards from here.
