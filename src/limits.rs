@@ -89,6 +89,8 @@ pub const ASK_OPEN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Open requests that one person can have waiting for an answer: enough for a popular person's week, and a stranger
 /// with many accounts cannot fill the disk through them.
 pub const ASKS_OPEN: usize = 1_000;
+/// People whom one person can block: more than anybody needs, and reading them is part of a sign-in.
+pub const BLOCKS: usize = 1_000;
 
 // The largest 0x02: header, ok, count, groups (name, number, count), friends (number, portrait, status, nickname).
 const LARGEST_LIST: usize = 2 + GROUPS * (2 + NAME_BYTES + 2) + FRIENDS * (4 + 1 + 1 + 2 + NAME_BYTES);
@@ -123,6 +125,12 @@ pub const BURST_BYTES: usize = 64 * 1024;
 pub const BURST_PAUSE: Duration = Duration::from_millis(5);
 /// Mailboxes whose length the writer remembers; the others are counted anew when a message comes for them.
 pub const MAILBOX_COUNTS: usize = 65_536;
+/// Senders of one mailbox whose newest message the writer remembers: with all mailboxes above about 25 MiB at most.
+pub const MAILBOX_SENDERS: usize = 16;
+/// Messages that the writer knows by sender and id, in all mailboxes together, so that one who repeats old messages does
+/// not have a mailbox searched for each: about 8 MiB. It holds the longest mailbox.
+pub const MAILBOX_IDS: usize = 131_072;
+const _: () = assert!(MAILBOX_IDS > MAILBOX_MESSAGES + MAILBOX_RESERVE);
 
 // ---- sessions
 
@@ -146,6 +154,8 @@ pub const HELD_BYTES: usize = 64 * 1024;
 pub const REGISTRATIONS_AT_ONCE: usize = 4;
 /// Questions to the store and the password pool that a shard has open; beyond it requests are refused as "busy".
 pub const QUESTIONS: usize = 262_144;
+/// Tokens of one account that are good at a time, one for each device that it is used on (protocol.md 2.6).
+pub const TOKENS: usize = 8;
 /// Sign-ins of one number in progress at once, so that wrong ones cannot fill the password pool. One whose connection has
 /// ended counts until its check has.
 pub const SIGN_IN_ATTEMPTS: usize = 4;
