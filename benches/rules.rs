@@ -64,6 +64,7 @@ fn lists(account: &Account, friends: &[u32]) -> UserRecord {
         account: account.clone(),
         groups: vec![(1, "My Friends".into())],
         friends: friends.iter().map(|friend| (*friend, 1)).collect(),
+        blocks: Vec::new(),
         cards: friends.iter().map(card).collect(),
     }
 }

@@ -49,7 +49,7 @@ impl Load {
             self.sent += 1;
         }
         self.store.process(&mut self.group, &mut self.answers);
-        assert!(self.answers.drain(..).all(|(_, answer)| answer == Answer::Done));
+        assert!(self.answers.drain(..).all(|(_, answer)| answer.is_done()));
     }
 }
 

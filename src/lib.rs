@@ -1,11 +1,12 @@
 //! OICQ: an instant-messaging server for the protocol of 1999, and the library that its client programs use.
 //!
-//! The rooms, from the inside out: [`wire`] knows the bytes, `shard` the rules, `store` what is durable, and `server` the
+//! The rooms, from the inside out: [`wire`] knows the bytes, [`link`] what carries them, `shard` the rules, `store` what is durable, and `server` the
 //! outside world. The server's rooms come with the feature `server` (on by default); without it the crate is a portable
 //! protocol library.
 
 pub mod client;
 pub mod limits;
+pub mod link;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]

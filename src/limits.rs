@@ -11,6 +11,35 @@ pub const CONTENT_BYTES: usize = 60_000;
 /// Largest frame, in bytes.
 pub const FRAME_BYTES: usize = HEADER_BYTES + CONTENT_BYTES;
 
+// ---- the link (protocol.md 2)
+
+/// Largest datagram of the link, which fits any path that IPv6 allows (protocol.md 2.1).
+pub const DATAGRAM_BYTES: usize = 1_232;
+/// A hello is padded to at least so much, so that its answer is never longer (protocol.md 2.1).
+pub const HELLO_BYTES: usize = 256;
+/// Header of a data packet: header, number, session, counter. It is authenticated with the rest (protocol.md 2.3).
+pub const DATA_HEADER_BYTES: usize = HEADER_BYTES + 4 + 4 + 8;
+/// The tag of AES-GCM.
+pub const TAG_BYTES: usize = 16;
+/// An ack record.
+pub const ACK_BYTES: usize = 1 + 4 + 8 + 2 + 2;
+/// A segment record without its bytes.
+pub const SEGMENT_HEADER_BYTES: usize = 1 + 4 + 1 + 2;
+/// Bytes of a frame in one segment: with an epoch and an ack before it the datagram is full.
+pub const SEGMENT_BYTES: usize = DATAGRAM_BYTES - DATA_HEADER_BYTES - 2 - ACK_BYTES - SEGMENT_HEADER_BYTES - TAG_BYTES;
+/// Segments that may be unacknowledged, and so those beyond a gap that are kept (protocol.md 2.4).
+pub const SEGMENTS_IN_FLIGHT: usize = 64;
+/// Counters that the replay window tells apart (protocol.md 2.3).
+pub const REPLAY_WINDOW: usize = 1_024;
+/// An ack goes out so long after its segment at the latest (protocol.md 2.4).
+pub const ACK_DELAY: Duration = Duration::from_millis(10);
+/// A segment unacknowledged for so long ends the link (protocol.md 2.4).
+pub const UNACKNOWLEDGED: Duration = Duration::from_secs(32);
+
+const _: () = assert!(SEGMENT_BYTES > 1_000 && SEGMENT_BYTES <= u16::MAX as usize);
+// An ack names 64 segments beyond the first that is missing.
+const _: () = assert!(SEGMENTS_IN_FLIGHT <= 64 && REPLAY_WINDOW.is_multiple_of(64));
+
 // ---- service numbers (protocol.md 1.3)
 
 /// The lowest number of a user. Numbers are handed out upwards from here.
@@ -60,6 +89,8 @@ pub const ASK_OPEN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Open requests that one person can have waiting for an answer: enough for a popular person's week, and a stranger
 /// with many accounts cannot fill the disk through them.
 pub const ASKS_OPEN: usize = 1_000;
+/// People whom one person can block: more than anybody needs, and reading them is part of a sign-in.
+pub const BLOCKS: usize = 1_000;
 
 // The largest 0x02: header, ok, count, groups (name, number, count), friends (number, portrait, status, nickname).
 const LARGEST_LIST: usize = 2 + GROUPS * (2 + NAME_BYTES + 2) + FRIENDS * (4 + 1 + 1 + 2 + NAME_BYTES);
@@ -94,6 +125,12 @@ pub const BURST_BYTES: usize = 64 * 1024;
 pub const BURST_PAUSE: Duration = Duration::from_millis(5);
 /// Mailboxes whose length the writer remembers; the others are counted anew when a message comes for them.
 pub const MAILBOX_COUNTS: usize = 65_536;
+/// Senders of one mailbox whose newest message the writer remembers: with all mailboxes above about 25 MiB at most.
+pub const MAILBOX_SENDERS: usize = 16;
+/// Messages that the writer knows by sender and id, in all mailboxes together, so that one who repeats old messages does
+/// not have a mailbox searched for each: about 8 MiB. It holds the longest mailbox.
+pub const MAILBOX_IDS: usize = 131_072;
+const _: () = assert!(MAILBOX_IDS > MAILBOX_MESSAGES + MAILBOX_RESERVE);
 
 // ---- sessions
 
@@ -117,6 +154,8 @@ pub const HELD_BYTES: usize = 64 * 1024;
 pub const REGISTRATIONS_AT_ONCE: usize = 4;
 /// Questions to the store and the password pool that a shard has open; beyond it requests are refused as "busy".
 pub const QUESTIONS: usize = 262_144;
+/// Tokens of one account that are good at a time, one for each device that it is used on (protocol.md 2.6).
+pub const TOKENS: usize = 8;
 /// Sign-ins of one number in progress at once, so that wrong ones cannot fill the password pool. One whose connection has
 /// ended counts until its check has.
 pub const SIGN_IN_ATTEMPTS: usize = 4;

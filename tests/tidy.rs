@@ -28,7 +28,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
 ];
 
 /// What the rules may use of the store: what is kept, what is asked and what is answered, never how.
-const STORE_FOR_SHARDS: [&str; 13] = [
+const STORE_FOR_SHARDS: [&str; 14] = [
     "Account",
     "AccountView",
     "Answer",
@@ -40,6 +40,7 @@ const STORE_FOR_SHARDS: [&str; 13] = [
     "Mail",
     "Refusal",
     "Request",
+    "SessionRecord",
     "StoredProfile",
     "UserRecord",
 ];

@@ -189,7 +189,7 @@ impl Shard {
     /// The store has answered: memory follows, the user is told, and the next change begins.
     pub(super) fn changed(&mut self, cx: &mut Cx<'_>, number: u32, changes: &[Change], after: After, answer: &Answer) {
         self.change_ended(cx, number, |shard, cx| match answer {
-            Answer::Done => {
+            Answer::Done | Answer::Mailed(_) => {
                 if let Some(user) = shard.users.get_mut(&number) {
                     changes.iter().for_each(|change| user.lists.apply(change));
                 }

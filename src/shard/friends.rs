@@ -166,8 +166,8 @@ impl Shard {
         answer: &Answer,
     ) {
         let why = match answer {
-            Answer::Done if tell => return self.tell(cx, target, applicant, Kind::Asks, reason),
-            Answer::Done => return,
+            Answer::Done | Answer::Mailed(_) if tell => return self.tell(cx, target, applicant, Kind::Asks, reason),
+            Answer::Done | Answer::Mailed(_) => return,
             Answer::Refused(refusal) => Refused::from(*refusal),
             _ => Refused::storage(),
         };

@@ -102,7 +102,7 @@ impl Shard {
 
     pub(super) fn message_stored(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, answer: &Answer) {
         let why = match answer {
-            Answer::Done => {
+            Answer::Done | Answer::Mailed(_) => {
                 self.counters.stored += 1;
                 return;
             }

@@ -64,6 +64,11 @@ impl From<Refusal> for Refused {
             Refusal::TooManyAsks => Self::new(Code::Busy, "too many requests wait for that user already"),
             Refusal::NoSuchAsk => Self::new(Code::NoSuchEntry, "that request is not open any more"),
             Refusal::NoNumberLeft => Self::new(Code::Busy, "all numbers are given out"),
+            Refusal::Blocked => Self::new(Code::RefusedByOther, "that user takes nothing from you"),
+            Refusal::TooManyBlocks => {
+                let why = format!("you block {} people already; nobody can block more", crate::limits::BLOCKS);
+                Self::new(Code::NotPermitted, why)
+            }
         }
     }
 }

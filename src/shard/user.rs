@@ -86,6 +86,15 @@ impl Lists {
             | Change::DeleteAsk { .. }
             | Change::AddMail(..)
             | Change::DeleteMail(..)
+            | Change::DeleteMailAt(..)
+            | Change::PutBlock { .. }
+            | Change::DeleteBlock { .. }
+            | Change::PutToken { .. }
+            | Change::DeleteTokens(_)
+            | Change::PutSession(_)
+            | Change::DeleteSession { .. }
+            | Change::SetSessionAddress { .. }
+            | Change::SetSessionStatus { .. }
             | Change::PutGrant(_)
             | Change::DeleteGrant { .. }
             | Change::DeleteAccount(_) => {}

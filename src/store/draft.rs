@@ -91,6 +91,28 @@ impl Draft {
         Ok(keys)
     }
 
+    /// Visits what a range holds, with values: the newest keys last.
+    pub(super) fn each<I: Lookup>(
+        &self,
+        index: &I,
+        range: Range<Key>,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> io::Result<()> {
+        let changed = self.changes.range(range.clone()).next().is_some();
+        index.scan(&range.start..&range.end, &mut |key, value| {
+            if !changed || !self.changes.contains_key(key) {
+                visit(key, value);
+            }
+            ControlFlow::Continue(())
+        })?;
+        for (key, new) in self.changes.range(range) {
+            if let Some(value) = &new.value {
+                visit(key, value);
+            }
+        }
+        Ok(())
+    }
+
     /// The changes, in order of key.
     pub(super) fn ops(&self) -> impl Iterator<Item = Op<'_>> {
         self.changes.iter().map(|(key, new)| (&**key, new.value.as_deref()))

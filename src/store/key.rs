@@ -16,6 +16,10 @@ const ASK: u8 = 6;
 const ASKED: u8 = 7;
 const MAIL: u8 = 8;
 const GRANT: u8 = 9;
+const BLOCK: u8 = 10;
+const BLOCKER: u8 = 11;
+const TOKENS: u8 = 12;
+const SESSION: u8 = 13;
 /// What is about this index and no other: never in the journal nor in a base.
 const LOCAL: u8 = 0xFF;
 
@@ -111,6 +115,11 @@ pub(super) fn counters() -> Key {
     Key::new(META).with(&[0])
 }
 
+/// How often the server was started.
+pub(super) fn starts() -> Key {
+    Key::new(META).with(&[1])
+}
+
 pub(super) fn account(number: u32) -> Key {
     Key::new(ACCOUNT).number(number)
 }
@@ -145,6 +154,24 @@ pub(super) fn grant(monitor: u32, target: u32) -> Key {
     Key::new(GRANT).number(monitor).number(target)
 }
 
+pub(super) fn block(owner: u32, other: u32) -> Key {
+    Key::new(BLOCK).number(owner).number(other)
+}
+
+/// The reverse of [`block`]: who blocks this user.
+pub(super) fn blocker(other: u32, owner: u32) -> Key {
+    Key::new(BLOCKER).number(other).number(owner)
+}
+
+/// All tokens of an account: they are few, and go together.
+pub(super) fn tokens(number: u32) -> Key {
+    Key::new(TOKENS).number(number)
+}
+
+pub(super) fn session(number: u32) -> Key {
+    Key::new(SESSION).number(number)
+}
+
 /// Ties an index to the record of how far it has come.
 pub(super) fn nonce() -> Key {
     Key::new(LOCAL)
@@ -170,6 +197,11 @@ pub(super) fn grants() -> Range<Key> {
     Key::new(GRANT)..Key::new(GRANT + 1)
 }
 
+/// All sessions.
+pub(super) fn sessions() -> Range<Key> {
+    Key::new(SESSION)..Key::new(SESSION + 1)
+}
+
 fn of(kind: u8, number: u32) -> Range<Key> {
     let end = number.checked_add(1).map_or(Key::new(kind + 1), |next| Key::new(kind).number(next));
     Key::new(kind).number(number)..end
@@ -193,6 +225,14 @@ pub(super) fn asks_to(target: u32) -> Range<Key> {
 
 pub(super) fn asks_by(asker: u32) -> Range<Key> {
     of(ASKED, asker)
+}
+
+pub(super) fn blocks_of(owner: u32) -> Range<Key> {
+    of(BLOCK, owner)
+}
+
+pub(super) fn blockers_of(other: u32) -> Range<Key> {
+    of(BLOCKER, other)
 }
 
 /// The mail of a user from this place on.

@@ -1,6 +1,7 @@
-//! What the writer knows by heart: the next free number, how many accounts there are, and how full mailboxes are.
+//! What the writer knows by heart: the next free number, how many accounts there are, and what mailboxes hold.
 
 use super::audit::AuditHead;
+use super::mailboxes::{Ids, Mailbox, Mailboxes, Searched};
 use crate::limits;
 use rustc_hash::FxHashMap;
 
@@ -44,22 +45,23 @@ impl Counters {
     }
 }
 
-/// Counters, and mailbox counts that can be taken back.
+/// Counters that can be taken back, and what is remembered of mailboxes, which can be forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) counters: Counters,
     /// The next place in a mailbox, at most `counters.mail_reserved`.
     pub(super) next_mail: u64,
-    mail: MailCounts,
+    mailboxes: Mailboxes,
+    searched: Searched,
     /// Where the messages of a mailbox begin at the earliest. What was deleted before it may still be in the way, in memory
     /// or in sled: without this a mailbox that is delivered page by page would be walked from its beginning each time.
     starts: FxHashMap<u32, u64>,
     /// Mailboxes whose beginning has moved in this group. To forget one is always right.
     moved: Vec<u32>,
-    /// Counts before the present commit.
-    undo: Vec<(u32, Option<u32>)>,
-    /// Mailboxes whose count changed in this group.
+    /// Mailboxes of which something was learned in this group.
     touched: Vec<u32>,
+    /// Mailboxes that the present commit has changed.
+    changed: Vec<u32>,
     before_commit: (Counters, u64),
     before_group: (Counters, u64),
 }
@@ -78,8 +80,8 @@ impl Ledger {
     /// The group was not done.
     pub(super) fn take_back_group(&mut self) {
         (self.counters, self.next_mail) = self.before_group;
-        for number in self.touched.drain(..) {
-            self.mail.set(number, None);
+        for number in std::mem::take(&mut self.touched) {
+            self.forget_mailbox(number);
         }
         self.forget_moved();
     }
@@ -111,28 +113,80 @@ impl Ledger {
     }
 
     pub(super) fn begin_commit(&mut self) {
-        self.undo.clear();
+        self.changed.clear();
         self.before_commit = (self.counters, self.next_mail);
     }
 
     /// The commit was refused.
     pub(super) fn take_back_commit(&mut self) {
         (self.counters, self.next_mail) = self.before_commit;
-        while let Some((number, before)) = self.undo.pop() {
-            self.mail.set(number, before);
+        // What was only looked at is as it was.
+        for number in std::mem::take(&mut self.changed) {
+            self.forget_mailbox(number);
         }
         self.forget_moved();
     }
 
-    /// How many messages a mailbox holds, if that is remembered: then its account exists.
-    pub(super) fn mail_count(&mut self, number: u32) -> Option<u32> {
-        self.mail.get(number)
+    /// What is remembered of a mailbox.
+    pub(super) fn mailbox(&mut self, number: u32) -> Option<&mut Mailbox> {
+        self.mailboxes.get(number)
     }
 
-    pub(super) fn set_mail_count(&mut self, number: u32, count: Option<u32>) {
-        let before = self.mail.set(number, count);
-        self.undo.push((number, before));
+    /// This is what the mailbox of an account holds.
+    pub(super) fn set_mailbox(&mut self, number: u32, mailbox: Mailbox) {
         self.touched.push(number);
+        self.mailboxes.set(number, mailbox);
+    }
+
+    /// What is remembered of this mailbox may be wrong now.
+    fn touch(&mut self, number: u32) {
+        self.touched.push(number);
+        self.changed.push(number);
+    }
+
+    /// Forgets what is remembered of a mailbox.
+    pub(super) fn forget_mailbox(&mut self, number: u32) {
+        self.mailboxes.forget(number);
+        self.searched.forget(number);
+    }
+
+    /// A message was added to a mailbox, with sender and id if it has an id.
+    pub(super) fn mail_added(&mut self, number: u32, name: Option<(u32, u64)>, seq: u64) {
+        self.touch(number);
+        if let Some(mailbox) = self.mailboxes.get(number) {
+            mailbox.add(name, seq);
+        }
+        if let Some(name) = name {
+            self.searched.add(number, name, seq);
+        }
+    }
+
+    /// So many messages of a mailbox were deleted.
+    pub(super) fn mail_removed(&mut self, number: u32, count: usize) {
+        self.touch(number);
+        self.searched.forget(number);
+        if let Some(mailbox) = self.mailboxes.get(number) {
+            mailbox.remove(count as u32);
+        }
+    }
+
+    /// Whether the owner of a mailbox blocks anybody has changed.
+    pub(super) fn set_blocks(&mut self, number: u32, blocks: bool) {
+        self.touch(number);
+        if let Some(mailbox) = self.mailboxes.get(number) {
+            mailbox.blocks = blocks;
+        }
+    }
+
+    /// The place of a message, if all of the mailbox is known; then `Some(None)` if it is not there.
+    pub(super) fn searched(&self, number: u32, name: (u32, u64)) -> Option<Option<u64>> {
+        self.searched.find(number, name)
+    }
+
+    /// The mailbox was searched: it holds these.
+    pub(super) fn set_searched(&mut self, number: u32, ids: Ids) {
+        self.touched.push(number);
+        self.searched.set(number, ids);
     }
 
     /// The next place in a mailbox.
@@ -143,35 +197,5 @@ impl Ledger {
             self.counters.mail_reserved = seq + limits::MAIL_SEQ_RESERVE;
         }
         seq
-    }
-}
-
-/// How many messages mailboxes hold, for the mailboxes used of late: when the young half is full, the old one is
-/// forgotten and the young one is old.
-#[derive(Debug, Default)]
-struct MailCounts {
-    young: FxHashMap<u32, u32>,
-    old: FxHashMap<u32, u32>,
-}
-
-impl MailCounts {
-    fn get(&mut self, number: u32) -> Option<u32> {
-        if let Some(count) = self.young.get(&number) {
-            return Some(*count);
-        }
-        let count = self.old.remove(&number)?;
-        self.set(number, Some(count));
-        Some(count)
-    }
-
-    fn set(&mut self, number: u32, count: Option<u32>) -> Option<u32> {
-        let old = self.old.remove(&number);
-        let Some(count) = count else {
-            return self.young.remove(&number).or(old);
-        };
-        if self.young.len() >= limits::MAILBOX_COUNTS / 2 {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(number, count).or(old)
     }
 }

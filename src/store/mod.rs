@@ -25,16 +25,19 @@ mod journal;
 mod key;
 mod layout;
 mod ledger;
+mod mailboxes;
 mod open;
 mod ops;
 mod plan;
 mod read;
 mod record;
 mod runner;
+mod session;
 #[allow(clippy::module_inception)]
 mod store;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use accounts::{Accounts, VisitAccount};
 pub use audit::{AuditBreak, AuditHead, verify_audit};
@@ -45,7 +48,10 @@ pub use index::{Index, Lookup, MemoryIndex, Op, SledIndex, Visit};
 pub use open::{Progress, Step};
 pub use record::{Account, AccountView, Card, Grant, Mail, StoredProfile, UserRecord};
 pub use runner::{StoreEvent, spawn};
+pub use session::SessionRecord;
 pub use store::{DirStore, MemoryStore, Store};
+
+use std::net::SocketAddr;
 
 /// What a shard asks of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +64,8 @@ pub enum Request {
     Cards(Vec<u32>),
     /// The oldest messages in a mailbox, as many as a page holds (`limits::MAILBOX_PAGE`): [`Answer::Mail`].
     Mail(u32),
+    /// The same, of the messages whose `Mail::seq` is beyond this one.
+    MailAfter(u32, u64),
     /// Whether `asker` has an open request to `target`, and until when (ms since 1970 UTC): [`Answer::Until`].
     Asked {
         /// Who was asked.
@@ -72,9 +80,18 @@ pub enum Request {
         /// Whom.
         target: u32,
     },
+    /// Until when this token of the account is good (ms since 1970 UTC), if it is known: [`Answer::Until`].
+    Token {
+        /// Whose.
+        number: u32,
+        /// Its SHA-256.
+        hash: [u8; 32],
+    },
+    /// The session that is kept for this number: [`Answer::Session`].
+    Session(u32),
     /// A new account gets the next free number: [`Answer::Registered`]. Its group 1, "My Friends", comes with it.
     Register(Box<Account>),
-    /// Changes, all or none: [`Answer::Done`] or [`Answer::Refused`].
+    /// Changes, all or none: [`Answer::Done`], [`Answer::Mailed`] or [`Answer::Refused`].
     Commit(Vec<Change>),
     /// Appends an event to the audit log (protocol.md 4.3): [`Answer::Done`].
     Audit(AuditEvent),
@@ -83,11 +100,12 @@ pub enum Request {
 /// A change of what is durable. List and reverse list change together: no caller can forget one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// The account has this profile, and this password hash if one is given.
+    /// The account has this profile, and this password hash if one is given: then its tokens are good no more, but its
+    /// session goes on.
     PutProfile(u32, StoredProfile, Option<Box<str>>),
-    /// The account has this password hash.
+    /// The operator gives the account this password hash. Its tokens and its session are gone.
     PutPassword(u32, Box<str>),
-    /// The operator shuts the account, or opens it again.
+    /// The operator shuts the account, and its tokens and its session are gone; or opens it again.
     SetDisabled(u32, bool),
     /// The group has this name.
     PutGroup(u32, u8, Box<str>),
@@ -109,7 +127,8 @@ pub enum Change {
         /// Who was on it.
         friend: u32,
     },
-    /// `asker` waits for an answer of `target`. Refused if `target` has too many open (`limits::ASKS_OPEN`).
+    /// `asker` waits for an answer of `target`. Refused if `target` has too many open (`limits::ASKS_OPEN`), or blocks
+    /// `asker`.
     PutAsk {
         /// Who is asked.
         target: u32,
@@ -125,10 +144,14 @@ pub enum Change {
         /// Who asked.
         asker: u32,
     },
-    /// Appends to a mailbox; `Mail::seq` is set by the store. Refused if there is no such user or the mailbox is full.
+    /// Appends to a mailbox; `Mail::seq` is set by the store. A user's message with an id is not added again while one of
+    /// the same sender with the same id is there. Refused if there is no such user, the mailbox is full, or its owner
+    /// blocks the sender and it is a user's message or tells that the sender added the owner or asks to.
     AddMail(u32, Mail),
     /// Deletes the messages of a mailbox up to and including this one.
     DeleteMail(u32, u64),
+    /// Deletes exactly these messages of a mailbox. Those that are not there are gone already.
+    DeleteMailAt(u32, Vec<u64>),
     /// Grants leave to monitor.
     PutGrant(Grant),
     /// Takes that leave back.
@@ -137,6 +160,58 @@ pub enum Change {
         monitor: u32,
         /// For whom.
         target: u32,
+    },
+    /// `owner` takes nothing from `other`. Refused if `owner` blocks too many (`limits::BLOCKS`).
+    PutBlock {
+        /// Who blocks.
+        owner: u32,
+        /// Whom.
+        other: u32,
+    },
+    /// `owner` takes what `other` sends again.
+    DeleteBlock {
+        /// Who blocked.
+        owner: u32,
+        /// Whom.
+        other: u32,
+    },
+    /// Whoever has the token with this hash can sign in. Of more than `limits::TOKENS` the one that ends first is gone.
+    PutToken {
+        /// Whose.
+        number: u32,
+        /// Its SHA-256: the token itself is not kept.
+        hash: [u8; 32],
+        /// Until when, in ms since 1970 UTC.
+        until_ms: u64,
+    },
+    /// All tokens of the account are gone.
+    DeleteTokens(u32),
+    /// The session of its number, which replaces an earlier one.
+    PutSession(Box<SessionRecord>),
+    /// The session has ended. Nothing is done if another one is kept for that number.
+    DeleteSession {
+        /// Whose.
+        number: u32,
+        /// Which.
+        session: u32,
+    },
+    /// The session is reached here. Nothing is done if another one is kept for that number.
+    SetSessionAddress {
+        /// Whose.
+        number: u32,
+        /// Which.
+        session: u32,
+        /// See [`SessionRecord::address`].
+        address: Option<(SocketAddr, u16)>,
+    },
+    /// The user's status. Nothing is done if another session is kept for that number.
+    SetSessionStatus {
+        /// Whose.
+        number: u32,
+        /// Which.
+        session: u32,
+        /// See [`SessionRecord::status`].
+        status: u8,
     },
     /// Deletes an account with everything that belongs to it, out of the lists of others too. The number is not used again.
     DeleteAccount(u32),
@@ -153,18 +228,30 @@ pub enum Answer {
     Cards(Vec<Card>),
     /// Messages, oldest first; empty if there are no more.
     Mail(Vec<Mail>),
-    /// Until when the request is open, if it is.
+    /// Until when the request is open, or the token is good, if it is.
     Until(Option<u64>),
     /// The grant, if there is one; it may have ended.
     Grant(Option<Grant>),
+    /// The session, if one is kept.
+    Session(Option<Box<SessionRecord>>),
     /// The number of the new account.
     Registered(u32),
     /// Done and synced.
     Done,
+    /// Done and synced: a commit that added mail. For each, in order, its `Mail::seq`; where it was there already, the
+    /// one that it has.
+    Mailed(Vec<u64>),
     /// Nothing of it was done.
     Refused(Refusal),
     /// The disk failed: nothing of it was done, and nothing that was done before is lost.
     Failed,
+}
+
+impl Answer {
+    /// Whether a commit, or an event for the audit log, was done and synced.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done | Self::Mailed(_))
+    }
 }
 
 /// Why a commit was refused.
@@ -180,6 +267,10 @@ pub enum Refusal {
     NoSuchAsk,
     /// All numbers are given out.
     NoNumberLeft,
+    /// The other side blocks the sender.
+    Blocked,
+    /// This user blocks as many people as one may.
+    TooManyBlocks,
 }
 
 /// What the audit log records (protocol.md 4.3).

@@ -4,7 +4,7 @@ use super::index::Lookup;
 use super::key::{self, Key};
 use super::ledger::Ledger;
 use super::plan::read_until;
-use super::{Account, AccountView, Answer, Card, Grant, Mail, Request, UserRecord};
+use super::{Account, AccountView, Answer, Card, Grant, Mail, Request, SessionRecord, UserRecord, token};
 use crate::limits;
 use crate::wire::WireError;
 use std::io;
@@ -17,6 +17,15 @@ pub(super) fn answer<I: Lookup>(index: &I, ledger: &Ledger, request: &Request) -
         Request::Account(number) => Answer::Account(account(index, *number)?.map(Box::new)),
         Request::Cards(numbers) => Answer::Cards(cards(index, numbers)?),
         Request::Mail(number) => Answer::Mail(mail(index, *number, ledger.mail_start(*number))?),
+        Request::MailAfter(number, after) => {
+            let from = ledger.mail_start(*number).max(after.saturating_add(1));
+            Answer::Mail(mail(index, *number, from)?)
+        }
+        Request::Token { number, hash } => Answer::Until(token(index, *number, hash)?),
+        Request::Session(number) => {
+            let value = index.get(&key::session(*number))?;
+            Answer::Session(value.map(|value| session(*number, value.as_ref()).map(Box::new)).transpose()?)
+        }
         Request::Asked { target, asker } => {
             Answer::Until(index.get(&key::ask(*target, *asker))?.and_then(|value| read_until(value.as_ref())))
         }
@@ -33,7 +42,7 @@ fn damaged(error: WireError) -> io::Error {
 /// account makes a new index in half the time.
 const FIRST_GROUP_NAME: &str = "My Friends";
 
-fn malformed() -> io::Error {
+pub(super) fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a record is malformed")
 }
 
@@ -74,9 +83,14 @@ fn user<I: Lookup>(index: &I, number: u32) -> io::Result<Option<UserRecord>> {
         friends.push((Key::last_number(key).ok_or_else(malformed)?, *group.first().ok_or_else(malformed)?));
         Ok(ControlFlow::Continue(()))
     })?;
+    let mut blocks = Vec::new();
+    each(index, key::blocks_of(number), |key, _| {
+        blocks.push(Key::last_number(key).ok_or_else(malformed)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
     let numbers: Vec<u32> = friends.iter().map(|(friend, _)| *friend).collect();
     let cards = cards(index, &numbers)?;
-    Ok(Some(UserRecord { account, groups, friends, cards }))
+    Ok(Some(UserRecord { account, groups, friends, blocks, cards }))
 }
 
 fn cards<I: Lookup>(index: &I, numbers: &[u32]) -> io::Result<Vec<Card>> {
@@ -106,6 +120,30 @@ fn mail<I: Lookup>(index: &I, number: u32, from: u64) -> io::Result<Vec<Mail>> {
 fn grant<I: Lookup>(index: &I, monitor: u32, target: u32) -> io::Result<Option<Grant>> {
     let value = index.get(&key::grant(monitor, target))?;
     value.map(|value| Grant::decode(monitor, target, value.as_ref()).map_err(damaged)).transpose()
+}
+
+fn token<I: Lookup>(index: &I, number: u32, hash: &[u8; 32]) -> io::Result<Option<u64>> {
+    let Some(value) = index.get(&key::tokens(number))? else { return Ok(None) };
+    let tokens = token::decode(value.as_ref()).ok_or_else(malformed)?;
+    Ok(tokens.into_iter().find(|token| token.1 == *hash).map(|token| token.0))
+}
+
+pub(super) fn session(number: u32, value: &[u8]) -> io::Result<SessionRecord> {
+    SessionRecord::decode(number, value).ok_or_else(malformed)
+}
+
+/// Visits all sessions, in order of number.
+pub(super) fn sessions<I: Lookup>(index: &I, visit: &mut dyn FnMut(SessionRecord)) -> io::Result<()> {
+    each(index, key::sessions(), |key, value| {
+        visit(session(Key::last_number(key).ok_or_else(malformed)?, value)?);
+        Ok(ControlFlow::Continue(()))
+    })
+}
+
+/// How often the server was started.
+pub(super) fn starts<I: Lookup>(index: &I) -> io::Result<u32> {
+    let Some(value) = index.get(&key::starts())? else { return Ok(0) };
+    value.as_ref().try_into().map(u32::from_be_bytes).map_err(|_| malformed())
 }
 
 /// All grants, in order of monitor and target.

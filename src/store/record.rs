@@ -161,6 +161,8 @@ pub struct UserRecord {
     pub groups: Vec<(u8, Box<str>)>,
     /// Friends in order of number: who, and in which group.
     pub friends: Vec<(u32, u8)>,
+    /// Who is blocked, in order of number.
+    pub blocks: Vec<u32>,
     /// The cards of those friends, in the same order. A friend whose account is gone has none and is not listed.
     pub cards: Vec<Card>,
 }
@@ -185,6 +187,11 @@ pub struct Mail {
 }
 
 impl Mail {
+    /// The `flag` of what the system tells.
+    pub(super) const SYSTEM: u8 = 1;
+    /// The `flag` of what a user says.
+    pub(super) const USER: u8 = 2;
+
     /// Its record; the place in the mailbox is in the key.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(24 + self.text.len());
@@ -196,6 +203,20 @@ impl Mail {
         self.time_ms.write(&mut writer);
         (&*self.text).write(&mut writer);
         bytes
+    }
+
+    /// Sender and id, of the record of a user's message that has an id: it is the same message wherever it comes again.
+    pub(super) fn name_in(bytes: &[u8]) -> Result<Option<(u32, u64)>, WireError> {
+        let mut reader = Reader::new(bytes, 0);
+        let flag = u8::read(&mut reader)?;
+        u8::read(&mut reader)?;
+        let (from, id) = (u32::read(&mut reader)?, u64::read(&mut reader)?);
+        Ok(name(flag, from, id))
+    }
+
+    /// The same of a message that is not stored yet.
+    pub(super) fn name(&self) -> Option<(u32, u64)> {
+        name(self.flag, self.from, self.id)
     }
 
     /// Reads a record at this place of a mailbox.
@@ -211,6 +232,10 @@ impl Mail {
             text: <&str>::read(&mut reader)?.into(),
         })
     }
+}
+
+fn name(flag: u8, from: u32, id: u64) -> Option<(u32, u64)> {
+    (flag == Mail::USER && id != 0).then_some((from, id))
 }
 
 /// Leave to monitor, granted by the operator (protocol.md 4.3).

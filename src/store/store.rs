@@ -11,7 +11,7 @@ use super::layout::{Layout, Trust};
 use super::ledger::Ledger;
 use super::open::{Opening, Progress, read_ledger};
 use super::plan::{Plan, Stop};
-use super::{Accounts, Answer, AuditEvent, Grant, OpenError, Request, key, ops, read};
+use super::{Accounts, Answer, AuditEvent, Grant, OpenError, Request, SessionRecord, key, ops, read};
 use crate::limits;
 use std::io;
 use std::ops::ControlFlow;
@@ -120,16 +120,16 @@ impl<D: Disk, I: Index> Store<D, I> {
     /// Does a group of requests and appends an answer for each, in order, with its tag. The changes of the group become
     /// durable with one sync. A read sees every change that came before it, and perhaps later ones of the group.
     pub fn process<T>(&mut self, group: &mut Vec<(T, Request)>, answers: &mut Vec<(T, Answer)>) {
-        let planned = match self.commit_group(group) {
-            Ok(planned) => Some(planned),
+        let mut planned = match self.commit_group(group) {
+            Ok(planned) => Some(planned.into_iter()),
             Err(error) => {
                 self.fault = Some(error);
                 None
             }
         };
-        for (at, (tag, request)) in group.drain(..).enumerate() {
-            let answer = match planned.as_ref().map(|planned| &planned[at]) {
-                Some(Planned::Answer(answer)) => answer.clone(),
+        for (tag, request) in group.drain(..) {
+            let answer = match planned.as_mut().and_then(Iterator::next) {
+                Some(Planned::Answer(answer)) => answer,
                 Some(Planned::Audit) => Answer::Done,
                 Some(Planned::Read) | None => self.read(&request).unwrap_or(Answer::Failed),
             };
@@ -383,6 +383,33 @@ impl<D: Disk, I: Index> Store<D, I> {
         read::grants(&self.index)
     }
 
+    /// Visits the session of each number that has one, in order of number.
+    pub fn sessions(&self, visit: &mut dyn FnMut(SessionRecord)) -> io::Result<()> {
+        read::sessions(&self.index, visit)
+    }
+
+    /// Counts a start of the server, and gives its number: a higher one than ever before, 1 or more. It is durable before
+    /// this returns. To be called once, before any session goes on ([`SessionRecord::born`]).
+    pub fn begin_start(&mut self) -> io::Result<u32> {
+        if let Some(error) = &self.broken {
+            return Err(io::Error::new(error.kind(), "the index is out of order"));
+        }
+        let starts = match read::starts(&self.index) {
+            Ok(starts) => starts.checked_add(1),
+            Err(error) => {
+                self.break_index(io::Error::new(error.kind(), error.to_string()));
+                return Err(error);
+            }
+        };
+        let starts = starts.ok_or_else(|| io::Error::other("all numbers of starts are given out"))?;
+        let mut draft = Draft::default();
+        draft.put(key::starts(), starts.to_be_bytes());
+        self.ledger.begin_group();
+        self.write_journal(&mut draft)?;
+        self.index.take(draft.into_changes(), self.journal.end());
+        Ok(starts)
+    }
+
     /// The end of the audit log.
     pub fn audit_head(&self) -> AuditHead {
         self.audit.head()
@@ -414,13 +441,18 @@ impl<D: Disk, I: Index> Store<D, I> {
 fn plan_request<I: Lookup>(plan: &mut Plan<'_, I>, request: &Request) -> io::Result<Planned> {
     let planned = match request {
         Request::Register(account) => plan.register(account).map(Answer::Registered),
-        Request::Commit(changes) => plan.commit(changes).map(|()| Answer::Done),
+        Request::Commit(changes) => {
+            plan.commit(changes).map(|places| if places.is_empty() { Answer::Done } else { Answer::Mailed(places) })
+        }
         Request::Audit(AuditEvent { .. }) => return Ok(Planned::Audit),
         Request::User(_)
         | Request::Account(_)
         | Request::Cards(_)
         | Request::Mail(_)
+        | Request::MailAfter(..)
         | Request::Asked { .. }
+        | Request::Token { .. }
+        | Request::Session(_)
         | Request::Grant { .. } => return Ok(Planned::Read),
     };
     match planned {

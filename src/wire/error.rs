@@ -23,6 +23,8 @@ pub enum Fault {
     NotUtf8,
     /// There is no message of this type in this direction.
     UnknownType,
+    /// The peer speaks another version of the link.
+    Version,
 }
 
 /// A frame that cannot be read: the peer's fault, never ours.
@@ -55,6 +57,7 @@ impl fmt::Display for WireError {
             Fault::NotUtf8 => {
                 write!(f, "text at offset {offset} is not UTF-8: need {need} valid bytes, have {have}")
             }
+            Fault::Version => write!(f, "version at offset {offset}: need {need}, have {have}"),
             Fault::UnknownType => write!(f, "no message of type {have:#04x} (offset {offset}; last is {need:#04x})"),
         }
     }

@@ -93,6 +93,8 @@ fn commit(office: &mut dyn Office, request: Request) -> Result<Answer, String> {
             Refusal::TooManyAsks => "too many requests wait for this account",
             Refusal::NoSuchAsk => "there is no such request",
             Refusal::NoNumberLeft => "all numbers are given out",
+            Refusal::Blocked => "this account blocks the other one",
+            Refusal::TooManyBlocks => "this account blocks as many others as it may",
         }
         .to_owned()),
         Some(Answer::Failed) => Err("the store failed, and nothing was changed; the server's log says why".to_owned()),

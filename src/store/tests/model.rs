@@ -30,6 +30,12 @@ pub(super) struct Model {
     pub(super) asks: BTreeMap<(u32, u32), u64>,
     pub(super) mail: BTreeMap<u32, Vec<u64>>,
     pub(super) grants: BTreeSet<(u32, u32)>,
+    /// Who blocks whom.
+    pub(super) blocks: BTreeSet<(u32, u32)>,
+    /// The end and the first byte of the hash.
+    pub(super) tokens: BTreeMap<u32, Vec<(u64, u8)>>,
+    pub(super) sessions: BTreeMap<u32, SessionRecord>,
+    pub(super) starts: u32,
 }
 
 impl Model {
@@ -55,9 +61,12 @@ impl Model {
             | Change::SetDisabled(number, _)
             | Change::PutGroup(number, ..)
             | Change::AddMail(number, _)
+            | Change::PutToken { number, .. }
             | Change::DeleteAccount(number) => vec![number],
+            Change::PutSession(record) => vec![&record.number],
             Change::PutFriend { owner: a, friend: b, .. }
             | Change::PutAsk { target: a, asker: b, .. }
+            | Change::PutBlock { owner: a, other: b }
             | Change::PutGrant(Grant { monitor: a, target: b, .. }) => vec![a, b],
             _ => vec![],
         };
@@ -69,17 +78,44 @@ impl Model {
         {
             return Err(Refusal::NoSuchAsk);
         }
+        let blocked = match change {
+            Change::PutAsk { target, asker, .. } => self.blocks.contains(&(*target, *asker)),
+            Change::AddMail(to, mail) if self.has_mail(*to, mail) => return Ok(()),
+            Change::AddMail(to, mail) => mail.kind < 3 && self.blocks.contains(&(*to, mail.from)),
+            _ => false,
+        };
+        if blocked {
+            return Err(Refusal::Blocked);
+        }
         self.apply(change);
         Ok(())
     }
 
+    /// No two senders use the same id here.
+    fn has_mail(&self, to: u32, mail: &Mail) -> bool {
+        mail.id != 0 && self.mail.get(&to).is_some_and(|ids| ids.contains(&mail.id))
+    }
+
+    fn shut_out(&mut self, number: u32) {
+        self.tokens.remove(&number);
+        self.sessions.remove(&number);
+    }
+
+    fn kept(&mut self, number: u32, session: u32) -> Option<&mut SessionRecord> {
+        self.sessions.get_mut(&number).filter(|record| record.session == session)
+    }
+
     fn apply(&mut self, change: &Change) {
         match change {
-            Change::PutProfile(number, profile, _) => {
+            Change::PutProfile(number, profile, password) => {
+                if password.is_some() {
+                    self.tokens.remove(number);
+                }
                 let account = Account::of(profile.clone(), "".into(), 0);
                 self.accounts.insert(*number, account.profile().nickname.into());
             }
-            Change::PutPassword(..) | Change::SetDisabled(..) => {}
+            Change::PutPassword(number, _) | Change::SetDisabled(number, true) => self.shut_out(*number),
+            Change::SetDisabled(_, false) => {}
             Change::PutGroup(owner, group, name) => {
                 self.groups.insert((*owner, *group), name.to_string());
             }
@@ -105,6 +141,36 @@ impl Model {
             Change::DeleteMail(number, _) => {
                 self.mail.remove(number);
             }
+            Change::DeleteMailAt(_, places) => assert_eq!(places, &[0], "no message has this place"),
+            Change::PutBlock { owner, other } => {
+                self.blocks.insert((*owner, *other));
+            }
+            Change::DeleteBlock { owner, other } => {
+                self.blocks.remove(&(*owner, *other));
+            }
+            Change::PutToken { number, hash, until_ms } => {
+                let tokens = self.tokens.entry(*number).or_default();
+                tokens.retain(|token| token.1 != hash[0]);
+                if tokens.len() == crate::limits::TOKENS {
+                    let oldest = tokens.iter().map(|token| token.0).min().expect("some");
+                    let at = tokens.iter().position(|token| token.0 == oldest).expect("it is there");
+                    tokens.remove(at);
+                }
+                tokens.push((*until_ms, hash[0]));
+            }
+            Change::DeleteTokens(number) => drop(self.tokens.remove(number)),
+            Change::PutSession(record) => drop(self.sessions.insert(record.number, (**record).clone())),
+            Change::DeleteSession { number, session } => {
+                if self.kept(*number, *session).is_some() {
+                    self.sessions.remove(number);
+                }
+            }
+            Change::SetSessionAddress { number, session, address } => {
+                self.kept(*number, *session).into_iter().for_each(|record| record.address = *address);
+            }
+            Change::SetSessionStatus { number, session, status } => {
+                self.kept(*number, *session).into_iter().for_each(|record| record.status = *status);
+            }
             Change::PutGrant(grant) => {
                 self.grants.insert((grant.monitor, grant.target));
             }
@@ -118,6 +184,8 @@ impl Model {
                 self.friends.retain(|(a, b), _| a != gone && b != gone);
                 self.asks.retain(|(a, b), _| a != gone && b != gone);
                 self.grants.retain(|(a, b)| a != gone && b != gone);
+                self.blocks.retain(|(a, b)| a != gone && b != gone);
+                self.shut_out(*gone);
             }
         }
     }
@@ -125,11 +193,12 @@ impl Model {
     /// What a store holds, read from its keys; panics where lists and reverse lists disagree.
     pub(super) fn of<D: Disk, I: Index>(store: &Store<D, I>) -> Self {
         let mut model = Self::default();
-        let (mut watchers, mut asked) = (BTreeSet::new(), BTreeSet::new());
+        let (mut watchers, mut asked, mut blockers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for (key, value) in dump(store) {
             let number = |at: usize| u32::from_be_bytes(key[at..at + 4].try_into().expect("a number"));
             let text = || String::from_utf8(value.clone()).expect("text");
             match key[0] {
+                1 if key[1] == 1 => model.starts = u32::from_be_bytes(value.try_into().expect("a number")),
                 1 => {
                     let counters = ledger::Counters::decode(&value).expect("counters");
                     model.registered = counters.next_number - 10_000;
@@ -146,11 +215,23 @@ impl Model {
                 7 => drop(asked.insert((number(5), number(1)))),
                 8 => model.mail.entry(number(1)).or_default().push(Mail::decode(0, &value).expect("mail").id),
                 9 => drop(model.grants.insert((number(1), number(5)))),
+                10 => drop(model.blocks.insert((number(1), number(5)))),
+                11 => drop(blockers.insert((number(5), number(1)))),
+                12 => {
+                    let tokens = token::decode(&value).expect("tokens");
+                    let tokens = tokens.into_iter().map(|(until_ms, hash)| (until_ms, hash[0])).collect();
+                    model.tokens.insert(number(1), tokens);
+                }
+                13 => {
+                    let record = SessionRecord::decode(number(1), &value).expect("a session");
+                    model.sessions.insert(number(1), record);
+                }
                 kind => panic!("a key of kind {kind}"),
             }
         }
         assert!(model.friends.keys().eq(&watchers), "friends {:?}, watchers {watchers:?}", model.friends);
         assert!(model.asks.keys().eq(&asked), "asks {:?}, asked {asked:?}", model.asks);
+        assert_eq!(model.blocks, blockers);
         assert_eq!(model.accounts.len(), store.account_count() as usize);
         model
     }
@@ -169,8 +250,11 @@ pub(super) fn random_request(random: &mut Random, id: &mut u64) -> Request {
 fn random_change(random: &mut Random, id: &mut u64) -> Change {
     *id += 1;
     let (a, b) = (random.user(), random.user());
-    match random.below(16) {
-        0 => Change::PutProfile(a, stored_profile(&format!("n{id}")), None),
+    match random.below(24) {
+        0 => {
+            let password = (random.below(4) == 0).then(|| "changed".into());
+            Change::PutProfile(a, stored_profile(&format!("n{id}")), password)
+        }
         1 => Change::PutGroup(a, 2 + random.below(3) as u8, format!("g{id}").into()),
         2 => Change::DeleteGroup(a, 2 + random.below(3) as u8),
         3..=5 => Change::PutFriend { owner: a, friend: b, group: 1 + random.below(4) as u8 },
@@ -178,11 +262,44 @@ fn random_change(random: &mut Random, id: &mut u64) -> Change {
         // All end at about the same time, so that none has ended when another comes.
         7 => Change::PutAsk { target: a, asker: b, until_ms: 700_000_000 + random.below(1000) },
         8 => Change::DeleteAsk { target: a, asker: b },
-        9..=11 => Change::AddMail(a, mail(*id, &"m".repeat(random.below(200) as usize + 1))),
+        9..=11 => Change::AddMail(a, random_mail(random, *id)),
         12 => Change::DeleteMail(a, u64::MAX),
         13 => Change::PutGrant(Grant { monitor: a, target: b, until_ms: 1, reason: "r".into() }),
         14 => Change::DeleteGrant { monitor: a, target: b },
+        15..=16 => Change::PutBlock { owner: a, other: b },
+        17 => Change::DeleteBlock { owner: a, other: b },
+        18 => Change::PutToken { number: a, hash: [random.below(20) as u8; 32], until_ms: random.below(1000) },
+        19..=21 => random_session_change(random, a),
+        22 => match random.below(4) {
+            0 => Change::DeleteTokens(a),
+            1 => Change::PutPassword(a, "by hand".into()),
+            2 => Change::DeleteMailAt(a, vec![0]),
+            _ => Change::SetDisabled(a, random.below(2) == 0),
+        },
         _ if random.below(4) == 0 => Change::DeleteAccount(a),
-        _ => Change::AddMail(b, mail(*id, "last")),
+        _ => Change::AddMail(b, random_mail(random, *id)),
+    }
+}
+
+/// A message, new or again, of a sender who is known by the id; or the words of the system.
+fn random_mail(random: &mut Random, id: u64) -> Mail {
+    let text = "m".repeat(random.below(200) as usize + 1);
+    if random.below(4) == 0 {
+        return Mail { flag: 1, kind: 1 + random.below(4) as u8, from: random.user(), ..mail(0, &text) };
+    }
+    let id = id.saturating_sub(random.below(40)).max(1);
+    Mail { from: 10_000 + (id % 8) as u32, ..mail(id, &text) }
+}
+
+fn random_session_change(random: &mut Random, number: u32) -> Change {
+    let session = random.below(2) as u32;
+    let address = (random.below(2) == 0).then_some(([127, 0, 0, 1].into(), 4_000, 3));
+    let address = address.map(|(ip, port, listener): (std::net::IpAddr, u16, u16)| ((ip, port).into(), listener));
+    let status = random.below(4) as u8;
+    match random.below(5) {
+        0..=1 => Change::PutSession(Box::new(SessionRecord { status, address, ..super::session(number, session) })),
+        2 => Change::DeleteSession { number, session },
+        3 => Change::SetSessionAddress { number, session, address },
+        _ => Change::SetSessionStatus { number, session, status },
     }
 }

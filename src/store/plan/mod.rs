@@ -1,16 +1,16 @@
 //! Turns what is asked into changes of keys, or refuses it. Here lists and reverse lists are kept in step.
 
+mod blocks;
+mod mail;
+mod sessions;
+
 use super::draft::Draft;
 use super::index::Lookup;
 use super::key::{self, Key};
 use super::ledger::Ledger;
-use super::{Account, Change, Grant, Mail, Refusal};
+use super::{Account, Change, Grant, Refusal};
 use crate::limits;
 use std::io;
-
-/// `Mail::flag` of what the system tells, and the kind of it that anyone can cause at will: "has added you".
-const SYSTEM: u8 = 1;
-const ADDED: u8 = 1;
 
 /// Why a commit is not done.
 #[derive(Debug)]
@@ -34,12 +34,14 @@ pub(super) struct Plan<'a, I> {
     index: &'a I,
     ledger: &'a mut Ledger,
     draft: Draft,
+    /// Where the present commit has put mail.
+    places: Vec<u64>,
 }
 
 impl<'a, I: Lookup> Plan<'a, I> {
     pub(super) fn new(index: &'a I, ledger: &'a mut Ledger) -> Self {
         ledger.begin_group();
-        Self { index, ledger, draft: Draft::default() }
+        Self { index, ledger, draft: Draft::default(), places: Vec::new() }
     }
 
     /// All that was planned.
@@ -60,31 +62,41 @@ impl<'a, I: Lookup> Plan<'a, I> {
         Ok(number)
     }
 
-    /// Plans these changes, all or none.
-    pub(super) fn commit(&mut self, changes: &[Change]) -> Planned<()> {
+    /// Plans these changes, all or none. Gives the places of the mail that they add.
+    pub(super) fn commit(&mut self, changes: &[Change]) -> Planned<Vec<u64>> {
         self.draft.begin();
         self.ledger.begin_commit();
+        self.places.clear();
         let planned = changes.iter().try_for_each(|change| self.change(change));
         if planned.is_err() {
             self.draft.take_back();
             self.ledger.take_back_commit();
         }
-        planned
+        planned.map(|()| std::mem::take(&mut self.places))
     }
 
     fn change(&mut self, change: &Change) -> Planned<()> {
         match change {
-            Change::PutProfile(number, profile, password) => self.change_account(*number, |account| {
-                account.set_profile(profile.clone());
-                if let Some(password) = password {
-                    account.password.clone_from(password);
+            Change::PutProfile(number, profile, password) => {
+                self.change_account(*number, |account| {
+                    account.set_profile(profile.clone());
+                    if let Some(password) = password {
+                        account.password.clone_from(password);
+                    }
+                })?;
+                if password.is_some() {
+                    self.delete(key::tokens(*number))?;
                 }
-            })?,
+            }
             Change::PutPassword(number, password) => {
                 self.change_account(*number, |account| account.password.clone_from(password))?;
+                self.shut_out(*number)?;
             }
             Change::SetDisabled(number, disabled) => {
                 self.change_account(*number, |account| account.disabled = *disabled)?;
+                if *disabled {
+                    self.shut_out(*number)?;
+                }
             }
             Change::PutGroup(owner, group, name) => {
                 self.must_exist(*owner)?;
@@ -107,6 +119,26 @@ impl<'a, I: Lookup> Plan<'a, I> {
             }
             Change::AddMail(number, mail) => self.add_mail(*number, mail)?,
             Change::DeleteMail(number, through) => self.delete_mail(*number, *through)?,
+            Change::DeleteMailAt(number, places) => self.delete_mail_at(*number, places)?,
+            Change::PutBlock { owner, other } => self.put_block(*owner, *other)?,
+            Change::DeleteBlock { owner, other } => self.delete_block(*owner, *other)?,
+            Change::PutToken { number, hash, until_ms } => self.put_token(*number, hash, *until_ms)?,
+            Change::DeleteTokens(number) => self.delete(key::tokens(*number))?,
+            Change::PutSession(record) => {
+                self.must_exist(record.number)?;
+                self.draft.put(key::session(record.number), record.encode());
+            }
+            Change::DeleteSession { number, session } => {
+                if self.session(*number, *session)?.is_some() {
+                    self.draft.delete(key::session(*number));
+                }
+            }
+            Change::SetSessionAddress { number, session, address } => {
+                self.change_session(*number, *session, |record| record.address = *address)?;
+            }
+            Change::SetSessionStatus { number, session, status } => {
+                self.change_session(*number, *session, |record| record.status = *status)?;
+            }
             Change::PutGrant(grant) => self.put_grant(grant)?,
             Change::DeleteGrant { monitor, target } => self.delete(key::grant(*monitor, *target))?,
             Change::DeleteAccount(number) => self.delete_account(*number)?,
@@ -160,6 +192,7 @@ impl<'a, I: Lookup> Plan<'a, I> {
     fn put_ask(&mut self, target: u32, asker: u32, until_ms: u64) -> Planned<()> {
         self.must_exist(target)?;
         self.must_exist(asker)?;
+        self.must_not_block(target, asker)?;
         // The store has no clock, but the caller's can be seen: all requests are open equally long.
         let now_ms = until_ms.saturating_sub(limits::ASK_OPEN.as_millis() as u64);
         let mut open = 0;
@@ -184,40 +217,6 @@ impl<'a, I: Lookup> Plan<'a, I> {
         self.delete(key::asked(asker, target))
     }
 
-    /// How many messages the mailbox holds; refused if there is no such user.
-    fn mail_count(&mut self, number: u32) -> Planned<u32> {
-        if let Some(count) = self.ledger.mail_count(number) {
-            return Ok(count);
-        }
-        self.must_exist(number)?;
-        let count = self.draft.keys(self.index, key::mail_from(number, self.ledger.mail_start(number)))?.len() as u32;
-        self.ledger.set_mail_count(number, Some(count));
-        Ok(count)
-    }
-
-    fn add_mail(&mut self, number: u32, mail: &Mail) -> Planned<()> {
-        let count = self.mail_count(number)?;
-        // The reserve is for requests and answers alone: nobody can fill it with what costs nothing.
-        let reserve = if mail.flag == SYSTEM && mail.kind != ADDED { limits::MAILBOX_RESERVE } else { 0 };
-        if count as usize >= limits::MAILBOX_MESSAGES + reserve {
-            return Err(Stop::Refused(Refusal::MailboxFull));
-        }
-        let seq = self.ledger.take_mail_seq();
-        self.draft.put_first(key::mail(number, seq), mail.encode());
-        self.ledger.set_mail_count(number, Some(count + 1));
-        Ok(())
-    }
-
-    fn delete_mail(&mut self, number: u32, through: u64) -> Planned<()> {
-        let keys = self.draft.keys(self.index, key::mail_between(number, self.ledger.mail_start(number), through))?;
-        if let Some(count) = self.ledger.mail_count(number) {
-            self.ledger.set_mail_count(number, Some(count.saturating_sub(keys.len() as u32)));
-        }
-        keys.into_iter().for_each(|key| self.draft.delete(key));
-        self.ledger.mail_gone(number, through);
-        Ok(())
-    }
-
     fn put_grant(&mut self, grant: &Grant) -> Planned<()> {
         self.must_exist(grant.monitor)?;
         self.must_exist(grant.target)?;
@@ -240,6 +239,8 @@ impl<'a, I: Lookup> Plan<'a, I> {
             self.delete_ask(target, number)?;
         }
         self.delete_mail(number, u64::MAX)?;
+        self.delete_blocks(number)?;
+        self.shut_out(number)?;
         // The operator grants by hand: there are never many.
         for grant in self.draft.keys(self.index, key::grants())? {
             if Key::grant_parts(&grant).is_some_and(|(monitor, target)| monitor == number || target == number) {
@@ -251,8 +252,8 @@ impl<'a, I: Lookup> Plan<'a, I> {
         }
         self.draft.delete(key::account(number));
         self.ledger.counters.accounts -= 1;
-        // A count that is remembered says that the account exists.
-        self.ledger.set_mail_count(number, None);
+        // A mailbox that is remembered says that the account exists.
+        self.ledger.forget_mailbox(number);
         Ok(())
     }
 }

@@ -1,0 +1,150 @@
+//! The receiving half of a link (protocol.md 2.3, 2.4): segments in any order come out as whole frames in their order,
+//! and the peer is told what has arrived.
+
+use super::frames::Frames;
+use super::record::Ack;
+use crate::limits::{ACK_DELAY, FRAME_BYTES, SEGMENTS_IN_FLIGHT};
+
+/// A frame that grows beyond what a frame can be: the peer's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FrameTooLong;
+
+/// What has arrived of the peer's segments.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    /// All below this one.
+    next: u32,
+    /// Segments since the last ack.
+    unacknowledged: u8,
+    /// An ack is to go out at once.
+    at_once: bool,
+    /// When the newest segment came, and when an ack of it must go out at the latest.
+    newest_ms: u64,
+    due_ms: u64,
+    /// Only while something is incomplete.
+    incomplete: Option<Box<Incomplete>>,
+}
+
+#[derive(Debug, Default)]
+struct Incomplete {
+    /// Segments beyond a gap, in order.
+    ahead: Vec<Segment>,
+    /// The beginning of a frame.
+    partial: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    seq: u32,
+    last: bool,
+    bytes: Box<[u8]>,
+}
+
+impl Inbound {
+    /// Takes a segment, and hands up what it completes.
+    pub fn accept(
+        &mut self,
+        now_ms: u64,
+        seq: u32,
+        last: bool,
+        bytes: &[u8],
+        frames: &mut Frames,
+    ) -> Result<(), FrameTooLong> {
+        let distance = seq.wrapping_sub(self.next) as i32;
+        if distance < 0 || distance as usize >= SEGMENTS_IN_FLIGHT {
+            // Again, so our ack was lost; or beyond the window, where nothing has room.
+            self.at_once = true;
+            return Ok(());
+        }
+        self.newest_ms = now_ms;
+        self.unacknowledged = self.unacknowledged.saturating_add(1);
+        if self.unacknowledged == 1 {
+            self.due_ms = now_ms + ACK_DELAY.as_millis() as u64;
+        }
+        if distance > 0 {
+            self.at_once = true;
+            let ahead = &mut self.incomplete.get_or_insert_default().ahead;
+            if let Err(at) = ahead.binary_search_by_key(&distance, |one| one.seq.wrapping_sub(self.next) as i32) {
+                ahead.insert(at, Segment { seq, last, bytes: bytes.into() });
+            }
+            return Ok(());
+        }
+        self.next = self.next.wrapping_add(1);
+        let Some(mut incomplete) = self.incomplete.take() else {
+            if last {
+                frames.push([bytes, &[]], false);
+            } else {
+                self.incomplete = Some(Box::new(Incomplete { ahead: Vec::new(), partial: bytes.to_vec() }));
+            }
+            return Ok(());
+        };
+        // A gap that closes is told at once, too: the peer may be waiting with its window full.
+        self.at_once |= !incomplete.ahead.is_empty();
+        incomplete.append(last, bytes, frames)?;
+        let ready = incomplete.ahead.iter().enumerate();
+        let ready = ready.take_while(|(at, one)| one.seq == self.next.wrapping_add(*at as u32)).count();
+        for segment in incomplete.ahead.drain(..ready).collect::<Vec<_>>() {
+            self.next = self.next.wrapping_add(1);
+            incomplete.append(segment.last, &segment.bytes, frames)?;
+        }
+        if !incomplete.ahead.is_empty() || !incomplete.partial.is_empty() {
+            self.incomplete = Some(incomplete);
+        }
+        Ok(())
+    }
+
+    /// What is to be told to the peer, if anything has come since the last time.
+    pub fn ack(&self, now_ms: u64) -> Option<Ack> {
+        (self.unacknowledged > 0 || self.at_once).then(|| self.ack_anyway(now_ms))
+    }
+
+    /// The same whether anything has come or not.
+    pub fn ack_anyway(&self, now_ms: u64) -> Ack {
+        let mut bits = 0;
+        for segment in self.incomplete.iter().flat_map(|incomplete| &incomplete.ahead) {
+            bits |= 1 << (segment.seq.wrapping_sub(self.next).wrapping_sub(1) % 64);
+        }
+        let delay = if self.unacknowledged > 0 { now_ms.saturating_sub(self.newest_ms) } else { 0 };
+        Ack {
+            next: self.next,
+            bits,
+            delay_ms: u16::try_from(delay).unwrap_or(u16::MAX),
+            window: SEGMENTS_IN_FLIGHT as u16,
+        }
+    }
+
+    /// When an ack must go out.
+    #[inline]
+    pub fn ack_due(&self) -> Option<u64> {
+        if self.at_once || self.unacknowledged >= 2 {
+            return Some(0);
+        }
+        (self.unacknowledged > 0).then_some(self.due_ms)
+    }
+
+    /// An ack is to go out, whatever has come.
+    pub fn want_ack(&mut self) {
+        self.at_once = true;
+    }
+
+    /// An ack has gone out.
+    pub fn acknowledged(&mut self) {
+        self.unacknowledged = 0;
+        self.at_once = false;
+    }
+}
+
+impl Incomplete {
+    fn append(&mut self, last: bool, bytes: &[u8], frames: &mut Frames) -> Result<(), FrameTooLong> {
+        if self.partial.len() + bytes.len() > FRAME_BYTES {
+            return Err(FrameTooLong);
+        }
+        if last {
+            frames.push([&self.partial, bytes], false);
+            self.partial = Vec::new();
+        } else {
+            self.partial.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! What the writer remembers of mailboxes, so that it need not look: how full they are, whether their owners block
+//! anybody, and which messages cannot be there already. To forget any of it is always right, only slower.
+
+use crate::limits;
+use rustc_hash::FxHashMap;
+
+/// A mailbox of which something is remembered: then its account exists.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    /// How many messages it holds.
+    pub(super) count: u32,
+    /// Its owner may block somebody; if not, nobody is blocked.
+    pub(super) blocks: bool,
+    newest: Newest,
+}
+
+/// What is known of a message before anybody looks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Such a message is not in the mailbox.
+    Absent,
+    /// If it has not been deleted, it is at this place.
+    At(u64),
+    /// It may be there.
+    Perhaps,
+}
+
+/// The largest id of each sender. Ids rise, so a larger one is new.
+#[derive(Debug, Default)]
+struct Newest {
+    senders: Vec<Sender>,
+    /// No id of a sender who is not in the list is larger.
+    others: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sender {
+    number: u32,
+    /// None of the sender's messages in the mailbox has a larger id.
+    id: u64,
+    /// Where the one with that id was put.
+    seq: u64,
+}
+
+impl Newest {
+    fn add(&mut self, from: u32, id: u64, seq: u64) {
+        if let Some(sender) = self.senders.iter_mut().find(|sender| sender.number == from) {
+            if id > sender.id {
+                (sender.id, sender.seq) = (id, seq);
+            }
+        } else if id > self.others {
+            self.senders.push(Sender { number: from, id, seq });
+            if self.senders.len() > limits::MAILBOX_SENDERS {
+                self.forget_lowest();
+            }
+        }
+    }
+
+    /// Forgets the sender with the lowest id, so that the bound for all who are not listed rises least.
+    fn forget_lowest(&mut self) {
+        if let Some((at, lowest)) = self.senders.iter().enumerate().min_by_key(|(_, sender)| sender.id) {
+            self.others = self.others.max(lowest.id);
+            self.senders.swap_remove(at);
+        }
+    }
+
+    fn find(&self, from: u32, id: u64) -> Known {
+        match self.senders.iter().find(|sender| sender.number == from) {
+            Some(sender) if id == sender.id => Known::At(sender.seq),
+            Some(sender) if id > sender.id => Known::Absent,
+            None if id > self.others => Known::Absent,
+            _ => Known::Perhaps,
+        }
+    }
+}
+
+impl Mailbox {
+    /// An empty one.
+    pub(super) fn new(blocks: bool) -> Self {
+        Self { count: 0, blocks, newest: Newest::default() }
+    }
+
+    /// Whether a user's message with an id is there.
+    pub(super) fn find(&self, from: u32, id: u64) -> Known {
+        self.newest.find(from, id)
+    }
+
+    /// A message is there, with sender and id if it has an id.
+    pub(super) fn add(&mut self, name: Option<(u32, u64)>, seq: u64) {
+        self.count += 1;
+        if let Some((from, id)) = name {
+            self.newest.add(from, id, seq);
+        }
+    }
+
+    /// So many messages were deleted.
+    pub(super) fn remove(&mut self, count: u32) {
+        self.count = self.count.saturating_sub(count);
+        if self.count == 0 {
+            self.newest = Newest::default();
+        }
+    }
+}
+
+/// The mailboxes used of late: when the young half is full, the old one is forgotten and the young one is old.
+#[derive(Debug, Default)]
+pub(super) struct Mailboxes {
+    young: FxHashMap<u32, Mailbox>,
+    old: FxHashMap<u32, Mailbox>,
+}
+
+impl Mailboxes {
+    pub(super) fn get(&mut self, number: u32) -> Option<&mut Mailbox> {
+        if !self.young.contains_key(&number) {
+            let mailbox = self.old.remove(&number)?;
+            self.set(number, mailbox);
+        }
+        self.young.get_mut(&number)
+    }
+
+    pub(super) fn set(&mut self, number: u32, mailbox: Mailbox) {
+        self.old.remove(&number);
+        if self.young.len() >= limits::MAILBOX_COUNTS / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(number, mailbox);
+    }
+
+    pub(super) fn forget(&mut self, number: u32) {
+        self.old.remove(&number);
+        self.young.remove(&number);
+    }
+}
+
+/// The places of a mailbox's messages that have ids, by sender and id.
+pub(super) type Ids = FxHashMap<(u32, u64), u64>;
+
+/// Mailboxes whose messages are all known by sender and id: those where somebody has repeated an old one.
+#[derive(Debug, Default)]
+pub(super) struct Searched {
+    mailboxes: FxHashMap<u32, Ids>,
+    /// Messages in all of them.
+    messages: usize,
+}
+
+impl Searched {
+    /// The place of a message; `None` if that mailbox is not known, `Some(None)` if the message is not there.
+    pub(super) fn find(&self, number: u32, name: (u32, u64)) -> Option<Option<u64>> {
+        Some(self.mailboxes.get(&number)?.get(&name).copied())
+    }
+
+    /// All of a mailbox is known.
+    pub(super) fn set(&mut self, number: u32, ids: Ids) {
+        self.forget(number);
+        self.make_room(ids.len());
+        self.messages += ids.len();
+        self.mailboxes.insert(number, ids);
+    }
+
+    /// A message was added.
+    pub(super) fn add(&mut self, number: u32, name: (u32, u64), seq: u64) {
+        if !self.mailboxes.contains_key(&number) {
+            return;
+        }
+        self.make_room(1);
+        if let Some(ids) = self.mailboxes.get_mut(&number)
+            && ids.insert(name, seq).is_none()
+        {
+            self.messages += 1;
+        }
+    }
+
+    fn make_room(&mut self, messages: usize) {
+        if self.messages + messages > limits::MAILBOX_IDS {
+            *self = Self::default();
+        }
+    }
+
+    /// Something was deleted, or not added after all.
+    pub(super) fn forget(&mut self, number: u32) {
+        if let Some(ids) = self.mailboxes.remove(&number) {
+            self.messages -= ids.len();
+        }
+    }
+}

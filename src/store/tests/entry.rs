@@ -1,0 +1,195 @@
+//! What lets somebody in without a password, and the starts of the server.
+
+use super::*;
+use std::net::{SocketAddr, SocketAddrV6};
+
+fn until(store: &mut MemoryStore, number: u32, token: u8) -> Option<u64> {
+    match store.ask(Request::Token { number, hash: [token; 32] }) {
+        Answer::Until(until_ms) => until_ms,
+        other => panic!("no answer: {other:?}"),
+    }
+}
+
+fn kept(store: &mut MemoryStore, number: u32) -> Option<SessionRecord> {
+    match store.ask(Request::Session(number)) {
+        Answer::Session(record) => record.map(|record| *record),
+        other => panic!("no answer: {other:?}"),
+    }
+}
+
+fn put_token(number: u32, token: u8, until_ms: u64) -> Change {
+    Change::PutToken { number, hash: [token; 32], until_ms }
+}
+
+fn put_session(number: u32, id: u32) -> Change {
+    Change::PutSession(Box::new(session(number, id)))
+}
+
+#[test]
+fn the_oldest_token_goes_first() {
+    let mut store = populated();
+    let tokens = crate::limits::TOKENS as u8;
+    for token in 0..tokens {
+        // The second one ends first.
+        let until_ms = if token == 1 { 5 } else { 100 + u64::from(token) };
+        assert_eq!(commit(&mut store, vec![put_token(10_000, token, until_ms)]), Answer::Done);
+    }
+    assert_eq!(until(&mut store, 10_000, 1), Some(5));
+    // The same one again takes no place.
+    assert_eq!(commit(&mut store, vec![put_token(10_000, 1, 6)]), Answer::Done);
+    assert_eq!(until(&mut store, 10_000, 0), Some(100));
+    assert_eq!(commit(&mut store, vec![put_token(10_000, 99, 1)]), Answer::Done);
+    let left: Vec<_> = [0, 1, 2, 99].map(|token| until(&mut store, 10_000, token)).into();
+    assert_eq!(left, [Some(100), None, Some(102), Some(1)]);
+    assert_eq!(until(&mut store, 10_001, 0), None);
+    assert_eq!(commit(&mut store, vec![put_token(77_777, 1, 6)]), Answer::Refused(Refusal::NoSuchUser));
+    assert_eq!(commit(&mut store, vec![Change::DeleteTokens(10_000), Change::DeleteTokens(10_000)]), Answer::Done);
+    assert_eq!(until(&mut store, 10_000, 99), None);
+}
+
+#[test]
+fn a_password_or_a_shut_account_ends_what_was_let_in() {
+    let profile = |password| Change::PutProfile(10_000, stored_profile("x"), password);
+    for (change, token, session) in [
+        (profile(None), true, true),
+        (profile(Some("new".into())), false, true),
+        (Change::PutPassword(10_000, "new".into()), false, false),
+        (Change::SetDisabled(10_000, true), false, false),
+        (Change::SetDisabled(10_000, false), true, true),
+        (Change::DeleteAccount(10_000), false, false),
+    ] {
+        let mut store = populated();
+        commit(&mut store, vec![put_token(10_000, 1, 6), put_session(10_000, 4), put_session(10_001, 5)]);
+        assert_eq!(commit(&mut store, vec![change.clone()]), Answer::Done);
+        assert_eq!(until(&mut store, 10_000, 1).is_some(), token, "{change:?}");
+        assert_eq!(kept(&mut store, 10_000).is_some(), session, "{change:?}");
+        assert!(kept(&mut store, 10_001).is_some());
+    }
+}
+
+#[test]
+fn a_session_changes_only_if_it_is_the_one_that_is_kept() {
+    let mut store = populated();
+    let address: SocketAddr = ([127, 0, 0, 1], 4_000).into();
+    assert_eq!(commit(&mut store, vec![put_session(10_000, 1), put_session(10_000, 2)]), Answer::Done);
+    for session in [1, 2] {
+        let changes = vec![
+            Change::SetSessionStatus { number: 10_000, session, status: 2 },
+            Change::SetSessionAddress { number: 10_000, session, address: Some((address, 1)) },
+        ];
+        assert_eq!(commit(&mut store, changes), Answer::Done);
+        let changed = SessionRecord { status: 2, address: Some((address, 1)), ..super::session(10_000, 2) };
+        let expected = if session == 2 { changed } else { super::session(10_000, 2) };
+        assert_eq!(kept(&mut store, 10_000), Some(expected));
+    }
+    let before = store.disk().operations();
+    commit(&mut store, vec![Change::SetSessionStatus { number: 10_000, session: 2, status: 2 }]);
+    commit(&mut store, vec![Change::DeleteSession { number: 10_000, session: 1 }]);
+    assert_eq!(store.disk().operations(), before, "nothing has changed");
+    assert_eq!(commit(&mut store, vec![Change::DeleteSession { number: 10_000, session: 2 }]), Answer::Done);
+    assert_eq!(kept(&mut store, 10_000), None);
+    assert_eq!(commit(&mut store, vec![put_session(77_777, 1)]), Answer::Refused(Refusal::NoSuchUser));
+}
+
+#[test]
+fn a_session_is_read_as_it_was_written_and_its_keys_are_not_shown() {
+    let v6 = SocketAddrV6::new("fe80::1".parse().expect("an address"), 9, 7, 3);
+    for address in [None, Some((([1, 2, 3, 4], 65_535).into(), u16::MAX)), Some((SocketAddr::V6(v6), 1))] {
+        let record = SessionRecord { address, ..session(10_000, 8) };
+        let bytes = record.encode();
+        assert!(bytes.len() <= 112);
+        assert_eq!(SessionRecord::decode(10_000, &bytes), Some(record.clone()));
+        assert_eq!(SessionRecord::decode(10_000, &bytes[..bytes.len() - 1]), None);
+        assert_eq!(SessionRecord::decode(10_000, &[&bytes[..], &[0]].concat()), None);
+        let shown = format!("{:?}", Change::PutSession(Box::new(record)));
+        assert!(!shown.contains("165") && !shown.contains("90, 90"), "{shown}");
+    }
+}
+
+#[test]
+fn all_sessions_are_visited_in_order() {
+    let mut store = populated();
+    commit(&mut store, vec![put_session(10_002, 1), put_session(10_000, 2)]);
+    store.maintain().expect("nothing is wrong");
+    commit(&mut store, vec![put_session(10_001, 3), Change::DeleteSession { number: 10_002, session: 1 }]);
+    let mut seen = Vec::new();
+    store.sessions(&mut |record| seen.push(record)).expect("readable");
+    assert_eq!(seen, [session(10_000, 2), session(10_001, 3)]);
+}
+
+#[test]
+fn sessions_and_tokens_survive_a_power_cut() {
+    for seed in 0..60 {
+        let mut store = MemoryStore::in_memory(seed);
+        populate(&mut store);
+        store.disk().cut_at(Some(store.disk().operations() + 1 + seed % 20));
+        let mut done = 0;
+        while commit(&mut store, vec![put_session(10_000, done + 1), put_token(10_000, 1, u64::from(done + 1))])
+            == Answer::Done
+        {
+            done += 1;
+            let _ = store.maintain();
+        }
+        let mut store = store.crash().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let session = kept(&mut store, 10_000).map_or(0, |record| record.session);
+        // What was not answered may be there, but whole.
+        assert!(session == done || session == done + 1, "seed {seed}");
+        assert_eq!(until(&mut store, 10_000, 1).unwrap_or(0), u64::from(session), "seed {seed}");
+    }
+}
+
+#[test]
+fn no_two_starts_have_the_same_number() {
+    for seed in 0..200 {
+        let mut store = MemoryStore::in_memory(seed);
+        let mut last = 0;
+        for round in 0..6 {
+            store.disk().cut_at(Some(store.disk().operations() + 1 + (seed + round) % 7));
+            for _ in 0..4 {
+                match store.begin_start() {
+                    Ok(start) => {
+                        assert!(start > last, "seed {seed}: {start} after {last}");
+                        last = start;
+                    }
+                    Err(_) => break,
+                }
+                let _ = store.maintain();
+            }
+            store = store.crash().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        }
+        store.compact().expect("nothing is wrong");
+        store = store.crash().expect("opens");
+        assert!(store.begin_start().expect("nothing is wrong") > last);
+    }
+}
+
+#[test]
+fn a_start_that_failed_is_not_counted() {
+    let mut store = populated();
+    assert_eq!(store.begin_start().expect("nothing is wrong"), 1);
+    store.disk().fail_syncs(1);
+    assert!(store.begin_start().is_err());
+    assert_eq!(store.begin_start().expect("nothing is wrong"), 2);
+    store.maintain().expect("nothing is wrong");
+    store.index().break_down();
+    for _ in 0..2 {
+        assert!(store.begin_start().is_err());
+    }
+    store.maintain().expect("mended");
+    assert_eq!(store.begin_start().expect("nothing is wrong"), 3);
+}
+
+#[test]
+fn a_directory_from_before_there_were_sessions_opens() {
+    let store = populated();
+    // Nothing here has a key that was not there then, nor longer counters.
+    assert!(dump(&store).iter().all(|(key, _)| key[0] <= 9 && key != &*key::starts()));
+    assert_eq!(dump(&store)[&*key::counters()].len(), ledger::Counters::default().encode().len());
+    let mut store = store.crash().expect("opens");
+    assert_eq!((kept(&mut store, 10_000), until(&mut store, 10_000, 1)), (None, None));
+    let Answer::User(Some(user)) = store.ask(Request::User(10_000)) else { panic!("no user") };
+    assert!(user.blocks.is_empty());
+    store.sessions(&mut |record| panic!("there is none: {record:?}")).expect("readable");
+    assert_eq!(store.begin_start().expect("nothing is wrong"), 1);
+    assert_eq!(texts(&mut store, 10_001), ["hello"]);
+}
