@@ -38,6 +38,8 @@ mod error;
 mod event;
 mod line;
 mod profile;
+#[cfg(test)]
+mod tests;
 
 pub use core::{Core, Recipient, RequestId, Secret, SeenList, Setup, Unsent};
 pub use error::{Error, reason};

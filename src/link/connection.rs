@@ -209,7 +209,8 @@ impl Link {
                 }
                 Record::Loose(bytes) => frames.push([bytes, &[]], true),
                 Record::Close { code, reason } => {
-                    self.closed = true;
+                    // Keys outlive a server that stops: its next start goes on with this link (protocol.md 2.5).
+                    self.closed |= code != CloseCode::ServerStops as u8;
                     arrival.close = Some(Close { code, reason: reason.to_owned() });
                 }
             }

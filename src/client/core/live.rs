@@ -90,7 +90,8 @@ impl Core {
         let session = &mut live.session;
         while session.link.queued_bytes() < LINK_QUEUE_BYTES
             && (self.outbox.send_next(me, |frame| session.send(frame)) || self.requests.send_next(&mut session.link))
-        {}
+        {
+        }
         if silent {
             self.happen(Event::Silent);
         }

@@ -121,7 +121,7 @@ impl Outbox {
     pub(super) fn settle(&mut self, now: u64, link: &Link) {
         let held = &mut self.held;
         self.broadcasts.retain_mut(|(id, seq, done_at)| {
-            if done_at.is_none() && link.acknowledged(*seq) {
+            if done_at.is_none() && link.has_arrived(*seq) {
                 *done_at = Some(now + BROADCAST_QUIET_MS);
             }
             let done = done_at.is_some_and(|at| now >= at);

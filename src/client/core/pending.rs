@@ -272,11 +272,6 @@ impl Requests {
         unknown
     }
 
-    /// Whether this frame is a request that is to be asked again.
-    pub(super) fn holds(&self, frame: &[u8]) -> bool {
-        self.waiting.iter().any(|pending| pending.frame == frame)
-    }
-
     /// The server has closed the session because this user has signed out: that is an answer, too.
     pub(super) fn signed_out(&mut self) -> Option<Outcome> {
         let offline = Awaits::Status(Status::Offline.code());

@@ -49,8 +49,9 @@ impl Core {
         inside.heard |= arrival.is_ok();
         let mut verdict = None;
         // What follows the verdict, stored messages say, is for the session that it makes.
-        let mut rest = frames.iter();
-        for frame in rest.by_ref() {
+        let mut taken = 0;
+        for frame in frames.iter() {
+            taken += 1;
             let Ok(frame) = Server::decode(frame.bytes, Dialect::Link) else { continue };
             verdict = self.entries[at].take(now, &frame);
             if verdict.is_some() {
@@ -60,7 +61,7 @@ impl Core {
         if let Some(verdict) = verdict {
             self.judged(now, at, verdict);
             let stands = self.live.as_ref().is_some_and(|live| live.session.is(number, session));
-            rest.filter(|_| stands).for_each(|frame| self.take_frame(now, frame.bytes));
+            frames.iter().skip(taken).filter(|_| stands).for_each(|frame| self.take_frame(now, frame.bytes));
         } else if arrival.as_ref().is_ok_and(|arrival| arrival.close.is_some()) {
             // Closed before it said anything: as good as unknown.
             self.restart(now, at);
@@ -79,8 +80,9 @@ impl Core {
                 self.happen(Event::Heard);
             }
             // Somebody said that the server does not know this session; it does.
-            self.entries
-                .retain(|entry| entry.is_register() || entry.caller().is_some() || !matches!(entry.phase, Phase::Knocking(_)));
+            self.entries.retain(|entry| {
+                entry.is_register() || entry.caller().is_some() || !matches!(entry.phase, Phase::Knocking(_))
+            });
             if arrival.epoch == EpochChange::Newer {
                 self.renew();
             }
