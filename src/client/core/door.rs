@@ -107,6 +107,8 @@ impl Door {
         self.cookie = cookie.to_vec();
         if self.retries < QUICK_RETRIES {
             self.retries += 1;
+            // That hello was not lost.
+            self.hellos = self.hellos.saturating_sub(1);
             self.next_at = now;
         }
     }

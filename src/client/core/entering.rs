@@ -47,7 +47,7 @@ impl Core {
         self.reconnect_at(now, None);
     }
 
-    fn reconnect_at(&mut self, now: u64, pause: Option<u64>) {
+    pub(super) fn reconnect_at(&mut self, now: u64, pause: Option<u64>) {
         if self.entries.iter().any(|entry| !entry.is_register()) {
             return;
         }
@@ -264,7 +264,8 @@ impl Core {
     }
 
     fn refused(&mut self, now: u64, at: usize, code: u8, text: String) {
-        if self.entries[at].try_password() {
+        let later = [code::TOO_FAST, code::BUSY, code::STORAGE].contains(&code);
+        if !later && self.entries[at].try_password() {
             return;
         }
         let mut entry = self.entries.remove(at);
@@ -277,7 +278,7 @@ impl Core {
             }
             return;
         }
-        if [code::TOO_FAST, code::BUSY, code::STORAGE].contains(&code) {
+        if later {
             let purpose = std::mem::replace(&mut entry.purpose, Purpose::SignIn(None, NOBODY));
             let number = entry.number;
             self.leave(now, entry);

@@ -91,7 +91,9 @@ impl Entry {
 
     fn say(&self, session: &mut Session) {
         match &self.purpose {
-            Purpose::Register(_, frame) => drop(session.link.send(frame)),
+            Purpose::Register(_, frame) => {
+                session.link.send(frame);
+            }
             Purpose::SignIn(_, login) => {
                 let token = login.token.as_deref();
                 let password = if token.is_some() { "" } else { login.password.as_deref().unwrap_or_default() };
@@ -105,9 +107,10 @@ impl Entry {
     /// The token was not good: once more with the password, if there is one.
     pub(super) fn try_password(&mut self) -> bool {
         let Purpose::SignIn(_, login) = &mut self.purpose else { return false };
-        if login.token.take().is_none() || login.password.is_none() {
+        if login.token.is_none() || login.password.is_none() {
             return false;
         }
+        login.token = None;
         self.refused_at = None;
         let Phase::Inside(mut session) = std::mem::replace(&mut self.phase, Phase::Pausing(0)) else { return false };
         self.say(&mut session);

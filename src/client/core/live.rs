@@ -109,6 +109,7 @@ impl Core {
                     self.live = None;
                     self.me = None;
                     self.transfers.clear();
+                    self.entries.retain(|entry| entry.caller().is_some());
                     let ended = self.requests.end();
                     self.finish_all(ended);
                 }

@@ -6,6 +6,11 @@ use crate::client::event::{Event, Reply};
 use crate::link::{Arrival, EpochChange, Packet, Side};
 use crate::wire::{Dialect, Server};
 
+/// How long a session lasts of which somebody says that it is unknown: a little longer than a question takes,
+const UNKNOWN_PAUSE_MS: u64 = 50;
+/// which takes so long where it was never measured.
+const UNKNOWN_TRIP_MS: u64 = 200;
+
 impl Core {
     /// Takes a packet; tells whether it was for us.
     pub(super) fn take_packet(&mut self, now: u64, packet: &mut [u8]) -> bool {
@@ -80,9 +85,7 @@ impl Core {
                 self.happen(Event::Heard);
             }
             // Somebody said that the server does not know this session; it does.
-            self.entries.retain(|entry| {
-                entry.is_register() || entry.caller().is_some() || !matches!(entry.phase, Phase::Knocking(_))
-            });
+            self.entries.retain(|entry| entry.caller().is_some() || matches!(entry.phase, Phase::Inside(_)));
             if arrival.epoch == EpochChange::Newer {
                 self.renew();
             }
@@ -105,9 +108,10 @@ impl Core {
             && live.session.is(number, session)
         {
             if !self.entries.iter().any(|entry| !entry.is_register()) {
-                // If it is not true, the answer to this says so.
+                // If it is not true, the answer to this comes before the pause has passed.
                 live.pulse.hurry(now);
-                self.reconnect(now);
+                let trip = live.session.link.round_trip_ms().map_or(UNKNOWN_TRIP_MS, u64::from);
+                self.reconnect_at(now, Some(now + UNKNOWN_PAUSE_MS + 2 * trip));
             }
             return true;
         }

@@ -99,7 +99,9 @@ impl Fake {
     pub fn tell(&mut self, frame: &Server<'_>) {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);
-        self.peers.iter_mut().filter(|peer| peer.signed_in).for_each(|peer| drop(peer.link.send(&bytes)));
+        for peer in self.peers.iter_mut().filter(|peer| peer.signed_in) {
+            peer.link.send(&bytes);
+        }
     }
 
     pub fn close(&mut self, code: crate::link::CloseCode) {
@@ -158,7 +160,9 @@ impl Fake {
             self.log.push(format!("{frame:?}"));
             self.answer(at, &frame, &mut answers);
         }
-        answers.iter().for_each(|answer| drop(self.peers[at].link.send(answer)));
+        for answer in &answers {
+            self.peers[at].link.send(answer);
+        }
         if arrival.close.is_some() {
             self.peers.remove(at);
         }
