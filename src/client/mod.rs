@@ -32,8 +32,10 @@
 //! Sessions are classic ones (protocol.md 1.8): nothing is encrypted, and over UDP a message or a piece of a file can
 //! be lost on its way. A lost request is repeated; over TCP nothing is lost while the connection stands.
 
+mod carrier;
 mod check;
 mod core;
+mod driver;
 mod error;
 mod event;
 mod line;
@@ -41,7 +43,9 @@ mod profile;
 #[cfg(test)]
 mod tests;
 
+pub use carrier::{Action, Carrier, Way, Ways};
 pub use core::{Core, Recipient, RequestId, Secret, SeenList, Setup, Unsent};
+pub use driver::{Client, Connect, Events, Receipt};
 pub use error::{Error, reason};
 pub use event::{AddOutcome, Event, Friend, Group, Person, ReceiptState, Reply, Status};
 pub use line::{ServerLine, ServerLineError, fingerprint, key as parse_key};

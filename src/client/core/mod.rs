@@ -16,7 +16,7 @@ mod transfers;
 
 use super::check::check;
 use super::error::Error;
-use super::event::{Event, Reply, Status};
+use super::event::{Event, ReceiptState, Reply, Status};
 use super::profile::OwnedProfile;
 use crate::limits::{EVENTS_WAITING, FIRST_GUEST, FIRST_USER, LAST_USER};
 use crate::link::{Ciphers, Frames, Packet};
@@ -29,7 +29,7 @@ pub use outbox::{Recipient, Unsent};
 use pending::Requests;
 use seen::Seen;
 pub use seen::SeenList;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use transfers::Transfers;
 
 /// When a registration or a sign-in for which somebody waits is given up.
@@ -107,6 +107,8 @@ pub struct Core {
     outbox: Outbox,
     seen: Seen,
     transfers: Transfers,
+    /// Messages whose receipts somebody waits for.
+    watched: BTreeMap<u64, ReceiptState>,
     /// Since when an answer is awaited and nothing has come.
     unanswered_since: Option<u64>,
     next_request: u64,
@@ -136,6 +138,7 @@ impl Core {
             outbox: Outbox::new(setup.first_id, setup.outbox),
             seen: Seen::new(setup.seen),
             transfers: Transfers::default(),
+            watched: BTreeMap::new(),
             unanswered_since: None,
             next_request: 0,
             packets: VecDeque::new(),
@@ -220,6 +223,21 @@ impl Core {
         })?;
         self.advance(now);
         Ok(id)
+    }
+
+    /// Keeps what becomes of this message for [`receipt`](Self::receipt), until [`unwatch`](Self::unwatch).
+    pub fn watch(&mut self, id: u64) {
+        self.watched.insert(id, ReceiptState::Sending);
+    }
+
+    /// What has become of a message that is watched.
+    pub fn receipt(&self, id: u64) -> Option<ReceiptState> {
+        self.watched.get(&id).copied()
+    }
+
+    /// Nobody asks for this receipt any more.
+    pub fn unwatch(&mut self, id: u64) {
+        self.watched.remove(&id);
     }
 
     /// Sends a piece of a file whose offer was accepted; not more than [`file_room`](Self::file_room) says.

@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::entry::Phase;
-use crate::client::event::{Event, Reply};
+use crate::client::event::{Event, ReceiptState, Reply};
 use crate::link::{Arrival, EpochChange, Packet, Side};
 use crate::wire::{Dialect, Server};
 
@@ -157,7 +157,15 @@ impl Core {
             return;
         }
         match frame {
-            Server::Receipt { id, .. } => self.outbox.receipt(now, id),
+            Server::Receipt { id, state, reason, .. } => {
+                self.outbox.receipt(now, id);
+                if let (Some(watched), Some(state)) =
+                    (self.watched.get_mut(&id), ReceiptState::from_code(state, reason))
+                    && !watched.is_final()
+                {
+                    *watched = state;
+                }
+            }
             Server::Progress { peer, received } => self.transfers.progress(peer, received),
             Server::Notice { about: 0x15, .. } => self.transfers.refused(),
             // There is no sign-in on this session: the server has lost it.
