@@ -35,6 +35,8 @@ pub struct Fake {
     pub mute: bool,
     /// State of the receipts that are given.
     pub receipts: u8,
+    /// Bytes of files that came.
+    pub file_bytes: u32,
     /// Refuse sign-ins with this code.
     pub refuse: Option<u8>,
 }
@@ -55,6 +57,7 @@ impl Fake {
             retry: false,
             mute: false,
             receipts: 1,
+            file_bytes: 0,
             refuse: None,
         }
     }
@@ -225,6 +228,7 @@ impl Fake {
                 say(Server::Notice { about: 0x0D, code: 4, text: "there is no user 404" });
             }
             User::SetStatus { me, status } => say(Server::StatusSet { me, status }),
+            User::FileData { data, .. } => self.file_bytes += data.0.len() as u32,
             User::Block { other, on, .. } => say(Server::Blocked { ok: 1, other, on }),
             _ => {}
         }
