@@ -391,9 +391,10 @@ impl Core {
         self.outbox.held().cloned().collect()
     }
 
-    /// How many messages have no receipt.
+    /// How many messages of the user who is signed in have no receipt.
     pub fn unsent_count(&self) -> usize {
-        self.outbox.held().count()
+        let me = self.number();
+        self.outbox.held().filter(|unsent| Some(unsent.from) == me).count()
     }
 
     /// What has been shown.

@@ -2,8 +2,10 @@
 
 use crate::book::Book;
 use crate::files::{Incoming, Outgoing, Transfers};
+use crate::keep::Keep;
+use crate::said::Said;
 use crate::show;
-use oicq::client::Client;
+use oicq::client::{Client, Error, Receipt, Status, fingerprint};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// A transfer in which nothing has moved for so long is not waited for at the end.
 const STALLED: Duration = Duration::from_secs(10);
+/// How long the end waits for receipts. What has none then is kept for the next run.
+const RECEIPTS: Duration = Duration::from_secs(5);
 /// How often a long transfer says how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
@@ -18,6 +22,11 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 pub struct App {
     /// The connection.
     pub client: Client,
+    /// What is kept between two runs.
+    pub keep: Keep,
+    /// The server's host and port.
+    pub place: String,
+    said: Mutex<Said>,
     book: Mutex<Book>,
     transfers: Mutex<Transfers>,
     /// The program is ending, so a closed connection is no news.
@@ -25,9 +34,49 @@ pub struct App {
 }
 
 impl App {
-    /// With a connection and nothing known yet.
-    pub fn new(client: Client) -> Self {
-        Self { client, book: Mutex::default(), transfers: Mutex::default(), ending: AtomicBool::new(false) }
+    /// With a client and nothing known yet.
+    pub fn new(client: Client, keep: Keep, place: String) -> Self {
+        Self {
+            client,
+            keep,
+            place,
+            said: Mutex::default(),
+            book: Mutex::default(),
+            transfers: Mutex::default(),
+            ending: AtomicBool::new(false),
+        }
+    }
+
+    /// What was said a moment ago. Never held over a request.
+    pub fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says something, and remembers it until its receipt comes.
+    pub fn say(&self, text: &str, say: impl FnOnce(&Client) -> Result<Receipt, Error>) -> Result<(), Error> {
+        // Held meanwhile, so that the receipt does not come before it is noted; the request only queues the words.
+        let mut said = self.said();
+        let receipt = say(&self.client)?;
+        said.note(receipt.id(), text);
+        Ok(())
+    }
+
+    /// An error of the library in the words of this program.
+    pub fn words(&self, error: &Error) -> String {
+        match error {
+            Error::NotSignedIn => "sign in first: sign in NUMBER, or sign up for a number".into(),
+            Error::Timeout => format!("{} did not answer; is a server running there?", self.place),
+            Error::Refused { text, .. } if !text.is_empty() => show::clean(text),
+            Error::KeyChanged { pinned, shown } => format!(
+                "THE KEY OF {} HAS CHANGED. It shows {}; the one that was kept is {}. Somebody else may answer in its place. \
+                 Nothing was sent. Only if its operator says that the new key is right, remove {} and start again",
+                self.place,
+                fingerprint(shown),
+                fingerprint(pinned),
+                self.keep.key_file().display()
+            ),
+            other => other.to_string(),
+        }
     }
 
     /// What is known about people. Never held over a request.
@@ -66,7 +115,7 @@ impl App {
             self.transfers().arriving.remove(&from);
             // Only the empty file that was made a moment ago.
             let _ = std::fs::remove_file(&path);
-            return Err(error.to_string());
+            return Err(self.words(&error));
         }
         self.finish_if_complete(from);
         Ok(())
@@ -102,16 +151,19 @@ impl App {
         std::thread::spawn(move || {
             let (size, name) = (outgoing.size, show::clean(&outgoing.name));
             let (mut told, mut before) = (Instant::now(), 0);
-            let result = app.client.send_file(to, size, &mut outgoing.file, &mut |sent| {
-                app.transfers().moved += u64::from(sent - before);
-                before = sent;
+            let result = app.client.send_file(to, size, &mut outgoing.file, &mut |arrived| {
+                app.transfers().moved += u64::from(arrived - before);
+                before = arrived;
                 if told.elapsed() >= TELL_EVERY {
                     told = Instant::now();
-                    show::news(&format!("{name}: {} % sent", u64::from(sent) * 100 / u64::from(size)));
+                    show::news(&format!("{name}: {} % have arrived", u64::from(arrived) * 100 / u64::from(size)));
                 }
             });
             match result {
-                Ok(()) => show::news(&format!("{name} has been sent to {to} ({size} bytes)")),
+                Ok(()) => show::news(&format!("{name} has arrived at {to} ({size} bytes)")),
+                Err(Error::Unknown) => {
+                    show::news(&format!("{name} was not sent to {to}: the connection broke; offer it again"))
+                }
                 Err(error) => show::news(&format!("{name} was not sent to {to}: {error}")),
             }
             app.transfers().sending -= 1;
@@ -134,16 +186,19 @@ impl App {
         }
     }
 
-    /// Signs out and says which files are not whole.
+    /// Signs out, says which files are not whole, and keeps what has no receipt.
     pub fn end(&self) {
+        let unsent = if self.client.number().is_some() { self.client.wait_for_receipts(RECEIPTS) } else { 0 };
+        if unsent > 0 {
+            eprintln!("! {unsent} messages have no receipt yet: they are kept, and sent after the next sign-in");
+        }
+        if let Err(error) = self.keep.save_unsent(&self.client.unsent()) {
+            eprintln!("! what has no receipt cannot be kept: {error}");
+        }
         self.ending.store(true, Ordering::Relaxed);
-        if self.client.number().is_some() {
-            // What was said last may still be refused; a moment for the words.
-            if self.client.test().is_ok() {
-                std::thread::sleep(Duration::from_millis(200));
-            }
+        if self.client.number().is_some() && unsent == 0 {
             // The server notices by itself if this is lost.
-            let _ = self.client.set_status(oicq::client::Status::Offline);
+            let _ = self.client.set_status(Status::Offline);
         }
         for incoming in self.transfers().arriving.values() {
             let (path, received, size) = (incoming.path.display(), incoming.received, incoming.size);

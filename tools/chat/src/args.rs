@@ -1,23 +1,30 @@
 //! The command line.
 
 use clap::Parser;
+use oicq::client::ServerLine;
 use oicq::limits::{FIRST_USER, LAST_USER, PASSWORD_BYTES};
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 /// Talks to an OICQ server, line by line. Type `help` at the prompt for what can be said.
 ///
 /// Lines are read from standard input, so a script can be piped in; the program ends after the last one, with status 1
-/// if any of them could not be done. Nothing is encrypted: use it on your own machine, or through a tunnel.
+/// if any of them could not be done. Everything is encrypted on its way to the server, whose key is kept and checked.
 #[derive(Parser)]
 #[command(name = "oicq", version)]
 pub struct Args {
-    /// The server
-    #[arg(long, default_value = "127.0.0.1:8000", value_parser = address, value_name = "HOST:PORT")]
-    pub server: SocketAddr,
-    /// Use TCP: nothing is lost while the connection stands. Recommended for files
+    /// The server: its line (oicq://HOST:PORT/?key=…), or its address alone to learn the key on first use
+    #[arg(long, default_value = "127.0.0.1:8000", value_name = "LINE")]
+    pub server: ServerLine,
+    /// Use TCP alone; otherwise UDP is used where it gets through, and TCP where it does not
     #[arg(long)]
     pub tcp: bool,
+    /// Keep keys, tokens and messages without a receipt here [default: $XDG_STATE_HOME/oicq or ~/.local/state/oicq]
+    #[arg(long, value_name = "DIR")]
+    pub profile: Option<PathBuf>,
+    /// Sign in with the token that was kept the last time, and ask for no password: for scripts. At a terminal the token
+    /// is tried by itself
+    #[arg(long)]
+    pub token: bool,
     /// Sign in with this number at once
     #[arg(long, value_parser = clap::value_parser!(u32).range(i64::from(FIRST_USER)..=i64::from(LAST_USER)))]
     pub number: Option<u32>,
@@ -25,11 +32,6 @@ pub struct Args {
     /// the same
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let wrong = || "an address is written like 127.0.0.1:8000 or example.org:8000".to_owned();
-    text.to_socket_addrs().map_err(|_| wrong())?.next().ok_or_else(wrong)
 }
 
 /// The password that was given without being typed, if one was.
@@ -71,7 +73,8 @@ mod tests {
     #[test]
     fn a_wrong_address_is_refused_in_one_line() {
         let error = Args::try_parse_from(["oicq", "--server", "nowhere"]).err().expect("no port");
-        assert!(one_line(&error).ends_with("written like 127.0.0.1:8000 or example.org:8000; see --help"));
+        let line = one_line(&error);
+        assert!(line.contains("the port is missing") && line.ends_with("on first use; see --help"), "{line}");
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub enum Command {
     Take(u32),
     /// Reject it.
     Reject(u32),
+    /// Refuse anything from someone, or take it again.
+    Block { number: u32, on: bool },
     /// Do nothing for so many seconds but show what comes.
     Wait(u64),
     /// Show what can be said.
@@ -100,6 +102,8 @@ pub fn parse(line: &str, has_partner: bool) -> Result<Option<Command>, String> {
         "send" => Command::Send { number: words.number("send NUMBER FILE")?, path: words.text("send NUMBER FILE")? },
         "take" => Command::Take(words.number("take NUMBER")?),
         "reject" => Command::Reject(words.number("reject NUMBER")?),
+        "block" => Command::Block { number: words.number("block NUMBER")?, on: true },
+        "unblock" => Command::Block { number: words.number("unblock NUMBER")?, on: false },
         "wait" => Command::Wait(words.seconds()?),
         "help" => Command::Help,
         "quit" => Command::Quit,
@@ -214,7 +218,7 @@ impl<'a> Words<'a> {
 /// What `help` prints.
 pub const HELP: &str = "\
 sign up [full]           register: asks for nickname and password (full: for everything)
-sign in NUMBER [hidden]  sign in; asks for the password
+sign in NUMBER [hidden]  sign in; asks for the password, unless you were signed in here before
 sign out                 sign out and stay here
 list                     your groups and friends
 say NUMBER TEXT          say something to one user
@@ -233,9 +237,10 @@ view NUMBER              someone's profile
 profile                  your own profile
 set FIELD VALUE          change it, like: set city 深圳; `set password` asks for the new one
 status STATUS            online, hidden, busy or offline
-send NUMBER FILE         offer a file (start oicq with --tcp for files: UDP may lose pieces)
+send NUMBER FILE         offer a file
 take NUMBER              take the file that someone offers, into this directory
 reject NUMBER            do not take it
+block NUMBER             take nothing more from someone; unblock NUMBER: take it again
 wait SECONDS             only show what comes: for scripts
 quit                     sign out and end";
 

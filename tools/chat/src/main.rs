@@ -8,15 +8,18 @@ mod command;
 mod fields;
 mod files;
 mod input;
+mod keep;
 mod news;
 mod run;
+mod said;
 mod show;
 
 use app::App;
 use args::Args;
 use clap::Parser;
 use command::Command;
-use oicq::client::{Client, Transport};
+use keep::Keep;
+use oicq::client::{Client, Connect, Error, Events, Ways, fingerprint};
 use run::Prompt;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,18 +34,18 @@ fn main() -> ExitCode {
         Ok(password) => password,
         Err(error) => return fail(&error, 2),
     };
-    let transport = if args.tcp { Transport::Tcp } else { Transport::Udp };
-    let (client, events) = match Client::connect(args.server, transport) {
-        Ok(connected) => connected,
-        Err(error) => return fail(&format!("no connection to {}: {error}", args.server), 1),
+    let app = match connect(&args) {
+        Ok((app, events)) => {
+            let app = Arc::new(app);
+            std::thread::spawn({
+                let app = Arc::clone(&app);
+                move || news::run(&app, events)
+            });
+            app
+        }
+        Err(error) => return fail(&error, 1),
     };
-    let app = Arc::new(App::new(client));
-    std::thread::spawn({
-        let app = Arc::clone(&app);
-        move || news::run(&app, &events)
-    });
-
-    let mut prompt = Prompt::new(Arc::clone(&app), password, args.number);
+    let mut prompt = Prompt::new(Arc::clone(&app), password, args.number, args.token || input::is_terminal());
     let mut all_done = true;
     if args.number.is_some() {
         all_done = try_run(&mut prompt, Command::SignIn { number: None, hidden: false });
@@ -52,6 +55,30 @@ fn main() -> ExitCode {
     all_done &= converse(&mut prompt, &app);
     app.end();
     if all_done || input::is_terminal() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Finds the server, with what was kept from earlier runs.
+fn connect(args: &Args) -> Result<(App, Events), String> {
+    let place = args.server.place();
+    let keep = Keep::new(args.profile.clone(), &place)?;
+    let pinned = keep.key()?;
+    let to = Connect {
+        pinned,
+        ways: if args.tcp { Ways::Tcp } else { Ways::Both },
+        outbox: keep.unsent()?,
+        ..Connect::new(args.server.clone())
+    };
+    let (client, events) = Client::connect(to).map_err(|error| match error {
+        Error::KeyChanged { pinned, shown } => format!(
+            "the line of {place} has the key {}, but the one that was kept is {}. If its operator says that the key is \
+             new, remove {} and start again",
+            fingerprint(&shown),
+            fingerprint(&pinned),
+            keep.key_file().display()
+        ),
+        error => format!("no connection to {place}: {error}"),
+    })?;
+    Ok((App::new(client, keep, place), events))
 }
 
 /// Line by line until the end; tells whether everything could be done.

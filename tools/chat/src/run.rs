@@ -5,11 +5,13 @@ use crate::command::{Command, HELP};
 use crate::files::Outgoing;
 use crate::show::{self, clean};
 use crate::{fields, input};
-use oicq::client::{AddOutcome, Error, OwnedProfile, Status, Transport};
+use oicq::client::{AddOutcome, Error, Group, OwnedProfile, Status, reason};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The notice code of a wrong number, password or token (protocol.md 3.2).
+const WRONG: u8 = 3;
 /// How many people are asked for at a time.
 const PAGE: u8 = 50;
 
@@ -19,6 +21,8 @@ pub struct Prompt {
     /// From the environment or a file; asked for otherwise.
     password: Option<String>,
     number: Option<u32>,
+    /// Sign in by the token that was kept, if there is one.
+    by_token: bool,
     /// To whom plain lines go.
     pub partner: Option<u32>,
     /// Who may add this user, once that is known: the server does not tell it.
@@ -27,13 +31,14 @@ pub struct Prompt {
 
 impl Prompt {
     /// Nothing has been said yet.
-    pub fn new(app: Arc<App>, password: Option<String>, number: Option<u32>) -> Self {
-        Self { app, password, number, partner: None, authorization: None }
+    pub fn new(app: Arc<App>, password: Option<String>, number: Option<u32>, by_token: bool) -> Self {
+        Self { app, password, number, by_token, partner: None, authorization: None }
     }
 
     /// Does what a line says; an error says what was wrong, or what the server said.
     pub fn run(&mut self, command: Command) -> Result<(), String> {
         let client = &self.app.client;
+        let said = |error: Error| self.app.words(&error);
         match command {
             Command::SignUp { full } => return self.sign_up(full),
             Command::SignIn { number, hidden } => return self.sign_in(number, hidden),
@@ -46,13 +51,15 @@ impl Prompt {
                 show::line(&format!("you are {} now", show::status(status)));
             }
             Command::List => show::groups(&self.app.book().groups),
-            Command::Say { number, text } => client.message(number, &text).map_err(said)?,
+            Command::Say { number, text } => self.say(number, &text)?,
             Command::To(partner) => self.set_partner(partner),
             Command::Plain(text) => {
                 let partner = self.partner.ok_or("say `to NUMBER` first, and plain lines go there")?;
-                client.message(partner, &text).map_err(said)?;
+                self.say(partner, &text)?;
             }
-            Command::All { group, text } => client.broadcast(group, &text).map_err(said)?,
+            Command::All { group, text } => {
+                self.app.say(&text, |client| client.broadcast(group, &text)).map_err(said)?
+            }
             Command::Ask { number, reason } => {
                 client.ask(number, &reason).map_err(said)?;
                 show::line(&format!("{} has been asked", self.app.person(number)));
@@ -77,6 +84,11 @@ impl Prompt {
                 self.app.transfers().offers.remove(&number).ok_or(format!("{number} offers no file"))?;
                 client.answer_file(number, false).map_err(said)?;
             }
+            Command::Block { number, on } => {
+                client.block(number, on).map_err(said)?;
+                let words = if on { "nothing is taken from" } else { "again, everything is taken from" };
+                show::line(&format!("{words} {}", self.app.person(number)));
+            }
             Command::Wait(seconds) => std::thread::sleep(Duration::from_secs(seconds)),
             Command::Help => show::line(HELP),
             Command::Quit => {}
@@ -93,6 +105,7 @@ impl Prompt {
     /// What changes the friend list, at the server and then here.
     fn change_list(&self, command: Command) -> Result<(), String> {
         let (app, client) = (&self.app, &self.app.client);
+        let said = |error: Error| app.words(&error);
         match command {
             Command::Add(number) => show::line(&add_outcome(number, client.add_friend(number).map_err(said)?)),
             Command::Delete(number) => {
@@ -103,7 +116,7 @@ impl Prompt {
             Command::AddGroup(name) => {
                 let number = client.add_group(&name).map_err(said)?;
                 show::line(&format!("group {number} is {}", clean(&name)));
-                app.book().groups.push(oicq::client::Group { number, name, friends: Vec::new() });
+                app.book().groups.push(Group { number, name, friends: Vec::new() });
             }
             Command::RenameGroup { group, name } => {
                 client.rename_group(group, &name).map_err(said)?;
@@ -128,7 +141,15 @@ impl Prompt {
     }
 
     fn me(&self) -> Result<u32, String> {
-        self.app.client.number().ok_or_else(|| said(Error::NotSignedIn))
+        self.app.client.number().ok_or_else(|| self.said(Error::NotSignedIn))
+    }
+
+    fn said(&self, error: Error) -> String {
+        self.app.words(&error)
+    }
+
+    fn say(&self, number: u32, text: &str) -> Result<(), String> {
+        self.app.say(text, |client| client.message(number, text)).map_err(|error| self.said(error))
     }
 
     fn password(&self, question: &str, new: bool) -> Result<String, String> {
@@ -150,10 +171,11 @@ impl Prompt {
                 }
             }
         }
-        let number = self.app.client.register(&profile).map_err(said)?;
+        let number = self.app.client.register(&profile).map_err(|error| self.said(error))?;
         show::line(&format!("your number is {number}: keep it, it is how you sign in"));
         self.authorization = Some(profile.authorization);
-        self.enter(number, &password, false)
+        let groups = self.app.client.sign_in(number, &password, false);
+        self.entered(number, groups)
     }
 
     fn sign_in(&mut self, number: Option<u32>, hidden: bool) -> Result<(), String> {
@@ -165,19 +187,33 @@ impl Prompt {
             }
             None => return Err("say which number: sign in NUMBER".into()),
         };
+        // A password that was given says more than a token that was kept.
+        if self.by_token
+            && self.password.is_none()
+            && let Some(token) = self.app.keep.token(number)
+        {
+            match self.app.client.sign_in_with_token(number, &token, hidden) {
+                Err(Error::Refused { code: WRONG, .. }) => self.app.keep.forget_token(number),
+                result => return self.entered(number, result),
+            }
+        }
         let password = self.password("Password", false)?;
-        self.enter(number, &password, hidden)
+        let groups = self.app.client.sign_in(number, &password, hidden);
+        self.entered(number, groups)
     }
 
-    fn enter(&mut self, number: u32, password: &str, hidden: bool) -> Result<(), String> {
-        let groups = self.app.client.sign_in(number, password, hidden).map_err(|error| match error {
-            Error::Refused { text } if text.is_empty() => {
-                format!(
-                    "{number} was not signed in: wrong number or password, or too many tries; wait a minute after those"
-                )
+    fn entered(&mut self, number: u32, groups: Result<Vec<Group>, Error>) -> Result<(), String> {
+        let groups = groups.map_err(|error| match error {
+            Error::Refused { code, text } => {
+                let text = if text.is_empty() { reason(code).to_owned() } else { clean(&text) };
+                format!("{number} was not signed in: {text}")
             }
-            other => said(other),
+            other => self.said(other),
         })?;
+        // A key from the server line is worth keeping when it has proven to be right.
+        if let Some(key) = self.app.client.server_key() {
+            self.app.keep.save_key(&key)?;
+        }
         if self.number.replace(number) != Some(number) {
             self.partner = None;
         }
@@ -197,7 +233,7 @@ impl Prompt {
     }
 
     fn view(&self, number: u32) -> Result<(), String> {
-        let profile = self.app.client.view(number).map_err(said)?;
+        let profile = self.app.client.view(number).map_err(|error| self.said(error))?;
         self.app.book().learn(number, &profile.nickname);
         show::line(&format!("{:<13} {number}", "number"));
         for (field, value) in fields::lines(&profile) {
@@ -208,7 +244,7 @@ impl Prompt {
 
     /// Changes one field. The protocol only knows whole profiles, so the others are read first.
     fn set(&mut self, field: &str, value: &str) -> Result<(), String> {
-        let mut profile = self.app.client.view(self.me()?).map_err(said)?;
+        let mut profile = self.app.client.view(self.me()?).map_err(|error| self.said(error))?;
         if field == "password" {
             if !value.is_empty() {
                 return Err("say only `set password`: the new one is asked for, and not shown".into());
@@ -225,7 +261,7 @@ impl Prompt {
                 "first say who may add you, which the server does not tell: `set authorization 0` (anyone), 1 (ask me first) or 2 (nobody)",
             )?;
         }
-        self.app.client.update(&profile).map_err(said)?;
+        self.app.client.update(&profile).map_err(|error| self.said(error))?;
         self.authorization = Some(profile.authorization);
         show::line(&format!("your {field} is changed"));
         Ok(())
@@ -238,12 +274,9 @@ impl Prompt {
         self.app.transfers().offered.insert(number, outgoing);
         if let Err(error) = self.app.client.offer_file(number, &name, size) {
             self.app.transfers().offered.remove(&number);
-            return Err(said(error));
+            return Err(self.said(error));
         }
         show::line(&format!("{name} ({size} bytes) is offered to {}", self.app.person(number)));
-        if self.app.client.transport() == Transport::Udp {
-            show::line("over UDP pieces of it can be lost; start oicq with --tcp to be sure");
-        }
         Ok(())
     }
 }
@@ -258,15 +291,5 @@ fn add_outcome(number: u32, outcome: AddOutcome) -> String {
                 "{number} wants to be asked first, and is offline: ask {number} REASON, and the answer may take a while"
             )
         }
-    }
-}
-
-/// An error of the library in the words of this program.
-fn said(error: Error) -> String {
-    match error {
-        Error::NotSignedIn => "sign in first: sign in NUMBER, or sign up for a number".into(),
-        Error::Timeout => "the server did not answer; is it running at this address?".into(),
-        Error::Refused { text } if !text.is_empty() => clean(&text),
-        other => other.to_string(),
     }
 }

@@ -1,42 +1,17 @@
 //! The program as a script uses it: lines in, lines out, and a status that says whether all could be done.
 
-use oicq::wire::{Dialect, FriendEntry, GroupEntry, List, Server, User};
+mod server;
+
+use oicq::client::{ServerLine, fingerprint};
+use server::TestServer;
 use std::io::Write;
-use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// A server of a few lines: one user with one friend, who answers everything with something to obey.
-fn serve() -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 65_535];
-        while let Ok((count, from)) = socket.recv_from(&mut buffer) {
-            let mut reply = Vec::new();
-            match User::decode(&buffer[..count], Dialect::Classic).expect("the program sends frames") {
-                User::SignIn { password, .. } => {
-                    let friends = [FriendEntry { number: 10_001, portrait: 0, status: 1, nickname: "韩梅梅" }];
-                    let groups = [GroupEntry { name: "My Friends", group: 1, friends: List::new(&friends) }];
-                    let ok = u8::from(password == "right");
-                    let groups = if ok == 1 { List::new(&groups) } else { List::new(&[]) };
-                    Server::SignedIn { ok, groups, token: None }.encode(&mut reply);
-                }
-                User::Message { to, .. } => {
-                    let text = "你好\x1b[2J";
-                    Server::Message { flag: 2, sender: to, text, kind: 0, id: None, time: None }.encode(&mut reply);
-                }
-                User::SetStatus { me, status } => Server::StatusSet { me, status }.encode(&mut reply),
-                User::Test { me } => Server::TestReply { me }.encode(&mut reply),
-                other => panic!("the test makes no such request: {other:?}"),
-            }
-            socket.send_to(&reply, from).unwrap();
-        }
-    });
-    address
-}
-
-fn run(arguments: &[&str], script: &str) -> Output {
+fn run(profile: &Path, arguments: &[&str], script: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_oicq"))
+        .arg("--profile")
+        .arg(profile)
         .args(arguments)
         .env_remove("OICQ_PASSWORD")
         .stdin(Stdio::piped())
@@ -55,27 +30,74 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn a_script_talks_and_ends_well() {
-    let server = serve().to_string();
-    let output = run(&["--server", &server], "sign in 10000\nright\nlist\nto 10001\ngood morning\n");
+    let (server, profile) = (TestServer::start(), tempfile::tempdir().unwrap());
+    let address = server.address.to_string();
+    let script = "sign in 10000\nright\nlist\nto 10001\ngood morning\ninto the void\nblock 10001\n";
+    let output = run(profile.path(), &["--server", &address], script);
     let said = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(said.starts_with("signed in as 10000: 1 friends, 1 of them here\n"), "{said}");
+    assert!(said.contains("signed in as 10000: 1 friends, 1 of them here\n"), "{said}");
     assert!(said.contains("    10001      online   韩梅梅\n"), "{said}");
-    assert!(said.contains(" 韩梅梅 (10001): 你好\u{fffd}[2J\n"), "shown, not obeyed: {said}");
+    assert!(said.contains(" 韩梅梅 (10001) (1970-01-01 "), "an old message has its time: {said}");
+    assert!(said.contains("): 你好\u{fffd}[2J\n"), "shown, not obeyed: {said}");
+    let stored = said.find(" ✓ stored for 韩梅梅 (10001): good morning\n").expect(&said);
+    let delivered = said.find(" ✓✓ delivered to 韩梅梅 (10001): good morning\n").expect(&said);
+    assert!(stored < delivered);
+    assert!(said.contains(" ✗ refused (mailbox full) 韩梅梅 (10001): into the void\n"), "{said}");
+    assert!(said.contains("nothing is taken from 韩梅梅 (10001)\n"), "{said}");
+}
+
+#[test]
+fn the_key_is_told_once_and_kept_and_the_token_signs_in() {
+    let (server, profile) = (TestServer::start(), tempfile::tempdir().unwrap());
+    let address = server.address.to_string();
+    let told = format!("the key of {address}, kept from now on: {}\n", fingerprint(&server.key()));
+    let output = run(profile.path(), &["--server", &address], "sign in 10000\nright\n");
+    assert!(text(&output.stdout).contains(&told), "{}", text(&output.stdout));
+    let output = run(profile.path(), &["--server", &address, "--token", "--number", "10000"], "list\n");
+    let said = text(&output.stdout);
+    assert!(output.status.success() && !said.contains(&told), "{said}{}", text(&output.stderr));
+    assert!(said.starts_with("signed in as 10000"), "{said}");
+}
+
+#[test]
+fn a_changed_key_is_refused_loudly() {
+    let (server, profile) = (TestServer::start(), tempfile::tempdir().unwrap());
+    let address = server.address.to_string();
+    assert!(run(profile.path(), &["--server", &address], "sign in 10000\nright\n").status.success());
+    let old = fingerprint(&server.key());
+    server.change_key();
+    let output = run(profile.path(), &["--server", &address], "sign in 10000\nright\n");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    let new = fingerprint(&server.key());
+    let start = format!("! THE KEY OF {address} HAS CHANGED. It shows {new}; the one that was kept is {old}. ");
+    assert!(said.starts_with(&start), "{said}");
+
+    let (host, port) = (server.address.ip().to_string(), server.address.port());
+    let line = ServerLine { host, port, key: Some(server.key()) }.to_string();
+    let output = run(profile.path(), &["--server", &line], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("If its operator says that the key is new, remove "));
+    let fresh = tempfile::tempdir().unwrap();
+    let output = run(fresh.path(), &["--server", &line], "sign in 10000\nright\n");
+    assert!(output.status.success() && !text(&output.stdout).contains("the key of"), "nothing to learn");
 }
 
 #[test]
 fn what_could_not_be_done_shows_in_the_status() {
-    let server = serve().to_string();
-    let output = run(&["--server", &server], "sign in 10000\nwrong\nsay 10001 hi\n");
+    let (server, profile) = (TestServer::start(), tempfile::tempdir().unwrap());
+    let address = server.address.to_string();
+    let output = run(profile.path(), &["--server", &address], "sign in 10000\nwrong\nsay 10001 hi\n");
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
-    assert!(said.starts_with("! 10000 was not signed in: wrong number or password"), "{said}");
+    assert!(said.starts_with("! 10000 was not signed in: wrong number or password\n"), "{said}");
     assert!(said.ends_with("! sign in first: sign in NUMBER, or sign up for a number\n"), "{said}");
 }
 
 #[test]
 fn wrong_arguments_are_refused_in_one_line() {
-    let output = run(&["--number", "9"], "");
+    let profile = tempfile::tempdir().unwrap();
+    let output = run(profile.path(), &["--number", "9"], "");
     assert_eq!((output.status.code(), text(&output.stderr).lines().count()), (Some(2), 1));
 }

@@ -1,0 +1,121 @@
+//! A server of a few lines on the server's side of the link: one user with one friend, who answers everything with
+//! something to obey.
+
+use oicq::link::{Ciphers, Frames, Link, Offer, Packet, Side, public_key, respond};
+use oicq::wire::{Dialect, FriendEntry, GroupEntry, List, Server, User};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// A server that runs until the test ends.
+pub struct TestServer {
+    pub address: SocketAddr,
+    private: Arc<Mutex<[u8; 32]>>,
+}
+
+impl TestServer {
+    pub fn start() -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let private = Arc::new(Mutex::new([9; 32]));
+        let keys = Arc::clone(&private);
+        std::thread::spawn(move || serve(&socket, &keys));
+        Self { address, private }
+    }
+
+    pub fn key(&self) -> [u8; 32] {
+        public_key(&self.private.lock().unwrap())
+    }
+
+    /// From now on it is another server that answers here.
+    pub fn change_key(&self) {
+        *self.private.lock().unwrap() = [8; 32];
+    }
+}
+
+fn serve(socket: &UdpSocket, private: &Mutex<[u8; 32]>) {
+    let begun = Instant::now();
+    let mut ciphers = Ciphers::new(64);
+    let mut links: Vec<(u32, u32, Link, SocketAddr)> = Vec::new();
+    let mut buffer = [0; 2_000];
+    socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+    loop {
+        let arrived = socket.recv_from(&mut buffer);
+        let now = begun.elapsed().as_millis() as u64;
+        if let Ok((count, from)) = arrived {
+            let packet = &mut buffer[..count];
+            match Packet::decode(packet, Side::Client).expect("the program sends packets") {
+                Packet::Hello { number, noise, .. } => {
+                    let private = *private.lock().unwrap();
+                    let session = links.len() as u32;
+                    if let Some((noise, link)) = welcome(&private, number, session, noise) {
+                        links.extend(link.map(|link| (number, session, link, from)));
+                        let mut reply = Vec::new();
+                        Packet::Welcome { number, noise: &noise }.encode(&mut reply);
+                        socket.send_to(&reply, from).unwrap();
+                    }
+                }
+                Packet::Data { number, session, .. } => {
+                    let link = links.iter_mut().find(|link| (link.0, link.1) == (number, session));
+                    let (.., link, _) = link.expect("a session that was begun here");
+                    let mut frames = Frames::default();
+                    if link.receive(now, packet, &mut ciphers, &mut frames).is_ok() {
+                        for frame in frames.iter() {
+                            answer(&User::decode(frame.bytes, Dialect::Link).expect("the program sends frames"), link);
+                        }
+                    }
+                }
+                other => panic!("a client sends no such packet: {other:?}"),
+            }
+        }
+        for (.., link, to) in &mut links {
+            let mut packet = Vec::new();
+            while link.poll(now, &mut ciphers, &mut packet) {
+                socket.send_to(&packet, *to).unwrap();
+                packet.clear();
+            }
+        }
+    }
+}
+
+fn welcome(private: &[u8; 32], number: u32, session: u32, noise: &[u8]) -> Option<(Vec<u8>, Option<Link>)> {
+    if noise.is_empty() {
+        return Some((public_key(private).to_vec(), None));
+    }
+    let offer = Offer { session, idle_secs: 90, largest_datagram: 1_232 };
+    let (noise, keys) = respond(private, number, noise, [session as u8 + 1; 32], offer).ok()?;
+    Some((noise, Some(Link::new(Side::Server, number, session, keys, 0))))
+}
+
+fn answer(frame: &User<'_>, link: &mut Link) {
+    let mut say = |frame: Server<'_>| {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        link.send(&bytes);
+    };
+    match *frame {
+        User::SignIn { password, token, .. } if password == "right" || token == Some("a token") => {
+            let friends = [FriendEntry { number: 10_001, portrait: 0, status: 1, nickname: "韩梅梅" }];
+            let groups = [GroupEntry { name: "My Friends", group: 1, friends: List::new(&friends) }];
+            say(Server::SignedIn { ok: 1, groups: List::new(&groups), token: Some("a token") });
+        }
+        User::SignIn { .. } => {
+            say(Server::SignedIn { ok: 0, groups: List::NONE, token: None });
+            say(Server::Notice { about: 0x02, code: 3, text: "" });
+        }
+        User::Message { to, text: "into the void", id, .. } => {
+            say(Server::Receipt { to, id: id.expect("an id"), state: 3, reason: 16 });
+        }
+        User::Message { to, id, .. } => {
+            let text = "你好\x1b[2J";
+            say(Server::Receipt { to, id: id.expect("an id"), state: 1, reason: 0 });
+            say(Server::Message { flag: 2, sender: to, text, kind: 0, id: Some(1), time: Some(1) });
+            say(Server::Receipt { to, id: id.expect("an id"), state: 2, reason: 0 });
+        }
+        User::SetStatus { me, status } => say(Server::StatusSet { me, status }),
+        User::Test { me } => say(Server::TestReply { me }),
+        User::Block { other, on, .. } => say(Server::Blocked { ok: 1, other, on }),
+        User::Received { .. } => {}
+        other => panic!("the test makes no such request: {other:?}"),
+    }
+}
