@@ -174,7 +174,7 @@ impl Ledger {
     pub(super) fn set_blocks(&mut self, number: u32, blocks: bool) {
         self.touch(number);
         if let Some(mailbox) = self.mailboxes.get(number) {
-            mailbox.blocks = blocks;
+            mailbox.set_blocks(blocks);
         }
     }
 

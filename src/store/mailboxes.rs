@@ -8,9 +8,9 @@ use rustc_hash::FxHashMap;
 #[derive(Debug)]
 pub(super) struct Mailbox {
     /// How many messages it holds.
-    pub(super) count: u32,
+    count: u32,
     /// Its owner may block somebody; if not, nobody is blocked.
-    pub(super) blocks: bool,
+    blocks: bool,
     newest: Newest,
 }
 
@@ -23,6 +23,15 @@ pub(super) enum Known {
     At(u64),
     /// It may be there.
     Perhaps,
+}
+
+/// What has to be known of a mailbox before a message is added.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Glance {
+    pub(super) count: u32,
+    pub(super) blocks: bool,
+    /// Whether the message is there already.
+    pub(super) known: Known,
 }
 
 /// The largest id of each sender. Ids rise, so a larger one is new.
@@ -80,9 +89,10 @@ impl Mailbox {
         Self { count: 0, blocks, newest: Newest::default() }
     }
 
-    /// Whether a user's message with an id is there.
-    pub(super) fn find(&self, from: u32, id: u64) -> Known {
-        self.newest.find(from, id)
+    /// What has to be known before a message is added, with sender and id if it has an id.
+    pub(super) fn glance(&self, name: Option<(u32, u64)>) -> Glance {
+        let known = name.map_or(Known::Absent, |(from, id)| self.newest.find(from, id));
+        Glance { count: self.count, blocks: self.blocks, known }
     }
 
     /// A message is there, with sender and id if it has an id.
@@ -91,6 +101,16 @@ impl Mailbox {
         if let Some((from, id)) = name {
             self.newest.add(from, id, seq);
         }
+    }
+
+    /// It is empty.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Its owner may block somebody, or blocks nobody.
+    pub(super) fn set_blocks(&mut self, blocks: bool) {
+        self.blocks = blocks;
     }
 
     /// So many messages were deleted.
@@ -111,8 +131,7 @@ pub(super) struct Mailboxes {
 
 impl Mailboxes {
     pub(super) fn get(&mut self, number: u32) -> Option<&mut Mailbox> {
-        if !self.young.contains_key(&number) {
-            let mailbox = self.old.remove(&number)?;
+        if let Some(mailbox) = self.old.remove(&number) {
             self.set(number, mailbox);
         }
         self.young.get_mut(&number)

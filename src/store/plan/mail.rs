@@ -4,7 +4,7 @@ use super::{Plan, Planned, Stop};
 use crate::limits;
 use crate::store::index::Lookup;
 use crate::store::key::{self, Key};
-use crate::store::mailboxes::{Ids, Known, Mailbox};
+use crate::store::mailboxes::{Glance, Ids, Known, Mailbox};
 use crate::store::{Mail, Refusal, read};
 use std::collections::BTreeSet;
 
@@ -13,16 +13,18 @@ const ADDED: u8 = 1;
 const ASKS: u8 = 2;
 
 impl<I: Lookup> Plan<'_, I> {
-    /// Remembers what the mailbox holds; refused if there is no such user.
-    fn learn_mailbox(&mut self, number: u32) -> Planned<()> {
-        if self.ledger.mailbox(number).is_some() {
-            return Ok(());
+    /// What has to be known of a mailbox before a message is added, with sender and id if it has an id. Refused if there
+    /// is no such user.
+    fn glance(&mut self, number: u32, name: Option<(u32, u64)>) -> Planned<Glance> {
+        if let Some(mailbox) = self.ledger.mailbox(number) {
+            return Ok(mailbox.glance(name));
         }
         self.must_exist(number)?;
         let mut mailbox = Mailbox::new(self.blocks_anybody(number)?);
         self.each_mail(number, |name, seq| mailbox.add(name, seq))?;
+        let glance = mailbox.glance(name);
         self.ledger.set_mailbox(number, mailbox);
-        Ok(())
+        Ok(glance)
     }
 
     /// Visits the messages of a mailbox: sender and id of those that have an id, and their places.
@@ -36,9 +38,9 @@ impl<I: Lookup> Plan<'_, I> {
         if whole { Ok(()) } else { Err(Stop::Failed(read::malformed())) }
     }
 
-    /// The place of a message in a mailbox that is remembered, if it is there.
-    fn find_mail(&mut self, number: u32, name: (u32, u64)) -> Planned<Option<u64>> {
-        match self.ledger.mailbox(number).map_or(Known::Perhaps, |mailbox| mailbox.find(name.0, name.1)) {
+    /// The place of a message, if it is there.
+    fn find_mail(&mut self, number: u32, name: (u32, u64), known: Known) -> Planned<Option<u64>> {
+        match known {
             Known::Absent => return Ok(None),
             Known::At(seq) if self.draft.has(self.index, key::mail(number, seq))? => return Ok(Some(seq)),
             Known::At(_) | Known::Perhaps => {}
@@ -54,15 +56,15 @@ impl<I: Lookup> Plan<'_, I> {
     }
 
     pub(super) fn add_mail(&mut self, number: u32, mail: &Mail) -> Planned<()> {
-        self.learn_mailbox(number)?;
+        let name = mail.name();
+        let Glance { count, blocks, known } = self.glance(number, name)?;
         // What is there already stays, even if the sender was blocked since or the mailbox is full.
-        if let Some(name) = mail.name()
-            && let Some(seq) = self.find_mail(number, name)?
+        if let Some(name) = name
+            && let Some(seq) = self.find_mail(number, name, known)?
         {
             self.places.push(seq);
             return Ok(());
         }
-        let (count, blocks) = self.ledger.mailbox(number).map_or((0, true), |mailbox| (mailbox.count, mailbox.blocks));
         let unasked = mail.flag == Mail::USER || (mail.flag == Mail::SYSTEM && matches!(mail.kind, ADDED | ASKS));
         if blocks && unasked {
             self.must_not_block(number, mail.from)?;
@@ -74,15 +76,17 @@ impl<I: Lookup> Plan<'_, I> {
         }
         let seq = self.ledger.take_mail_seq();
         self.draft.put_first(key::mail(number, seq), mail.encode());
-        self.ledger.mail_added(number, mail.name(), seq);
+        self.ledger.mail_added(number, name, seq);
         self.places.push(seq);
         Ok(())
     }
 
     pub(super) fn delete_mail(&mut self, number: u32, through: u64) -> Planned<()> {
         let keys = self.draft.keys(self.index, key::mail_between(number, self.ledger.mail_start(number), through))?;
-        self.ledger.mail_removed(number, keys.len());
-        keys.into_iter().for_each(|key| self.draft.delete(key));
+        if !keys.is_empty() {
+            self.ledger.mail_removed(number, keys.len());
+            keys.into_iter().for_each(|key| self.draft.delete(key));
+        }
         self.ledger.mail_gone(number, through);
         Ok(())
     }
@@ -100,7 +104,7 @@ impl<I: Lookup> Plan<'_, I> {
         }
         self.ledger.mail_removed(number, keys.len());
         keys.into_iter().for_each(|key| self.draft.delete(key));
-        if self.ledger.mailbox(number).is_some_and(|mailbox| mailbox.count == 0) {
+        if self.ledger.mailbox(number).is_some_and(|mailbox| mailbox.is_empty()) {
             self.ledger.mail_gone(number, u64::MAX);
         }
         Ok(())
