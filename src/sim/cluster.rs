@@ -31,8 +31,6 @@ pub enum Message {
     Password(Ticket, PasswordOutcome),
     /// From the search thread.
     Searched(Ticket, Option<Vec<Card>>),
-    /// A connection has taken what was sent.
-    Flushed(Endpoint, u32),
 }
 
 /// How the server ends.
@@ -301,7 +299,6 @@ impl Cluster {
             Message::Stored(ticket, answer) => Input::Stored { ticket, answer },
             Message::Password(ticket, outcome) => Input::Password { ticket, outcome },
             Message::Searched(ticket, found) => Input::Searched { ticket, found },
-            Message::Flushed(from, number) => Input::Flushed { from, number },
         };
         self.give(agenda, shard, input);
     }

@@ -117,10 +117,14 @@ impl Oracle {
         if !self.shown.insert(name) {
             self.wrong(&format!("{to} is shown {from}/{id} twice"));
         }
-        if let Some(ReceiptState::Refused { code }) = self.receipts.get(&name) {
+        let single = matches!(letter.to, Recipient::User(_));
+        if single && let Some(ReceiptState::Refused { code }) = self.receipts.get(&name) {
             self.wrong(&format!("{to} is shown {from}/{id}, of which a receipt says that it never will be ({code})"));
         }
-        if let Some(last) = self.last.insert((to, from), id).filter(|last| *last > id) {
+        // A broadcast that is sent again goes to those who are friends by then.
+        if single
+            && let Some(last) = self.last.insert((to, from), id).filter(|last| *last > id)
+        {
             self.wrong(&format!("{to} is shown {from}/{id} after {last}"));
         }
         self.stored.remove(&name);
@@ -140,6 +144,7 @@ impl Oracle {
                 self.wrong(&format!("a receipt says that {to} has {from}/{id}, which was not shown"))
             }
             ReceiptState::Delivered => {}
+            ReceiptState::Refused { .. } if !self.is_single(from, id) => {}
             ReceiptState::Refused { code } if shown || self.stored.contains(&name) => {
                 let known = if shown { "shown" } else { "stored" };
                 self.wrong(&format!("a receipt says that {to} never gets {from}/{id} ({code}), which was {known}"))
@@ -149,9 +154,10 @@ impl Oracle {
         self.receipts.insert(name, state);
     }
 
-    /// Whether everything that was said to be stored was shown.
-    pub fn all_shown(&self) -> bool {
-        self.stored.is_empty()
+    /// Whether a message is for one user. A broadcast that is sent again goes to whoever is a friend by then, and who has
+    /// refused it before may take it.
+    fn is_single(&self, from: u32, id: u64) -> bool {
+        self.letters.get(&(from, id)).is_some_and(|letter| matches!(letter.to, Recipient::User(_)))
     }
 
     /// What was said to be stored and was not shown.

@@ -17,7 +17,6 @@ pub enum Asked {
     Status(Status),
     Block(u32, bool),
     AddGroup(String),
-    Move(u32, u8),
     Other,
 }
 

@@ -20,8 +20,8 @@ impl<D: Disk, I: Index> Store<D, I> {
         let pairs = |what: &str, there: fn(u32) -> Range<Key>, back: fn(u32) -> Range<Key>| {
             let (mut forth, mut reverse) = (BTreeSet::new(), BTreeSet::new());
             for number in &accounts {
-                self.last_numbers(there(*number))?.into_iter().for_each(|other| drop(forth.insert((*number, other))));
-                self.last_numbers(back(*number))?.into_iter().for_each(|other| drop(reverse.insert((other, *number))));
+                forth.extend(self.last_numbers(there(*number))?.into_iter().map(|other| (*number, other)));
+                reverse.extend(self.last_numbers(back(*number))?.into_iter().map(|other| (other, *number)));
             }
             let differ: Vec<(u32, u32)> = forth.symmetric_difference(&reverse).copied().collect();
             io::Result::Ok((!differ.is_empty()).then(|| format!("{what} and the reverse differ: {differ:?}")))
