@@ -33,12 +33,12 @@ impl Core {
         self.entries.push(Entry::new(number, purpose, phase, give_up_at));
     }
 
-    fn door(&mut self, now: u64, number: u32) -> Door {
-        Door::new(now, number, self.key.map(|(key, _)| key), self.chance.key())
+    fn door(&mut self, now: u64, number: u32) -> Box<Door> {
+        Box::new(Door::new(now, number, self.key.map(|(key, _)| key), self.chance.key()))
     }
 
     /// A door at which the first hello waits a moment: what sent us back proves nothing, and must not make us hurry.
-    pub(super) fn door_soon(&mut self, now: u64, number: u32) -> Door {
+    pub(super) fn door_soon(&mut self, now: u64, number: u32) -> Box<Door> {
         self.door(now + FAULT_PAUSE_MS, number)
     }
 

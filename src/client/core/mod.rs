@@ -309,7 +309,8 @@ impl Core {
         let entries = self.entries.iter().filter_map(Entry::deadline);
         let live = self.live.as_ref().and_then(Live::deadline);
         let registrations = self.registrations.front().map(|(.., give_up_at)| *give_up_at);
-        let rest = [packets, live, registrations, self.requests.deadline(), self.outbox.deadline()];
+        let outbox = self.live.as_ref().and_then(|_| self.outbox.deadline());
+        let rest = [packets, live, registrations, self.requests.deadline(), outbox];
         entries.chain(rest.into_iter().flatten()).min()
     }
 
