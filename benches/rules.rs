@@ -1,7 +1,7 @@
 //! The rules alone, without I/O: messages from sender to recipient, and a status told to a thousand friends.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use oicq::shard::{Board, Classic, Endpoint, Input, Now, Outbox, PasswordOutcome, Peer, Shard, Territory};
+use oicq::shard::{Board, Classic, Endpoint, Identity, Input, Now, Outbox, PasswordOutcome, Peer, Shard, Territory};
 use oicq::store::{Account, Answer, Card, Request, UserRecord};
 use oicq::wire::{Dialect, User};
 use std::sync::Arc;
@@ -77,7 +77,7 @@ fn hex_profile() -> Vec<u8> {
 }
 
 fn shard_with(users: u32) -> Shard {
-    let mut shard = Shard::new(Territory::ALL, Arc::new(Board::default()), Classic::Loopback);
+    let mut shard = Shard::new(Territory::ALL, Arc::new(Board::default()), Classic::Loopback, &Identity::EXAMPLE);
     for number in FIRST..FIRST + users {
         sign_in(&mut shard, number, &[]);
     }
@@ -132,7 +132,12 @@ fn presence(c: &mut Criterion) {
         });
     });
     let remote = || {
-        let mut shard = Shard::new(Territory { index: 0, shards: 2 }, Arc::new(Board::default()), Classic::Loopback);
+        let mut shard = Shard::new(
+            Territory { index: 0, shards: 2 },
+            Arc::new(Board::default()),
+            Classic::Loopback,
+            &Identity::EXAMPLE,
+        );
         sign_in(&mut shard, FIRST, &[]);
         for watcher in 0..1_000 {
             let message = Peer::Watch { watcher: FIRST + 1 + 2 * watcher, seen: 1 };

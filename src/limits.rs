@@ -40,6 +40,63 @@ const _: () = assert!(SEGMENT_BYTES > 1_000 && SEGMENT_BYTES <= u16::MAX as usiz
 // An ack names 64 segments beyond the first that is missing.
 const _: () = assert!(SEGMENTS_IN_FLIGHT <= 64 && REPLAY_WINDOW.is_multiple_of(64));
 
+// ---- links of a server
+
+/// Handshakes in progress in one shard. From half of it on addresses must prove themselves by a cookie first.
+pub const HANDSHAKES: usize = 4_096;
+/// Handshakes in progress from one address that is not a loopback address.
+pub const HANDSHAKES_PER_ADDRESS: u32 = 256;
+/// How long a handshake may take from the welcome to the first data packet.
+pub const HANDSHAKE: Duration = Duration::from_secs(5);
+/// How often an address is told in this time that there is no such session (protocol.md 2.2).
+pub const UNKNOWN_PER_WINDOW: u32 = 10;
+/// See [`UNKNOWN_PER_WINDOW`].
+pub const UNKNOWN_WINDOW: Duration = Duration::from_secs(1);
+/// Addresses for which that is counted; to others nothing is said.
+pub const UNKNOWN_ADDRESSES: usize = 16_384;
+/// Links of a shard by which nobody has signed in, or that have just ended.
+pub const APART: usize = 16_384;
+/// Silence after which a link is dropped by which nobody has signed in.
+pub const ENTERING_SILENCE: Duration = Duration::from_secs(30);
+/// How long a link that has ended says so again to whoever missed it.
+pub const FAREWELL: Duration = Duration::from_secs(30);
+/// Links of a shard whose keys are kept prepared, two each: about three megabytes. The others cost 0.1 µs more a packet.
+pub const CIPHERS: usize = 8_192;
+/// Bytes that wait for one link, in flight or behind it. Beyond it the user is signed out: what is stored for them waits
+/// in the mailbox.
+pub const LINK_BACKLOG_BYTES: usize = 1024 * 1024;
+/// Acks that a shard sends in a millisecond after a start, so that 100,000 sessions are told within two seconds.
+pub const KEPT_ACKS_PER_MS: u64 = 50;
+/// Frames, and their bytes, that a kept session brings while its lists are read. More are the fault of the sender.
+pub const WAKING_FRAMES: usize = 256;
+/// See [`WAKING_FRAMES`].
+pub const WAKING_BYTES: usize = 256 * 1024;
+/// How often the address of one session is written to the store at most.
+pub const SAVE_ADDRESS: Duration = Duration::from_secs(10);
+/// How long a token is good (protocol.md 2.6).
+pub const TOKEN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Failed sign-ins in a minute from one address that is not a loopback address (protocol.md 2.6).
+pub const ADDRESS_FAILURES: u32 = 60;
+
+const _: () = assert!(FAREWELL.as_secs() < IDLE.as_secs() && ENTERING_SILENCE.as_secs() < IDLE.as_secs());
+
+// ---- custody of messages (protocol.md 3.3)
+
+/// How long a message that was sent to somebody online waits for 0x41 before it is stored.
+pub const CUSTODY_TIME: Duration = Duration::from_secs(1);
+/// Messages sent over one link and not acknowledged by 0x41. More go into the mailbox, and from there when there is room.
+pub const CUSTODY: usize = 1_024;
+/// Bytes of their texts.
+pub const CUSTODY_BYTES: usize = 512 * 1024;
+/// Messages of a shard that are remembered as delivered, so that one which comes again is not sent again.
+pub const DELIVERED: usize = 16_384;
+/// How far a sender of a file may be ahead of what its receiver has (protocol.md 3.2).
+pub const FILE_AHEAD_BYTES: u32 = 262_144;
+
+const _: () = assert!(CUSTODY / 4 + MAILBOX_PAGE <= CUSTODY);
+const _: () = assert!(CUSTODY_BYTES / 4 + MAILBOX_PAGE_BYTES + FRAME_BYTES <= CUSTODY_BYTES);
+const _: () = assert!(LINK_BACKLOG_BYTES >= CUSTODY_BYTES + FILE_AHEAD_BYTES as usize);
+
 // ---- service numbers (protocol.md 1.3)
 
 /// The lowest number of a user. Numbers are handed out upwards from here.

@@ -7,7 +7,9 @@ use super::packet::{Packet, Side, begin_data, write_length};
 use super::record::Record;
 use super::seal::{self, Ciphers, Keys};
 use super::window::ReplayWindow;
-use crate::limits::{DATA_HEADER_BYTES, DATAGRAM_BYTES, HEADER_BYTES, SEGMENT_HEADER_BYTES, TAG_BYTES};
+use crate::limits::{
+    ACK_BYTES, DATA_HEADER_BYTES, DATAGRAM_BYTES, HEADER_BYTES, SEGMENT_BYTES, SEGMENT_HEADER_BYTES, TAG_BYTES,
+};
 use crate::wire::{Field, Reader};
 use std::fmt;
 
@@ -241,7 +243,7 @@ impl Link {
     /// Sends a small frame once, outside the order: a connection test. One that does not fit a packet beside an ack is
     /// not sent.
     pub fn send_loose(&mut self, frame: &[u8]) {
-        if frame.len() <= crate::limits::SEGMENT_BYTES {
+        if frame.len() <= SEGMENT_BYTES {
             self.extra.get_or_insert_default().loose.push(frame.into());
         }
     }
@@ -262,10 +264,9 @@ impl Link {
     }
 
     /// Says farewell: the next packet is the last one.
+    /// It can be said again to a peer that has missed it.
     pub fn close(&mut self, code: CloseCode, reason: &str) {
-        if !self.closed {
-            self.extra.get_or_insert_default().close = Some((code, reason.into()));
-        }
+        self.extra.get_or_insert_default().close = Some((code, reason.into()));
     }
 
     /// Whether it was closed, by either side.
@@ -275,13 +276,20 @@ impl Link {
 
     /// Appends one sealed packet, if one is to go out now.
     pub fn poll(&mut self, now_ms: u64, ciphers: &mut Ciphers, out: &mut Vec<u8>) -> bool {
-        if self.closed {
+        self.poll_within(now_ms, DATAGRAM_BYTES, ciphers, out)
+    }
+
+    /// The same with a packet of at most so many bytes, which must be room for an ack (64 bytes). What does not fit waits.
+    pub fn poll_within(&mut self, now_ms: u64, most: usize, ciphers: &mut Ciphers, out: &mut Vec<u8>) -> bool {
+        let farewell = self.extra.as_ref().is_some_and(|extra| extra.close.is_some());
+        if self.closed && !farewell {
             return false;
         }
         self.outbound.look(now_ms, self.counter);
         let ack_is_due = self.inbound.ack_due().is_some_and(|due| due <= now_ms);
-        let waits = self.extra.as_ref().is_some_and(|extra| !extra.loose.is_empty() || extra.close.is_some());
-        if !ack_is_due && !waits && !self.outbound.is_ready() {
+        let waits = farewell || self.extra.as_ref().is_some_and(|extra| !extra.loose.is_empty());
+        let room = most.saturating_sub(DATA_HEADER_BYTES + 2 + ACK_BYTES + SEGMENT_HEADER_BYTES + TAG_BYTES);
+        if !ack_is_due && !waits && !self.outbound.is_ready(room) {
             return false;
         }
         let start = self.begin(out);
@@ -289,7 +297,7 @@ impl Link {
             Record::Ack(ack).write(out);
             self.inbound.acknowledged();
         }
-        let most = start + DATAGRAM_BYTES - TAG_BYTES;
+        let most = start + most.min(DATAGRAM_BYTES) - TAG_BYTES;
         if waits {
             self.write_extra(out, most);
         }
@@ -341,7 +349,7 @@ impl Link {
     /// Appends the answer to a packet of an older epoch, which has this many bytes: an ack in the present epoch, no longer
     /// than it. The epoch is what matters; the ack is left out where it does not fit. Nothing else is changed by it.
     pub fn answer_old_epoch(&mut self, now_ms: u64, bytes: usize, ciphers: &mut Ciphers, out: &mut Vec<u8>) {
-        const ACK_PACKET_BYTES: usize = DATA_HEADER_BYTES + 2 + crate::limits::ACK_BYTES + TAG_BYTES;
+        const ACK_PACKET_BYTES: usize = DATA_HEADER_BYTES + 2 + ACK_BYTES + TAG_BYTES;
         let start = self.begin(out);
         if bytes >= ACK_PACKET_BYTES {
             Record::Ack(self.inbound.ack_anyway(now_ms)).write(out);
@@ -352,10 +360,10 @@ impl Link {
     /// When [`poll`](Self::poll) will have something; 0 if it has already.
     pub fn deadline(&self) -> Option<u64> {
         if self.closed {
-            return None;
+            return self.extra.as_ref().is_some_and(|extra| extra.close.is_some()).then_some(0);
         }
         let waits = self.extra.as_ref().is_some_and(|extra| !extra.loose.is_empty() || extra.close.is_some());
-        if waits || self.outbound.is_ready() {
+        if waits || self.outbound.is_ready(SEGMENT_BYTES) {
             return Some(0);
         }
         [self.inbound.ack_due(), self.outbound.timeout(), self.outbound.dies_at()].into_iter().flatten().min()
@@ -364,7 +372,8 @@ impl Link {
     /// Whether the peer is gone: a segment was not acknowledged for 32 s, or all counters of the epoch are used.
     pub fn is_dead(&self, now_ms: u64) -> bool {
         let end = (u64::from(self.epoch) + 1) << EPOCH_SHIFT;
-        let spent = self.side == Side::Server && self.counter >= end - 1;
+        // Room for a farewell is left.
+        let spent = self.side == Side::Server && self.counter >= end - 1_024;
         spent || self.outbound.dies_at().is_some_and(|at| at <= now_ms)
     }
 

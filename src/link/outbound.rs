@@ -224,10 +224,10 @@ impl Outbound {
         (ahead < allowed && (self.sent as usize) < self.queue.len()).then_some(self.sent as usize)
     }
 
-    /// Whether something may go out now.
+    /// Whether something of at most so many bytes may go out now.
     #[inline]
-    pub fn is_ready(&self) -> bool {
-        self.sendable().is_some()
+    pub fn is_ready(&self, room: usize) -> bool {
+        self.sendable().is_some_and(|at| self.queue[at].bytes.len() <= room)
     }
 
     /// The next segment to go out with packet `counter`, if it is not longer than this: seq, whether it is the last of its

@@ -36,6 +36,9 @@ pub struct Serve {
     /// From where bare frames, which are not encrypted, are taken.
     #[arg(long, env = "OICQD_CLASSIC", value_enum, default_value_t = From::Loopback)]
     pub classic: From,
+    /// When a client must prove its address before a handshake: when there are many, or always.
+    #[arg(long, env = "OICQD_RETRY", value_enum, default_value_t = Retry::Auto)]
+    pub retry: Retry,
     /// What to log to standard error: error, warn, info, debug, or a filter such as `oicq=debug`.
     #[arg(long, env = "OICQD_LOG", value_name = "FILTER", default_value = "warn")]
     pub log: String,
@@ -72,6 +75,15 @@ impl From {
     }
 }
 
+/// When a handshake begins with a cookie (protocol.md 2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Retry {
+    /// When many handshakes are in progress.
+    Auto,
+    /// Always.
+    Always,
+}
+
 /// What the operator can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -85,6 +97,14 @@ pub enum Command {
     Announce {
         /// The words.
         text: String,
+    },
+    /// Prints the line by which clients find a running server and know that it is the right one.
+    Line,
+    /// Stops a running server. Sessions over the link go on with the next start, unless they are ended.
+    Stop {
+        /// Ends all sessions: everybody must sign in again.
+        #[arg(long)]
+        end_sessions: bool,
     },
     /// Shows what a running server has counted.
     Stats {
@@ -139,6 +159,16 @@ pub enum Account {
     },
     /// Lists all accounts.
     List,
+    /// Shows where an account is signed in over the link, or all that are.
+    Sessions {
+        /// The account; without it all.
+        number: Option<u32>,
+    },
+    /// Signs an account out everywhere: its session ends, and its tokens are good no more.
+    Signout {
+        /// The account.
+        number: u32,
+    },
 }
 
 /// What can be done with grants.

@@ -10,8 +10,7 @@ use super::storage::{Reply, Storage};
 use super::streams::{Streams, shard_of};
 use crate::limits::{STORE_HELD, STREAM_READ_BYTES, STREAM_TURN_BYTES};
 use crate::shard::{Endpoint, Input, Now, Outbox, PasswordOutcome, Shard, Ticket, steer};
-use crate::store::Request;
-use crate::wire::LINK_LEAD;
+use crate::store::{Request, SessionRecord};
 use crossbeam::channel::Sender;
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -58,8 +57,9 @@ pub struct Core {
     mailer: Mailer,
     /// The connections.
     pub streams: Streams,
-    /// Bytes read from any connection pass through here.
+    /// Bytes read from any connection pass through here, and packets of the link that are cut from them.
     pub(super) stream_bytes: Box<[u8]>,
+    pub(super) packet: Vec<u8>,
     /// What this shard has for itself.
     local: VecDeque<Message>,
     store_later: VecDeque<(Ticket, Request)>,
@@ -97,6 +97,7 @@ impl Core {
             mailer: Mailer::default(),
             streams: Streams::new(index, connections),
             stream_bytes: vec![0; STREAM_READ_BYTES].into(),
+            packet: Vec::new(),
             local: VecDeque::new(),
             store_later: VecDeque::new(),
             traffic: Traffic::default(),
@@ -219,17 +220,13 @@ impl Core {
                 self.traffic.malformed += 1;
                 continue;
             };
-            if bytes.first() == Some(&LINK_LEAD) {
-                self.traffic.malformed += 1;
-                continue;
-            }
             let from = Endpoint::datagram(from, socket as u16);
             match steer(bytes).map(|number| self.port.owner(number)) {
                 Some(owner) if owner != self.index => {
                     self.traffic.wrong_shard += 1;
-                    self.port.send(owner, Message::Frame { from, bytes: bytes.into() });
+                    self.port.send(owner, Message::Frame { from, bytes: (&*bytes).into() });
                 }
-                _ => self.input(Input::Frame { from, bytes }),
+                _ => self.input(Input::of(from, bytes)),
             }
         }
         count
@@ -259,8 +256,8 @@ impl Core {
     fn one_message(&mut self, message: Message) {
         let input = match message {
             Message::Peer { to, message } => Input::Peer { to, message },
-            Message::Frame { from, bytes } => {
-                return self.shard.handle(self.now, Input::Frame { from, bytes: &bytes }, &mut self.out);
+            Message::Frame { from, mut bytes } => {
+                return self.shard.handle(self.now, Input::of(from, &mut bytes), &mut self.out);
             }
             Message::StreamClosed { from, number } => Input::StreamClosed { from, number },
             Message::StreamSend { to, bytes } => return self.write_stream(to, &bytes),
@@ -278,7 +275,7 @@ impl Core {
             }
             Message::Stop => {
                 self.stopped = true;
-                return;
+                Input::Stop
             }
             Message::End(done) => {
                 self.ended = Some(done);
@@ -344,8 +341,20 @@ impl Core {
         }
     }
 
+    /// Goes on with the sessions that the store has kept.
+    pub fn keep(&mut self, sessions: &[SessionRecord]) {
+        self.read_clock();
+        for (nth, session) in sessions.iter().enumerate() {
+            self.shard.keep(self.now, session, nth as u64, &mut self.out);
+            self.route();
+        }
+        self.finish();
+    }
+
     /// Sends what is waiting to be sent, and wakes whom it is for.
     pub fn finish(&mut self) {
+        self.shard.flush(self.now, &mut self.out);
+        self.route();
         self.write();
         self.push_store();
         self.port.flush();

@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::mesh::Message;
-use crate::limits::{STREAM_FIRST_FRAME_BYTES, STREAM_NUMBERS, STREAM_READ_BYTES};
+use crate::limits::{DATAGRAM_BYTES, STREAM_FIRST_FRAME_BYTES, STREAM_NUMBERS, STREAM_READ_BYTES};
 use crate::shard::{Endpoint, Input, steer};
 use crate::wire::{LINK_LEAD, stream_frame_bytes};
 use std::net::SocketAddr;
@@ -49,7 +49,9 @@ impl Core {
         while self.streams.is_open(connection) {
             let rest = &bytes[used..];
             let length = match stream_frame_bytes(rest) {
-                Ok(_) if rest.first() == Some(&LINK_LEAD) => None,
+                Ok(Some(length)) if rest.first() == Some(&LINK_LEAD) && length > DATAGRAM_BYTES => None,
+                Ok(Some(length)) if rest.first() == Some(&LINK_LEAD) && rest.len() >= length => Some(length),
+                Ok(_) if rest.first() == Some(&LINK_LEAD) => return used,
                 Ok(Some(length)) if length > STREAM_FIRST_FRAME_BYTES && !self.streams.is_known(connection) => None,
                 Ok(Some(length)) if rest.len() >= length => Some(length),
                 Ok(_) => return used,
@@ -73,7 +75,9 @@ impl Core {
     fn stream_frame(&mut self, connection: u32, from: Endpoint, frame: &[u8]) -> bool {
         self.streams.heard(connection, self.now.mono_ms);
         let number = steer(frame);
-        if frame[3] == SIGN_IN
+        let linked = frame[0] == LINK_LEAD;
+        if !linked
+            && frame[3] == SIGN_IN
             && let Some(number) = number
             && !self.streams.remember(connection, number, STREAM_NUMBERS)
         {
@@ -83,6 +87,13 @@ impl Core {
         match number.map(|number| self.port.owner(number)) {
             Some(owner) if owner != self.index => {
                 self.port.send(owner, Message::Frame { from, bytes: frame.into() });
+            }
+            _ if linked => {
+                let mut packet = std::mem::take(&mut self.packet);
+                packet.clear();
+                packet.extend_from_slice(frame);
+                self.input(Input::Packet { from, bytes: &mut packet });
+                self.packet = packet;
             }
             _ => self.input(Input::Frame { from, bytes: frame }),
         }

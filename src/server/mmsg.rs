@@ -139,15 +139,15 @@ impl Receiver {
         Ok(self.count)
     }
 
-    /// A datagram of the last batch and its sender; `None` if it was larger than any frame.
+    /// A datagram of the last batch, to be opened in place, and its sender; `None` if it was larger than any frame.
     #[inline]
-    pub fn datagram(&self, at: usize) -> Option<(SocketAddr, &[u8])> {
+    pub fn datagram(&mut self, at: usize) -> Option<(SocketAddr, &mut [u8])> {
         let header = &self.arrays.headers[..self.count][at];
         let length = header.msg_len as usize;
         if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 || length > FRAME_BYTES {
             return None;
         }
-        Some((self.arrays.addresses[at].get()?, &self.bytes[at * FRAME_BYTES..][..length]))
+        Some((self.arrays.addresses[at].get()?, &mut self.bytes[at * FRAME_BYTES..][..length]))
     }
 }
 
@@ -260,7 +260,7 @@ mod tests {
                 let count = receiver.receive(there.as_fd()).expect("readable");
                 assert!(count > 0, "{seen} of 100 arrived");
                 for at in 0..count {
-                    assert_eq!(receiver.datagram(at), Some((from, &frames[seen][..])));
+                    assert_eq!(receiver.datagram(at), Some((from, &mut frames[seen].clone()[..])));
                     seen += 1;
                 }
             }
@@ -290,6 +290,6 @@ mod tests {
         assert_eq!(written, Written { done: 3, failed: 1 });
         let mut receiver = Receiver::default();
         assert_eq!(receiver.receive(there.as_fd()).expect("readable"), 2);
-        assert_eq!(receiver.datagram(1).map(|(_, bytes)| bytes), Some(&b"c"[..]));
+        assert_eq!(receiver.datagram(1).map(|(_, bytes)| bytes.to_vec()), Some(b"c".to_vec()));
     }
 }

@@ -11,6 +11,7 @@ mod connections;
 mod control;
 mod core;
 mod figures;
+mod identity;
 mod incoming;
 mod listen;
 mod mesh;
@@ -24,8 +25,8 @@ mod streams;
 mod sys;
 mod trial;
 
-use crate::shard::{Board, Shard, Territory};
-use crate::store::{self, Accounts, DirStore, Progress, Step, StoreEvent};
+use crate::shard::{Board, Identity, Shard, Territory};
+use crate::store::{self, Accounts, DirStore, Progress, SessionRecord, Step, StoreEvent};
 use argon2::password_hash::rand_core::{OsRng, RngCore};
 use args::{Arguments, Serve};
 use core::{Core, Helpers};
@@ -104,10 +105,12 @@ fn serve(serve: &Serve) -> Result<(), Fatal> {
     let connections = checks::connections(shards, serve.listen.len())?;
     let (listening, sockets) = listen::bind(&serve.listen, shards)?;
     let store = open_store(&serve.data, &mut io::stdout())?;
-    let server = Server::start(store, sockets, &cores, connections, serve)?;
+    let private = identity::private_key(&serve.data)?;
+    let line = identity::server_line(listening[0], &private);
+    let server = Server::start(store, sockets, &cores, connections, serve, private, &listening, line.clone())?;
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])
         .map_err(|error| Fatal(format!("cannot wait for signals: {error}")))?;
-    say(&banner(serve, &listening, shards, &server.accounts));
+    say(&banner(serve, &listening, shards, &server.accounts, &line));
     checks::privacy(&serve.data);
     signals.forever().next();
     std::thread::spawn(move || {
@@ -124,10 +127,10 @@ fn say(text: &str) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-fn banner(serve: &Serve, listening: &[SocketAddr], shards: usize, accounts: &Accounts) -> String {
+fn banner(serve: &Serve, listening: &[SocketAddr], shards: usize, accounts: &Accounts, line: &str) -> String {
     let addresses: Vec<String> = listening.iter().map(|address| format!("{address} (udp+tcp)")).collect();
     format!(
-        "oicqd {} listens on {}\nshards {shards}, accounts {}, data {}, bare frames {}",
+        "oicqd {} listens on {}\nclients: {line}\nshards {shards}, accounts {}, data {}, bare frames {}",
         env!("CARGO_PKG_VERSION"),
         addresses.join(", "),
         accounts.count().unwrap_or(0),
@@ -180,12 +183,16 @@ struct Server {
 }
 
 impl Server {
+    #[allow(clippy::too_many_arguments, reason = "it is the one place where all of it comes together")]
     fn start(
-        store: DirStore,
+        mut store: DirStore,
         sockets: Vec<Sockets>,
         cores: &[usize],
         connections: usize,
         serve: &Serve,
+        private: [u8; 32],
+        listening: &[SocketAddr],
+        line: String,
     ) -> Result<Self, Fatal> {
         let classic = serve.classic.classic();
         let failed = |what: &str| {
@@ -199,6 +206,8 @@ impl Server {
         let mesh = Mesh::new(shards).map_err(failed("the queues"))?;
         let board = Arc::new(Board::default());
         let accounts = store.accounts();
+        let starts = store.begin_start().map_err(failed("the store"))?;
+        let mut kept = kept_sessions(&store, shards, listening).map_err(failed("the store"))?;
         let (storage, requests) = Storage::new();
         let store = store::spawn(store, requests, storage.deliver(Arc::clone(&mesh)), report_store)
             .map_err(failed("the store"))?;
@@ -209,11 +218,15 @@ impl Server {
         let mut executors = Vec::with_capacity(shards);
         for (index, sockets) in sockets.into_iter().enumerate() {
             let territory = Territory { index: index as u32, shards: shards as u32 };
+            let mut identity =
+                Identity { private, seed: [0; 32], starts, always_retry: serve.retry == args::Retry::Always };
+            OsRng.fill_bytes(&mut identity.seed);
             let place = Place {
                 shard: Box::new({
                     let board = Arc::clone(&board);
-                    move || Shard::new(territory, board, classic)
+                    move || Shard::new(territory, board, classic, &identity)
                 }),
+                kept: std::mem::take(&mut kept[index]),
                 port: Port::new(Arc::clone(&mesh), index),
                 helpers: Helpers {
                     store: Some(storage.clone()),
@@ -242,6 +255,7 @@ impl Server {
             passwords,
             searches,
             began,
+            line,
         };
         control::spawn(&serve.data, desk)?;
         Ok(Self { mesh, storage, store, accounts })
@@ -284,6 +298,22 @@ impl Server {
     }
 }
 
+/// The sessions that the store has kept, by shard. One that was reached by a listening address which is no more is
+/// reached by another of its kind, or not before it is heard of.
+fn kept_sessions(store: &DirStore, shards: usize, listening: &[SocketAddr]) -> io::Result<Vec<Vec<SessionRecord>>> {
+    let mut kept: Vec<Vec<SessionRecord>> = (0..shards).map(|_| Vec::new()).collect();
+    store.sessions(&mut |mut record| {
+        record.address = record.address.and_then(|(address, listener)| {
+            let fits = |at: &SocketAddr| at.is_ipv4() == address.is_ipv4();
+            let same = listening.get(usize::from(listener)).is_some_and(fits);
+            let listener = if same { Some(usize::from(listener)) } else { listening.iter().position(fits) };
+            Some((address, listener? as u16))
+        });
+        kept[record.number as usize % shards].push(record);
+    })?;
+    Ok(kept)
+}
+
 fn report_store(event: StoreEvent) {
     match event {
         StoreEvent::Fault(error) => {
@@ -299,6 +329,8 @@ fn report_store(event: StoreEvent) {
 /// What one shard needs to start.
 struct Place {
     shard: Box<dyn FnOnce() -> Shard + Send>,
+    /// Sessions from before this start.
+    kept: Vec<SessionRecord>,
     port: Port,
     helpers: Helpers,
     sockets: Sockets,
@@ -329,7 +361,7 @@ fn spawn_shard(
 async fn run_shard(place: Place, ready: Sender<Result<(), String>>) {
     // The first sleep of an executor is slow; nobody is to wait for it.
     glommio::timer::sleep(Duration::from_millis(1)).await;
-    let Place { shard, port, helpers, sockets, connections, began } = place;
+    let Place { shard, kept, port, helpers, sockets, connections, began } = place;
     let datagrams: io::Result<Vec<_>> = sockets.datagrams.iter().map(socket2::Socket::try_clone).collect();
     let datagrams = match datagrams {
         Ok(datagrams) => datagrams,
@@ -339,6 +371,8 @@ async fn run_shard(place: Place, ready: Sender<Result<(), String>>) {
         }
     };
     let core = Rc::new(RefCell::new(Core::new(shard(), port, helpers, datagrams, connections, began)));
+    core.borrow_mut().keep(&kept);
+    drop(kept);
     let shard_loop = ShardLoop::new(Rc::clone(&core), sockets);
     let _ = ready.send(Ok(()));
     drop(ready);

@@ -4,8 +4,8 @@ use super::friends::Told;
 use super::io::{PasswordJob, PasswordOutcome};
 use super::notice::{Code, Refused};
 use super::pending::Pending;
-use super::user::{Asker, Lists, User};
-use super::{Cx, Shard, friends, groups};
+use super::user::{Asker, Lists, Session, User};
+use super::{Cx, Shard, blocks, friends, groups};
 use crate::limits;
 use crate::store::{Answer, Card, Change, Request, StoredProfile};
 use crate::wire::Server;
@@ -42,6 +42,12 @@ pub(super) enum Op {
     Answered {
         by: u32,
         agreed: Option<Card>,
+    },
+    /// Nothing more from somebody, or all of it again.
+    Block {
+        asker: Asker,
+        other: u32,
+        on: bool,
     },
     /// Another profile, and another password if there is one.
     Update {
@@ -89,6 +95,11 @@ pub(super) enum After {
         entry: Option<Card>,
         told: Told,
     },
+    Blocked {
+        asker: Asker,
+        other: u32,
+        on: bool,
+    },
     Updated {
         asker: Asker,
     },
@@ -104,6 +115,7 @@ impl Op {
             | Self::MoveFriends { asker, .. }
             | Self::AddFriend { asker, .. }
             | Self::DeleteFriend { asker, .. }
+            | Self::Block { asker, .. }
             | Self::Update { asker, .. } => Ok(*asker),
             Self::Answered { by, .. } => Err(*by),
         }
@@ -121,6 +133,7 @@ impl After {
             | Self::Added { asker, .. }
             | Self::FriendDeleted { asker, .. }
             | Self::AlreadyListed { asker, .. }
+            | Self::Blocked { asker, .. }
             | Self::Updated { asker } => Ok(*asker),
             Self::Answered { by, .. } => Err(*by),
         }
@@ -243,6 +256,9 @@ impl Shard {
                 self.reply(cx, asker, &Server::AddResult { result: friends::DONE, friend });
             }
             After::Answered { by, entry, told } => self.answer_done(cx, number, by, entry, told),
+            After::Blocked { asker, other, on } => {
+                self.reply(cx, self.answer_to(asker), &Server::Blocked { ok: 1, other, on: on.into() });
+            }
             After::Updated { asker } => self.reply(cx, asker, &Server::Updated { ok: 1 }),
         }
     }
@@ -299,8 +315,9 @@ fn plan(cx: &Cx<'_>, number: u32, user: &User, op: &Op) -> Plan {
         Op::MoveFriends { asker, moves } => groups::plan_move(number, lists, *asker, moves),
         Op::AddFriend { asker, card } => friends::plan_add(number, lists, *asker, card),
         Op::DeleteFriend { asker, friend } => friends::plan_delete(number, lists, *asker, *friend),
+        Op::Block { asker, other, on } => blocks::plan_block(number, lists, *asker, *other, *on),
         Op::Answered { by, agreed } => {
-            let live = user.session.as_ref().is_some_and(|session| session.delivery.is_live());
+            let live = user.session.as_ref().is_some_and(Session::takes_mail);
             friends::plan_answered(cx, number, lists, *by, agreed.as_ref(), live)
         }
         // A new password was hashed before.

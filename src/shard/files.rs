@@ -6,12 +6,13 @@
 use super::notice::{Code, Refused};
 use super::user::Asker;
 use super::{Cx, OFFLINE, Peer, Shard};
-use crate::limits::{FILE_NAME_BYTES, TRANSFERS};
+use crate::limits::{FILE_AHEAD_BYTES, FILE_NAME_BYTES, TRANSFERS};
 use crate::wire::{Blob, Server};
 
 const OFFER: u8 = 0x13;
 const ANSWER: u8 = 0x14;
 const DATA: u8 = 0x15;
+const PROGRESS: u8 = 0x46;
 
 /// The transfers of one session. Most have none.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ struct Outgoing {
     size: u32,
     passed_on: u32,
     accepted: bool,
+    /// What the receiver has, if it says so: then the sender must not be far ahead of it.
+    received: Option<u32>,
 }
 
 impl Outgoing {
@@ -64,7 +67,7 @@ impl Shard {
         } else {
             // A new offer to the same user takes the place of the old one; the other side forgets that with it.
             transfers.outgoing.retain(|one| one.to != to);
-            transfers.outgoing.push(Outgoing { to, size, passed_on: 0, accepted: false });
+            transfers.outgoing.push(Outgoing { to, size, passed_on: 0, accepted: false, received: None });
             return self.peer(cx, to, Peer::FileOffer { from: asker.number, name: name.into(), size });
         };
         self.refuse(cx, asker, &why);
@@ -72,6 +75,10 @@ impl Shard {
 
     pub(super) fn file_offered(&mut self, cx: &mut Cx<'_>, to: u32, from: u32, name: &str, size: u32) {
         let end = Peer::FileEnd { from: to, offered_by_to: true };
+        if self.blocks(to, from) {
+            self.peer(cx, from, end);
+            return self.notice(cx, from, OFFER, &Refused::blocked());
+        }
         let Some(session) = self.session_mut(to) else { return self.peer(cx, from, end) };
         let transfers = session.transfers.get_or_insert_default();
         transfers.incoming.retain(|one| one.from != from);
@@ -81,7 +88,7 @@ impl Shard {
             return self.notice(cx, from, OFFER, &Refused::new(Code::Busy, text));
         }
         transfers.incoming.push(Incoming { from, accepted: false });
-        cx.send(session.endpoint, &Server::FileOffered { sender: from, name, size });
+        session.way.send(cx, &Server::FileOffered { sender: from, name, size });
     }
 
     pub(super) fn answer_file(&mut self, cx: &mut Cx<'_>, asker: Asker, offerer: u32, allow: u8) {
@@ -99,14 +106,16 @@ impl Shard {
                 return self.refuse(cx, asker, &Refused::new(Code::Malformed, why));
             }
         }
-        self.peer(cx, offerer, Peer::FileAnswer { from: asker.number, allow: allow == 1 });
+        let paced = session.way.link().is_some();
+        self.peer(cx, offerer, Peer::FileAnswer { from: asker.number, allow: allow == 1, paced });
     }
 
-    pub(super) fn file_answered(&mut self, cx: &mut Cx<'_>, to: u32, from: u32, allow: bool) {
+    pub(super) fn file_answered(&mut self, cx: &mut Cx<'_>, to: u32, from: u32, allow: bool, paced: bool) {
         let transfers = self.session_mut(to).and_then(|session| session.transfers.as_mut());
         let offer = transfers.and_then(|all| {
             let at = all.outgoing.iter().position(|one| one.to == from && !one.accepted)?;
             all.outgoing[at].accepted = allow;
+            all.outgoing[at].received = paced.then_some(0);
             Some((at, all))
         });
         let Some((at, transfers)) = offer else {
@@ -119,8 +128,8 @@ impl Shard {
         if !allow || complete {
             transfers.outgoing.swap_remove(at);
         }
-        if let Some(session) = self.session(to) {
-            cx.send(session.endpoint, &Server::FileAnswered { sender: from, allow: u8::from(allow) });
+        if let Some(session) = self.session_mut(to) {
+            session.way.send(cx, &Server::FileAnswered { sender: from, allow: u8::from(allow) });
         }
         if allow && complete {
             self.peer(cx, from, Peer::FileEnd { from: to, offered_by_to: false });
@@ -143,8 +152,15 @@ impl Shard {
             let text = format!("the file that {to} accepted has {left} bytes left; this piece has {}", data.len());
             return self.notice(cx, me, DATA, &Refused::new(Code::TooLarge, text));
         }
+        let ahead = offer.received.map_or(0, |received| offer.passed_on - received) as usize + data.len();
+        if offer.received.is_some() && ahead > FILE_AHEAD_BYTES as usize {
+            let text =
+                format!("{to} has yet to say what has arrived: at most {FILE_AHEAD_BYTES} bytes may be on their way");
+            return self.notice(cx, me, DATA, &Refused::new(Code::TooFast, text));
+        }
         offer.passed_on += data.len() as u32;
-        let complete = offer.is_complete();
+        // One that is told what has arrived is over when all has.
+        let complete = offer.is_complete() && offer.received.is_none();
         if complete {
             transfers.outgoing.swap_remove(at);
         }
@@ -160,15 +176,46 @@ impl Shard {
     }
 
     pub(super) fn file_piece(&mut self, cx: &mut Cx<'_>, to: u32, from: u32, data: &[u8]) {
-        let accepted = self.session(to).filter(|session| {
+        let accepted = self.session_mut(to).filter(|session| {
             session
                 .transfers
                 .as_ref()
                 .is_some_and(|all| all.incoming.iter().any(|one| one.from == from && one.accepted))
         });
         match accepted {
-            Some(session) => drop(cx.send(session.endpoint, &Server::FileData { sender: from, data: Blob(data) })),
+            Some(session) => session.way.send(cx, &Server::FileData { sender: from, data: Blob(data) }),
             None => self.notice(cx, from, DATA, &gone(to)),
+        }
+    }
+
+    /// 0x46: the receiver of a file says how much of it has arrived.
+    pub(super) fn progress(&mut self, cx: &mut Cx<'_>, me: u32, peer: u32, received: u32) {
+        let transfers = self.session(me).and_then(|session| session.transfers.as_ref());
+        if transfers.is_some_and(|all| all.incoming.iter().any(|one| one.from == peer && one.accepted)) {
+            return self.peer(cx, peer, Peer::Progress { from: me, received });
+        }
+        let why = Refused::new(Code::NoSuchTransfer, format!("you take no file from {peer}"));
+        self.notice(cx, me, PROGRESS, &why);
+    }
+
+    /// The receiver of a file of `to` has so much of it. The transfer is over when that is all.
+    pub(super) fn file_progress(&mut self, cx: &mut Cx<'_>, to: u32, from: u32, received: u32) {
+        let Some(session) = self.session_mut(to) else { return };
+        let Some(transfers) = session.transfers.as_mut() else { return };
+        let Some(at) = transfers.outgoing.iter().position(|one| one.to == from && one.accepted) else { return };
+        let offer = &mut transfers.outgoing[at];
+        let Some(before) = offer.received else { return };
+        let received = received.min(offer.passed_on).max(before);
+        offer.received = Some(received);
+        let over = offer.is_complete() && received == offer.size;
+        if over {
+            transfers.outgoing.swap_remove(at);
+        }
+        if let Some(channel) = session.way.link_mut() {
+            channel.send(cx, &Server::Progress { peer: from, received });
+        }
+        if over {
+            self.peer(cx, from, Peer::FileEnd { from: to, offered_by_to: false });
         }
     }
 

@@ -4,7 +4,7 @@ use super::changes::{After, Op, Plan, no_room};
 use super::messages::{Kind, system_mail};
 use super::notice::{Code, Refused};
 use super::pending::Pending;
-use super::user::{Asker, Lists};
+use super::user::{Asker, Lists, Session};
 use super::{Cx, OFFLINE, Peer, Shard};
 use crate::limits::{ASK_OPEN, FIRST_GROUP, SHORT_TEXT_BYTES};
 use crate::store::{Answer, Card, Change, Request};
@@ -59,14 +59,17 @@ impl Shard {
     /// Shows a new friend (0x0C) and watches the friend's status: as part of the reply to `asker`, unless another session
     /// has begun since, which was shown the list without this friend.
     fn new_entry(&mut self, cx: &mut Cx<'_>, number: u32, asker: Option<Asker>, card: &Card) {
-        let Some(session) = self.session(number) else { return };
-        let (endpoint, id) = (session.endpoint, session.id);
+        let Some(id) = self.session(number).map(|session| session.id) else { return };
         let status = self.board.get(card.number);
         let Card { number: friend, nickname, portrait, .. } = card;
         let frame = Server::NewFriend { friend: *friend, nickname, portrait: *portrait, status };
         match asker.filter(|asker| asker.session == id) {
             Some(asker) => self.reply(cx, asker, &frame),
-            None => drop(cx.send(endpoint, &frame)),
+            None => {
+                if let Some(session) = self.session_mut(number) {
+                    session.way.send(cx, &frame);
+                }
+            }
         }
         self.peer(cx, *friend, Peer::Watch { watcher: number, seen: status });
     }
@@ -117,6 +120,9 @@ impl Shard {
     }
 
     pub(super) fn asked(&mut self, cx: &mut Cx<'_>, target: u32, applicant: u32, reason: Box<str>) {
+        if self.blocks(target, applicant) {
+            return self.notice(cx, applicant, ASK, &Refused::blocked());
+        }
         self.ask_store(cx, Request::Cards(vec![target]), Pending::AskCard { target, applicant, reason });
     }
 
@@ -148,7 +154,7 @@ impl Shard {
     ) {
         let until_ms = cx.now.unix_ms + ASK_OPEN.as_millis() as u64;
         let mut changes = vec![Change::PutAsk { target, asker: applicant, until_ms }];
-        let live = self.session(target).is_some_and(|session| session.delivery.is_live());
+        let live = self.session(target).is_some_and(Session::takes_mail);
         let open = matches!(earlier, Answer::Until(Some(until_ms)) if *until_ms >= cx.now.unix_ms);
         if !live && !open {
             changes.push(Change::AddMail(target, system_mail(cx, applicant, Kind::Asks, &reason)));

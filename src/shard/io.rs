@@ -3,8 +3,9 @@
 use super::endpoint::Endpoint;
 use super::peer::Peer;
 use super::search::Query;
+use super::wheel::SessionKey;
 use crate::store::{Answer, Card, Request};
-use crate::wire::word_at_eight;
+use crate::wire::{LINK_LEAD, word_at_eight};
 
 /// The time of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,6 +49,13 @@ pub enum Input<'a> {
         from: Endpoint,
         /// The frame with its header.
         bytes: &'a [u8],
+    },
+    /// A packet of the link: a whole datagram, or one packet cut from a stream. It is opened in place.
+    Packet {
+        /// Who sent it.
+        from: Endpoint,
+        /// The packet with its header.
+        bytes: &'a mut [u8],
     },
     /// The shard of another user has this for `to`, who belongs to this shard.
     Peer {
@@ -93,8 +101,18 @@ pub enum Input<'a> {
     },
     /// The operator wants something.
     Control(Control),
+    /// The server ends: what is in memory alone is given to the store.
+    Stop,
     /// Time has passed; at the latest at [`deadline`](super::Shard::deadline).
     Tick,
+}
+
+impl<'a> Input<'a> {
+    /// A whole datagram, or what was cut from a stream: the first byte tells packets of the link from bare frames.
+    #[inline]
+    pub fn of(from: Endpoint, bytes: &'a mut [u8]) -> Self {
+        if bytes.first() == Some(&LINK_LEAD) { Self::Packet { from, bytes } } else { Self::Frame { from, bytes } }
+    }
 }
 
 /// What the operator can ask of a running server. Every shard gets each of these.
@@ -104,6 +122,8 @@ pub enum Control {
     Announce(Box<str>),
     /// Ends the session of this user, with these words.
     SignOut(u32, Box<str>),
+    /// Ends all sessions: the server will not go on with them.
+    SignOutAll,
     /// The account of this user was deleted from the store: no list in memory has it any more.
     Deleted(u32),
     /// Takes back a leave to monitor that was deleted from the store.
@@ -195,10 +215,14 @@ pub struct Outbox {
     pub passwords: Vec<(Ticket, PasswordJob)>,
     /// Searches to run.
     pub searches: Vec<SearchJob>,
+    /// Links that have something to send: see [`flush`](super::Shard::flush).
+    pub(super) touched: Vec<SessionKey>,
+    /// A frame on its way into a link.
+    pub(super) scratch: Vec<u8>,
 }
 
 impl Outbox {
-    /// Empties it and keeps its memory.
+    /// Empties it and keeps its memory. What links have to send stays with them.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.sends.clear();
@@ -249,11 +273,39 @@ pub struct Counters {
     pub refused: u64,
     /// Bare frames from addresses that may not send any (`--classic`).
     pub classic_refused: u64,
+    /// Receipts told to senders.
+    pub receipts: u64,
+    /// Hellos of links.
+    pub hellos: u64,
+    /// Hellos answered with a cookie.
+    pub retries: u64,
+    /// Hellos without an answer because too many handshakes are in progress.
+    pub hellos_refused: u64,
+    /// Handshakes that became links.
+    pub handshakes: u64,
+    /// Packets for links that do not exist.
+    pub unknown: u64,
+    /// Packets that were not made by the peer, or for another number.
+    pub forged: u64,
+    /// Packets that had been seen before.
+    pub replayed: u64,
+    /// Packets from before a restart of the server.
+    pub old_epoch: u64,
+    /// Links that were heard of from another address.
+    pub moved: u64,
+    /// Links ended because nothing was acknowledged, or too much waited.
+    pub gone: u64,
+    /// Sessions kept from before a restart that have not been heard of.
+    pub kept: u64,
+    /// Sessions kept from before a restart that have gone on.
+    pub resumed: u64,
 }
 
-/// Whose shard must handle a bare frame; `None` where any can (a registration has no number yet, and rubbish none).
+/// Whose shard must handle a frame or packet; `None` where any can (a bare registration has no number yet, and rubbish
+/// none).
 #[inline]
 pub fn steer(bytes: &[u8]) -> Option<u32> {
     const REGISTER: u8 = 0x01;
-    if bytes.get(3) == Some(&REGISTER) { None } else { word_at_eight(bytes) }
+    let bare_registration = bytes.get(3) == Some(&REGISTER) && bytes[0] != LINK_LEAD;
+    if bare_registration { None } else { word_at_eight(bytes) }
 }

@@ -1,13 +1,15 @@
 //! Delivery of stored messages after a sign-in (protocol.md 1.7): in the order of arrival, and before anything newer.
 
+use super::custody::OWN_IDS;
 use super::endpoint::Endpoint;
 use super::pending::Pending;
 use super::sending;
+use super::user::Session;
+use super::way::{Origin, Way};
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
 use crate::limits;
 use crate::store::{Answer, Change, Mail, Request};
-use crate::wire::Server;
 use std::collections::VecDeque;
 
 /// How far a session is with its stored messages. Until the mailbox is empty, what arrives goes to its end.
@@ -18,8 +20,10 @@ pub(super) enum Delivery {
         /// Something was added since it was asked for.
         more: bool,
     },
-    /// A page is being sent, a burst at a time.
-    Sending { page: VecDeque<Mail>, more: bool },
+    /// A page is being sent, a burst at a time (bare frames).
+    Sending { page: Box<VecDeque<Mail>>, more: bool },
+    /// There may be more in the mailbox, and the user has yet to say that the last of it has come (links).
+    Waiting,
     /// The mailbox is empty: messages go straight out.
     Live,
 }
@@ -38,7 +42,32 @@ impl Delivery {
     pub fn more_has_come(&mut self) {
         match self {
             Self::Reading { more } | Self::Sending { more, .. } => *more = true,
-            Self::Live => {}
+            Self::Waiting | Self::Live => {}
+        }
+    }
+
+    /// What comes now goes into the mailbox, until there is room again for what is there.
+    pub fn wait_for_room(&mut self) {
+        if self.is_live() {
+            *self = Self::Waiting;
+        }
+    }
+}
+
+impl Session {
+    /// Sends a page of the mailbox over the link, but for what was sent already and is waited for.
+    fn send_page(&mut self, cx: &mut Cx<'_>, page: Vec<Mail>) {
+        for mut mail in page {
+            let Some(channel) = self.way.link_mut() else { return };
+            channel.mail_sent = mail.seq;
+            if mail.id == 0 {
+                // A message of a time when nobody gave it an id.
+                mail.id = OWN_IDS | mail.seq;
+            }
+            if !channel.custody.as_ref().is_some_and(|custody| custody.holds(&mail)) {
+                let seq = mail.seq;
+                self.send_mail(cx, mail, Some(seq));
+            }
         }
     }
 }
@@ -46,28 +75,47 @@ impl Delivery {
 impl Shard {
     /// Asks for the next page of a mailbox.
     pub(super) fn fetch_mail(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
-        if let Some(session) = self.session_mut(key.number) {
-            session.delivery = Delivery::Reading { more: false };
-            self.ask_store(cx, Request::Mail(key.number), Pending::Mail(key));
-        }
+        let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
+        session.delivery = Delivery::Reading { more: false };
+        // Over a link the messages before it are there still, until the user's program says that it has them.
+        let after = session.way.link().map_or(0, |channel| channel.mail_sent);
+        self.ask_store(cx, Request::MailAfter(key.number, after), Pending::Mail(key));
     }
 
     pub(super) fn mail_page(&mut self, cx: &mut Cx<'_>, key: SessionKey, answer: Answer) {
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
         let Delivery::Reading { more } = session.delivery else { unreachable!("one page is asked for at a time") };
         match answer {
-            Answer::Mail(page) if !page.is_empty() => {
-                session.delivery = Delivery::Sending { page: page.into(), more };
-                self.deliver_more(cx, key);
-            }
+            Answer::Mail(page) if !page.is_empty() => match session.way {
+                Way::Bare(_) => {
+                    session.delivery = Delivery::Sending { page: Box::new(page.into()), more };
+                    self.deliver_more(cx, key);
+                }
+                Way::Link(_) => {
+                    session.delivery = Delivery::Waiting;
+                    session.send_page(cx, page);
+                    self.more_mail(cx, key);
+                }
+            },
             Answer::Mail(_) if more => self.fetch_mail(cx, key),
             Answer::Mail(_) => session.delivery = Delivery::Live,
             _ => {
                 // The messages stay where they are, for the next sign-in; what comes now is not held up.
                 session.delivery = Delivery::Live;
-                let endpoint = session.endpoint;
-                cx.send(endpoint, &sending::words("stored messages could not be read; sign in again later"));
+                session.way.send(cx, &sending::words("stored messages could not be read; sign in again later"));
             }
+        }
+    }
+
+    /// Fetches the next page for a link, if one is waiting and there is room.
+    pub(super) fn more_mail(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        let Some(session) = self.session(key.number).filter(|session| session.id == key.session) else { return };
+        let room = session.way.link().is_some_and(|channel| {
+            channel.custody.as_ref().is_none_or(|custody| custody.has_room())
+                && channel.link.queued_bytes() <= limits::LINK_BACKLOG_BYTES / 4
+        });
+        if room && matches!(session.delivery, Delivery::Waiting) {
+            self.fetch_mail(cx, key);
         }
     }
 
@@ -75,7 +123,7 @@ impl Shard {
     pub(super) fn deliver_more(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         let now_ms = cx.now.mono_ms;
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
-        let endpoint = session.endpoint;
+        let Some(endpoint) = session.way.bare() else { return };
         let Delivery::Sending { page, .. } = &mut session.delivery else { return };
         if page.is_empty() {
             return self.fetch_mail(cx, key);
@@ -83,15 +131,7 @@ impl Shard {
         let (mut sent, mut bytes, mut last) = (0, 0, 0);
         while sent < limits::BURST_FRAMES && bytes < limits::BURST_BYTES {
             let Some(mail) = page.pop_front() else { break };
-            let frame = Server::Message {
-                flag: mail.flag,
-                sender: mail.from,
-                text: &mail.text,
-                kind: mail.kind,
-                id: None,
-                time: None,
-            };
-            bytes += cx.send(endpoint, &frame).length as usize;
+            bytes += cx.send(endpoint, &mail.frame(false)).length as usize;
             (sent, last) = (sent + 1, mail.seq);
         }
         let (full, finished) = (sent == limits::BURST_FRAMES || bytes >= limits::BURST_BYTES, page.is_empty());
@@ -115,7 +155,7 @@ impl Shard {
     pub(super) fn mail_deleted(&mut self, cx: &mut Cx<'_>, key: SessionKey, answer: &Answer) {
         let now_ms = cx.now.mono_ms;
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
-        let endpoint = session.endpoint;
+        let Some(endpoint) = session.way.bare() else { return };
         if *answer != Answer::Done {
             session.delivery = Delivery::Live;
             cx.send(endpoint, &sending::words("the server cannot store: older messages may come again later"));
@@ -128,14 +168,14 @@ impl Shard {
 
     /// The pause between two bursts is over. A connection is not paced by time.
     pub(super) fn deliver_in_time(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
-        if self.session(key.number).is_some_and(|session| session.endpoint.connection().is_none()) {
+        if self.session(key.number).and_then(|session| session.way.bare()).is_some_and(|at| at.connection().is_none()) {
             self.deliver_more(cx, key);
         }
     }
 
     /// A connection has taken the last burst.
     pub(super) fn flushed(&mut self, cx: &mut Cx<'_>, from: Endpoint, number: u32) {
-        if let Some(session) = self.session(number).filter(|session| session.endpoint == from) {
+        if let Some(session) = self.session(number).filter(|session| session.way.is(Origin::Bare(from))) {
             let key = SessionKey { number, session: session.id };
             self.deliver_more(cx, key);
         }

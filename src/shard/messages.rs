@@ -1,11 +1,13 @@
 //! Messages (protocol.md 1.5, 0x03 and 0x04; 1.7): to one user, to a group of friends, and the words of the system.
 
+use super::custody::{OWN_IDS, Receipt};
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::sending::{SYSTEM, USER};
+use super::way::Way;
 use super::{Cx, Peer, Shard};
 use crate::limits;
-use crate::store::{Answer, Change, Mail, Request};
+use crate::store::{Answer, Change, Mail, Refusal, Request};
 use crate::wire::Server;
 use std::sync::Arc;
 
@@ -31,19 +33,31 @@ pub(super) struct Tell {
 const MESSAGE: u8 = 0x03;
 const BROADCAST: u8 = 0x04;
 
+/// A message on its way: whose, which, since when.
+#[derive(Debug, Clone, Copy)]
+struct Letter {
+    from: u32,
+    id: u64,
+    time_ms: u64,
+}
+
 impl Shard {
-    /// 0x03: there is no reply; what cannot be done is told in words.
-    pub(super) fn message(&mut self, cx: &mut Cx<'_>, me: u32, to: u32, text: &str) {
+    /// 0x03: there is no reply. What becomes of it is told by a receipt where it has an id, else in words.
+    pub(super) fn message(&mut self, cx: &mut Cx<'_>, me: u32, to: u32, text: &str, id: Option<u64>) {
         if let Err(why) = check_text(text).and_then(|()| check_recipient(me, to)) {
-            return self.notice(cx, me, MESSAGE, &why);
+            return match id {
+                Some(id) => self.refused_message(cx, me, to, id, why.code as u8),
+                None => self.notice(cx, me, MESSAGE, &why),
+            };
         }
         self.counters.messages += 1;
         self.copy_to_monitors(cx, me, me, text);
-        self.pass_on(cx, me, to, text, || text.into());
+        let letter = self.letter(cx, me, id);
+        self.pass_on(cx, letter, to, text, || text.into());
     }
 
     /// 0x04: to every friend in a group, or to all friends.
-    pub(super) fn broadcast(&mut self, cx: &mut Cx<'_>, me: u32, group: u32, text: &str) {
+    pub(super) fn broadcast(&mut self, cx: &mut Cx<'_>, me: u32, group: u32, text: &str, id: Option<u64>) {
         if let Err(why) = check_text(text) {
             return self.notice(cx, me, BROADCAST, &why);
         }
@@ -54,42 +68,58 @@ impl Shard {
             return self.notice(cx, me, BROADCAST, &why);
         }
         let shared: Arc<str> = text.into();
+        let letter = self.letter(cx, me, id);
         for (friend, _) in self.friends_of(me).into_iter().filter(|(_, of)| one.is_none_or(|one| one == *of)) {
             self.counters.messages += 1;
             self.copy_to_monitors(cx, me, me, text);
-            self.pass_on(cx, me, friend, text, || Arc::clone(&shared));
+            self.pass_on(cx, letter, friend, text, || Arc::clone(&shared));
         }
     }
 
-    fn pass_on(&mut self, cx: &mut Cx<'_>, me: u32, to: u32, text: &str, shared: impl FnOnce() -> Arc<str>) {
+    fn letter(&mut self, cx: &Cx<'_>, from: u32, id: Option<u64>) -> Letter {
+        let id = id.unwrap_or_else(|| self.own_id(cx));
+        Letter { from, id, time_ms: cx.now.unix_ms }
+    }
+
+    fn pass_on(&mut self, cx: &mut Cx<'_>, letter: Letter, to: u32, text: &str, shared: impl FnOnce() -> Arc<str>) {
+        let Letter { from, id, time_ms } = letter;
         if self.territory.owns(to) {
-            self.deliver(cx, me, to, 0, text);
+            self.deliver(cx, from, to, id, time_ms, text);
         } else {
-            cx.out.peers.push((to, Peer::Message { from: me, id: 0, text: shared() }));
+            cx.out.peers.push((to, Peer::Message { from, id, time_ms, text: shared() }));
         }
     }
 
     /// A message for a user of this shard: at once if online, else into the mailbox.
-    pub(super) fn deliver(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: u64, text: &str) {
-        self.copy_to_monitors(cx, to, from, text);
-        let frame = Server::Message { flag: USER, sender: from, text, kind: 0, id: None, time: None };
-        if self.send_live(cx, to, &frame) {
-            self.counters.delivered += 1;
+    pub(super) fn deliver(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: u64, time_ms: u64, text: &str) {
+        if id & OWN_IDS == 0 && self.seen_before(cx, from, to, id) {
             return;
         }
-        if self.pending.len() >= limits::QUESTIONS {
-            return self.notice(cx, from, MESSAGE, &Refused::busy());
+        if self.blocks(to, from) {
+            return self.not_taken(cx, from, to, id, &Refused::blocked());
         }
-        let time_ms = cx.now.unix_ms;
+        self.copy_to_monitors(cx, to, from, text);
         let mail = Mail { seq: 0, flag: USER, kind: 0, from, id, time_ms, text: text.into() };
-        self.add_mail(cx, to, vec![Change::AddMail(to, mail)], Pending::Message { from, to });
-    }
-
-    /// Sends a frame to a user who is online and has had every stored message; false if it must be stored.
-    fn send_live(&mut self, cx: &mut Cx<'_>, to: u32, frame: &Server<'_>) -> bool {
-        let Some(session) = self.session(to).filter(|session| session.delivery.is_live()) else { return false };
-        cx.send(session.endpoint, frame);
-        true
+        if let Some(session) = self.session_mut(to) {
+            if session.takes_mail() {
+                match &mut session.way {
+                    Way::Bare(endpoint) => drop(cx.send(*endpoint, &mail.frame(false))),
+                    Way::Link(_) => return session.send_mail(cx, mail, None),
+                }
+                self.counters.delivered += 1;
+                if id & OWN_IDS == 0 {
+                    // In a bare frame nothing could prove more: sent is delivered (protocol.md 1.8).
+                    self.delivered.insert((to, from, id));
+                    self.receipt(cx, from, to, id, Receipt::Delivered, 0);
+                }
+                return;
+            }
+            session.delivery.wait_for_room();
+        }
+        if self.pending.len() >= limits::QUESTIONS {
+            return self.not_taken(cx, from, to, id, &Refused::busy());
+        }
+        self.add_mail(cx, to, vec![Change::AddMail(to, mail)], Pending::Message { from, to, id });
     }
 
     /// Commits changes that put something into the mailbox of `to`. A delivery in progress will look again.
@@ -100,36 +130,71 @@ impl Shard {
         self.ask_store(cx, Request::Commit(changes), pending);
     }
 
-    pub(super) fn message_stored(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, answer: &Answer) {
+    pub(super) fn message_stored(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: u64, answer: &Answer) {
         let why = match answer {
             Answer::Done | Answer::Mailed(_) => {
                 self.counters.stored += 1;
-                return;
+                return self.receipt(cx, from, to, id, Receipt::Stored, 0);
             }
             Answer::Refused(refusal) => Refused::from(*refusal),
             _ => Refused::storage(),
         };
+        self.not_taken(cx, from, to, id, &why);
+    }
+
+    /// A message will not be delivered, and its sender learns why.
+    fn not_taken(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: u64, why: &Refused) {
+        if id & OWN_IDS == 0 {
+            return self.refused_message(cx, from, to, id, why.code as u8);
+        }
         let text = format!("your message to {to} was not taken: {}", why.text);
-        self.notice(cx, from, MESSAGE, &Refused { text, ..why });
+        self.notice(cx, from, MESSAGE, &Refused { text, code: why.code });
     }
 
     /// A system message for a user of this shard: at once if online, else into the mailbox.
     pub(super) fn tell(&mut self, cx: &mut Cx<'_>, to: u32, from: u32, kind: Kind, text: &str) {
-        let frame = Server::Message { flag: SYSTEM, sender: from, text, kind: kind as u8, id: None, time: None };
-        if !self.send_live(cx, to, &frame) {
-            let mail = system_mail(cx, from, kind, text);
-            self.add_mail(cx, to, vec![Change::AddMail(to, mail)], Pending::Tell(Tell { to, from }));
+        if kind == Kind::Added && self.blocks(to, from) {
+            return;
         }
+        let mail = system_mail(cx, from, kind, text);
+        if let Some(session) = self.session_mut(to) {
+            if session.takes_mail() {
+                return match &mut session.way {
+                    Way::Bare(endpoint) => drop(cx.send(*endpoint, &mail.frame(false))),
+                    Way::Link(_) => session.send_mail(cx, mail, None),
+                };
+            }
+            session.delivery.wait_for_room();
+        }
+        self.add_mail(cx, to, vec![Change::AddMail(to, mail)], Pending::Tell(Tell { to, from }));
     }
 
     pub(super) fn told(&mut self, cx: &mut Cx<'_>, tell: Tell, answer: &Answer) {
         let why = match answer {
+            // Who is blocked does not learn it from this: it was not a message.
+            Answer::Refused(Refusal::Blocked) => return,
             Answer::Refused(refusal) => Refused::from(*refusal),
             Answer::Failed => Refused::storage(),
             _ => return,
         };
         let text = format!("{} could not be told: {}", tell.to, why.text);
         self.notice(cx, tell.from, 0, &Refused { text, ..why });
+    }
+}
+
+impl Mail {
+    /// As its recipient gets it. Part 3's fields are for the link alone.
+    pub(super) fn frame(&self, link: bool) -> Server<'_> {
+        let Self { flag, kind, from, ref text, .. } = *self;
+        let added = link && flag == USER;
+        Server::Message {
+            flag,
+            sender: from,
+            text,
+            kind,
+            id: added.then_some(self.id),
+            time: added.then_some(self.time_ms),
+        }
     }
 }
 

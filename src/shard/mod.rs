@@ -6,20 +6,28 @@
 //!
 //! ```text
 //! shard.handle(now, Input::Frame { from, bytes }, &mut outbox);   // as often as there is input
+//! // when all inputs of a turn are handled:
+//! shard.flush(now, &mut outbox);                                  // what links have to send
 //! // then do what the outbox says, empty it with `clear`, and come back at `deadline` at the latest
 //! ```
 
+mod apart;
+mod blocks;
 mod board;
 mod changes;
+mod channel;
+mod custody;
 mod endpoint;
 mod files;
 mod friends;
 mod groups;
+mod handshakes;
 mod io;
 mod mailbox;
 mod messages;
 mod monitor;
 mod notice;
+mod packets;
 mod peer;
 mod pending;
 mod presence;
@@ -31,6 +39,7 @@ pub mod search;
 mod sending;
 mod signin;
 mod user;
+mod way;
 mod wheel;
 
 #[cfg(test)]
@@ -38,21 +47,25 @@ mod tests;
 
 pub use board::{Board, OFFLINE};
 pub use endpoint::Endpoint;
+pub use handshakes::Identity;
 pub use io::{
     Control, Counters, Input, Now, Outbox, PasswordJob, PasswordOutcome, SearchJob, Send, Territory, Ticket, steer,
 };
 pub use peer::Peer;
 
 use crate::limits;
+use crate::link::{Ciphers, Frames};
+use apart::Apart;
+use handshakes::Handshakes;
 use pending::Pending;
-use recent::Recent;
+use recent::{Lately, Recent};
 use registration::Registration;
 use rustc_hash::FxHashMap;
 use signin::Attempt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use user::User;
-use wheel::{Due, Wheel};
+use wheel::{Due, SessionKey, Wheel};
 
 /// From where bare frames are taken (`--classic`, protocol.md 1.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +107,20 @@ pub struct Shard {
     registering: FxHashMap<Endpoint, usize>,
     registrations_by_ip: Recent<IpAddr, u32>,
     failures: Recent<u32, u32>,
+    failures_by_ip: Recent<IpAddr, u32>,
+    handshakes: Handshakes,
+    /// Links that carry no session: see [`apart`].
+    apart: FxHashMap<SessionKey, Box<Apart>>,
+    /// Those of them that are sessions from before the server started: which of each number.
+    kept: FxHashMap<u32, u32>,
+    /// See [`Identity::starts`].
+    starts: u32,
+    ciphers: Ciphers,
+    frames: Frames,
+    /// Messages that were delivered lately: to whom, from whom, which.
+    delivered: Lately<(u32, u32, u64)>,
+    /// The last id that was given to a message without one.
+    next_id: u64,
     /// Who has just signed out, and from where.
     signed_out: Recent<(u32, Endpoint), ()>,
 }
@@ -106,7 +133,7 @@ struct Cx<'o> {
 
 impl Shard {
     /// A shard without users. All shards of a server share one board.
-    pub fn new(territory: Territory, board: Arc<Board>, classic: Classic) -> Self {
+    pub fn new(territory: Territory, board: Arc<Board>, classic: Classic, identity: &Identity) -> Self {
         Self {
             territory,
             board,
@@ -127,6 +154,15 @@ impl Shard {
             registering: FxHashMap::default(),
             registrations_by_ip: Recent::new(limits::BUDGET_WINDOW, limits::REGISTRATION_ADDRESSES),
             failures: Recent::new(limits::BUDGET_WINDOW, limits::SIGN_IN_FAILURE_ACCOUNTS),
+            failures_by_ip: Recent::new(limits::BUDGET_WINDOW, limits::SIGN_IN_FAILURE_ACCOUNTS),
+            handshakes: Handshakes::new(identity),
+            apart: FxHashMap::default(),
+            kept: FxHashMap::default(),
+            starts: identity.starts,
+            ciphers: Ciphers::new(limits::CIPHERS),
+            frames: Frames::default(),
+            delivered: Lately::new(limits::DELIVERED),
+            next_id: 0,
             signed_out: Recent::new(limits::REPEAT, limits::SIGN_OUTS),
         }
     }
@@ -136,6 +172,8 @@ impl Shard {
         let cx = &mut Cx { now, out };
         match input {
             Input::Frame { from, bytes } => self.frame(cx, from, bytes),
+            Input::Packet { from, bytes } => self.packet(cx, from, bytes),
+            Input::Stop => self.store_all_custody(cx),
             Input::Peer { to, message } => self.peer_message(cx, to, message),
             Input::Stored { ticket, answer } => self.stored(cx, ticket, answer),
             Input::Password { ticket, outcome } => self.password(cx, ticket, outcome),
@@ -153,6 +191,8 @@ impl Shard {
             self.registrations.deadline(),
             self.registrations_by_ip.deadline(),
             self.failures.deadline(),
+            self.failures_by_ip.deadline(),
+            self.handshakes.deadline(),
             self.signed_out.deadline(),
         ];
         recent.into_iter().chain([self.wheel.deadline()]).flatten().min()
@@ -167,6 +207,8 @@ impl Shard {
         self.registrations.forget(cx.now.mono_ms);
         self.registrations_by_ip.forget(cx.now.mono_ms);
         self.failures.forget(cx.now.mono_ms);
+        self.failures_by_ip.forget(cx.now.mono_ms);
+        self.handshakes.tick(cx.now.mono_ms);
         self.signed_out.forget(cx.now.mono_ms);
         let mut due = std::mem::take(&mut self.due);
         self.wheel.take_due(cx.now.mono_ms, &mut due);
@@ -177,6 +219,7 @@ impl Shard {
                     self.forget_latest(cx.now.mono_ms, key);
                     self.deliver_in_time(cx, key);
                     self.check_monitoring_end(cx, key);
+                    self.link_timer(cx, key);
                 }
             }
         }
@@ -187,6 +230,7 @@ impl Shard {
         match control {
             Control::Announce(text) => self.announce(cx, &text),
             Control::SignOut(number, words) => self.expel(cx, number, &words),
+            Control::SignOutAll => self.expel_all(cx),
             Control::Revoke { monitor, target } => self.revoke(cx, monitor, target),
             Control::Deleted(number) => self.forget_account(cx, number),
         }
@@ -196,7 +240,11 @@ impl Shard {
     fn peer_message(&mut self, cx: &mut Cx<'_>, to: u32, message: Peer) {
         debug_assert!(self.territory.owns(to), "the server delivers to the owner");
         match message {
-            Peer::Message { from, id, text } => self.deliver(cx, from, to, id, &text),
+            Peer::Message { from, id, time_ms, text } => self.deliver(cx, from, to, id, time_ms, &text),
+            Peer::Receipt { to: recipient, id, state, reason } => {
+                self.receipt_for(cx, to, recipient, id, state, reason);
+            }
+            Peer::Progress { from, received } => self.file_progress(cx, to, from, received),
             Peer::Notice { about, code, text } => self.notice_words(cx, to, about, code, &text),
             Peer::Watch { watcher, seen } => self.watch(cx, to, watcher, seen),
             Peer::Unwatch { watcher } => self.unwatch(to, watcher),
@@ -205,7 +253,7 @@ impl Shard {
             Peer::Ask { applicant, reason } => self.asked(cx, to, applicant, reason),
             Peer::Answered { by, agree } => self.answered(cx, to, by, agree),
             Peer::FileOffer { from, name, size } => self.file_offered(cx, to, from, &name, size),
-            Peer::FileAnswer { from, allow } => self.file_answered(cx, to, from, allow),
+            Peer::FileAnswer { from, allow, paced } => self.file_answered(cx, to, from, allow, paced),
             Peer::FilePiece { from, data } => self.file_piece(cx, to, from, &data),
             Peer::FileEnd { from, offered_by_to } => self.file_ended(to, from, offered_by_to),
             Peer::Monitor { monitor, until_ms } => self.monitor_on(to, monitor, until_ms),

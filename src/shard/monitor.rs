@@ -141,7 +141,7 @@ impl Shard {
         }
         session.monitor = Monitor::Off;
         let text = format!("the grant to monitor {} has ended", monitoring.target);
-        cx.send(session.endpoint, &sending::words(&text));
+        session.way.send(cx, &sending::words(&text));
         self.stop_monitoring(cx, key.number, Some(monitoring), "the grant has ended");
     }
 
@@ -154,7 +154,7 @@ impl Shard {
             return;
         };
         let ended = std::mem::take(&mut session.monitor);
-        cx.send(session.endpoint, &sending::words("the grant to monitor was taken back"));
+        session.way.send(cx, &sending::words("the grant to monitor was taken back"));
         self.stop_monitoring(cx, monitor, ended.running(), "the grant was taken back");
     }
 
@@ -185,11 +185,11 @@ impl Shard {
     }
 
     pub(super) fn monitored_copy(&mut self, cx: &mut Cx<'_>, to: u32, target: u32, from: u32, text: &str) {
-        let Some(session) = self.session(to) else { return };
+        let Some(session) = self.session_mut(to) else { return };
         if session.monitor.running().is_some_and(|one| one.target == target) {
             let kind = Kind::MonitoredCopy as u8;
             let frame = Server::Message { flag: SYSTEM, sender: from, text, kind, id: None, time: None };
-            cx.send(session.endpoint, &frame);
+            session.way.send(cx, &frame);
         }
     }
 }

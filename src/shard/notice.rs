@@ -8,6 +8,8 @@ use crate::wire::ProfileFault;
 #[repr(u8)]
 pub(super) enum Code {
     Malformed = 1,
+    NotSignedIn = 2,
+    WrongPassword = 3,
     NoSuchUser = 4,
     RefusedByOther = 5,
     TooFast = 6,
@@ -18,6 +20,7 @@ pub(super) enum Code {
     BadQuery = 11,
     NoSuchEntry = 12,
     NoSuchTransfer = 13,
+    UnknownType = 14,
     NoSuchProgram = 15,
     MailboxFull = 16,
 }
@@ -36,6 +39,14 @@ impl Refused {
 
     pub fn no_such_user(number: u32) -> Self {
         Self::new(Code::NoSuchUser, format!("there is no user {number}"))
+    }
+
+    pub fn too_fast() -> Self {
+        Self::new(Code::TooFast, "too many in a short time: try again in a minute")
+    }
+
+    pub fn blocked() -> Self {
+        Self::from(Refusal::Blocked)
     }
 
     pub fn storage() -> Self {

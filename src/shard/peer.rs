@@ -9,10 +9,30 @@ pub enum Peer {
     Message {
         /// Who sent it.
         from: u32,
-        /// The sender's id for it; 0 in a classic session.
+        /// The sender's id for it, or the server's for a sender in a classic session.
         id: u64,
+        /// When the server took it, in ms since 1970 UTC.
+        time_ms: u64,
         /// Its text; one for all recipients of a broadcast.
         text: Arc<str>,
+    },
+    /// What became of a message of `to` (0x40).
+    Receipt {
+        /// To whom it was sent.
+        to: u32,
+        /// Its id.
+        id: u64,
+        /// 1 stored, 2 delivered, 3 refused.
+        state: u8,
+        /// Where refused: a notice code.
+        reason: u8,
+    },
+    /// `from` has so many bytes of the file that `to` sends (0x46).
+    Progress {
+        /// Who takes the file.
+        from: u32,
+        /// How many bytes.
+        received: u32,
     },
     /// A message of `to` was not taken: tell the sender so (3.2).
     Notice {
@@ -76,6 +96,8 @@ pub enum Peer {
         from: u32,
         /// Whether it takes the file.
         allow: bool,
+        /// It will tell how much of it has arrived, and the sender must not be far ahead of that.
+        paced: bool,
     },
     /// A piece of an accepted file (0x15).
     FilePiece {

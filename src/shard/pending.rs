@@ -17,6 +17,12 @@ pub(super) enum Pending {
     RegisterHash(Registering),
     /// The number of a new account.
     Register(Registering),
+    /// Until when the token of somebody who signs in is good.
+    SignInToken { number: u32, attempt: u64 },
+    /// The token and the session of somebody whose password or token was right.
+    SignInKept { number: u32, attempt: u64 },
+    /// The lists of a session that was kept from before the server started.
+    Wake(SessionKey),
     /// The account that somebody wants to sign in to.
     SignInAccount { number: u32, attempt: u64, password: Box<str> },
     /// Whether the password fits.
@@ -52,7 +58,9 @@ pub(super) enum Pending {
     /// A page that was delivered, being deleted.
     MailDeleted(SessionKey),
     /// A message, being stored for a user who is offline.
-    Message { from: u32, to: u32 },
+    Message { from: u32, to: u32, id: u64 },
+    /// A message for a user who is online and has not said in time to have it.
+    Custody { key: SessionKey, from: u32, id: u64 },
     /// Words of the system, being stored for a user who is offline.
     Tell(Tell),
     /// Nothing follows: messages in the middle of a page, which the end of the page deletes again; the audit line of an
@@ -115,7 +123,11 @@ impl Shard {
             Pending::Change { number, changes, after } => self.changed(cx, number, &changes, after, &answer),
             Pending::Mail(key) => self.mail_page(cx, key, answer),
             Pending::MailDeleted(key) => self.mail_deleted(cx, key, &answer),
-            Pending::Message { from, to } => self.message_stored(cx, from, to, &answer),
+            Pending::Message { from, to, id } => self.message_stored(cx, from, to, id, &answer),
+            Pending::Custody { key, from, id } => self.custody_stored(cx, key, from, id, &answer),
+            Pending::SignInToken { number, attempt } => self.sign_in_token(cx, number, attempt, &answer),
+            Pending::SignInKept { number, attempt } => self.sign_in_kept(cx, number, attempt, &answer),
+            Pending::Wake(key) => self.awake(cx, key, answer),
             Pending::Tell(tell) => self.told(cx, tell, &answer),
             Pending::Nothing => {}
             Pending::Grant { asker, target } => self.monitor_granted(cx, asker, target, answer),

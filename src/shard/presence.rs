@@ -3,33 +3,31 @@
 //! The shard of a user knows which online users list that user, wherever they live: each of them said so at sign-in. So a
 //! change is told without a look at the disk.
 
-use super::io::Send;
 use super::user::visible;
-use super::{Cx, OFFLINE, Peer, Shard};
+use super::{Cx, Peer, Shard};
 use crate::wire::Server;
+
+/// No status: whoever believes this of a friend is told the real one, whatever it is.
+pub(super) const NEVER_TOLD: u8 = u8::MAX;
 
 impl Shard {
     /// Puts a user's visible status on the board, and tells those who list the user if it has changed.
     pub(super) fn show(&mut self, cx: &mut Cx<'_>, number: u32) {
-        let status = self.session(number).map_or(OFFLINE, |session| visible(session.status));
+        let status = visible(self.own_status(number));
         if self.board.get(number) == status {
             return;
         }
         self.board.set(number, status);
         let Some(watchers) = self.watchers.remove(&number) else { return };
-        let mut first: Option<Send> = None;
+        let mut first = None;
         for watcher in &watchers {
             if !self.territory.owns(*watcher) {
                 cx.out.peers.push((*watcher, Peer::Status { of: number, status }));
                 continue;
             }
-            let Some(to) = self.session(*watcher).map(|session| session.endpoint) else { continue };
+            let Some(session) = self.users.get_mut(watcher).and_then(|user| user.session.as_mut()) else { continue };
             self.counters.presence += 1;
-            match first {
-                // The frame is the same for everyone: it is encoded once.
-                Some(send) => cx.out.sends.push(Send { to, ..send }),
-                None => first = Some(cx.send(to, &Server::FriendStatus { friend: number, status })),
-            }
+            session.way.send_copy(cx, &mut first, &Server::FriendStatus { friend: number, status });
         }
         self.watchers.insert(number, watchers);
     }
@@ -85,9 +83,9 @@ impl Shard {
 
     /// The status of a friend of `to` has changed.
     pub(super) fn friend_status(&mut self, cx: &mut Cx<'_>, to: u32, of: u32, status: u8) {
-        let Some(user) = self.users.get(&to).filter(|user| user.lists.has_friend(of)) else { return };
-        let Some(session) = &user.session else { return };
-        cx.send(session.endpoint, &Server::FriendStatus { friend: of, status });
+        let Some(user) = self.users.get_mut(&to).filter(|user| user.lists.has_friend(of)) else { return };
+        let Some(session) = &mut user.session else { return };
+        session.way.send(cx, &Server::FriendStatus { friend: of, status });
         self.counters.presence += 1;
     }
 }

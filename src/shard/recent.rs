@@ -1,6 +1,6 @@
-//! A bounded table of things that are forgotten after a while.
+//! Bounded tables of things that are forgotten after a while.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::hash::Hash;
 
@@ -74,6 +74,38 @@ impl<K: Hash + Eq + Copy> Recent<K, u32> {
     }
 }
 
+/// The last so many different things that happened, without a time.
+#[derive(Debug)]
+pub(super) struct Lately<K> {
+    known: FxHashSet<K>,
+    order: VecDeque<K>,
+    most: usize,
+}
+
+impl<K: Hash + Eq + Copy> Lately<K> {
+    pub fn new(most: usize) -> Self {
+        Self { known: FxHashSet::default(), order: VecDeque::new(), most }
+    }
+
+    /// It has happened.
+    pub fn insert(&mut self, key: K) {
+        if !self.known.insert(key) {
+            return;
+        }
+        if self.order.len() >= self.most
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        self.order.push_back(key);
+    }
+
+    /// Whether it has happened lately.
+    pub fn has(&self, key: &K) -> bool {
+        self.known.contains(key)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +120,15 @@ mod tests {
         assert!(recent.insert(10_001, 'a', 4), "the old one made room");
         recent.forget(15_001);
         assert_eq!((recent.entries.len(), recent.get(15_001, &'a')), (1, Some(&4)));
+    }
+
+    #[test]
+    fn the_oldest_makes_room() {
+        let mut lately = Lately::new(2);
+        for key in [1, 2, 1, 3] {
+            lately.insert(key);
+        }
+        assert_eq!([1, 2, 3].map(|key| lately.has(&key)), [false, true, true]);
     }
 
     #[test]

@@ -2,12 +2,16 @@
 
 use super::endpoint::Endpoint;
 use super::io::{PasswordJob, PasswordOutcome};
+use super::notice::Refused;
 use super::pending::Pending;
 use super::user::Fingerprint;
+use super::way::Origin;
 use super::{Cx, Shard};
 use crate::limits;
 use crate::store::{Account, Answer, Request, StoredProfile};
 use crate::wire::{Profile, Server};
+
+const REGISTER: u8 = 0x01;
 
 /// A registration of the last seconds: a repeat gets the same answer and is not done again (protocol.md 1.8).
 #[derive(Debug)]
@@ -20,18 +24,23 @@ pub(super) struct Registration {
 /// A registration in progress.
 #[derive(Debug)]
 pub(super) struct Registering {
+    origin: Origin,
+    /// Where that was when it was asked.
     from: Endpoint,
     request: Fingerprint,
     profile: StoredProfile,
 }
 
 impl Shard {
-    pub(super) fn register(&mut self, cx: &mut Cx<'_>, from: Endpoint, profile: &Profile<'_>, bytes: &[u8]) {
+    pub(super) fn register(&mut self, cx: &mut Cx<'_>, origin: Origin, profile: &Profile<'_>, bytes: &[u8]) {
         let (now_ms, request) = (cx.now.mono_ms, Fingerprint::of(bytes));
-        if let Some(earlier) = self.registrations.get(now_ms, &from).filter(|earlier| earlier.request == request) {
+        let Some(from) = self.address_of(origin) else { return };
+        let bare = matches!(origin, Origin::Bare(_));
+        let earlier = self.registrations.get(now_ms, &from).filter(|earlier| bare && earlier.request == request);
+        if let Some(earlier) = earlier {
             self.counters.repeats += 1;
             if let Some(number) = earlier.number {
-                send_number(cx, from, number);
+                self.send_number(cx, origin, number);
             }
             return;
         }
@@ -40,13 +49,18 @@ impl Shard {
             && self.pending.len() < limits::QUESTIONS
             && in_progress < limits::REGISTRATIONS_AT_ONCE
             && self.may_register(now_ms, from)
-            && self.registrations.insert(now_ms, from, Registration { request, number: None });
+            && (!bare || self.registrations.insert(now_ms, from, Registration { request, number: None }));
         if !taken {
-            // Nobody is signed in here: the answer must not be longer than what was asked, so it has no words.
-            return send_number(cx, from, 0);
+            // Nobody is signed in here: in bare frames the answer must not be longer than what was asked.
+            self.send_number(cx, origin, 0);
+            if !bare {
+                let why = profile.check().map_or_else(Refused::from, |()| Refused::too_fast());
+                self.notice_to(cx, origin, REGISTER, &why);
+            }
+            return;
         }
         self.registering.insert(from, in_progress + 1);
-        let registering = Registering { from, request, profile: StoredProfile::of(profile) };
+        let registering = Registering { origin, from, request, profile: StoredProfile::of(profile) };
         let job = PasswordJob::Hash { password: profile.password.into() };
         self.ask_password(cx, job, Pending::RegisterHash(registering));
     }
@@ -74,7 +88,10 @@ impl Shard {
     }
 
     fn answer_registration(&mut self, cx: &mut Cx<'_>, registering: &Registering, number: u32) {
-        send_number(cx, registering.from, number);
+        self.send_number(cx, registering.origin, number);
+        if number == 0 && matches!(registering.origin, Origin::Link(_)) {
+            self.notice_to(cx, registering.origin, REGISTER, &Refused::busy());
+        }
         if let Some(left) = self.registering.get_mut(&registering.from) {
             *left -= 1;
             if *left == 0 {
@@ -86,9 +103,9 @@ impl Shard {
             one.number = Some(number);
         }
     }
-}
 
-/// Answers with a number, 0 where it was not done.
-fn send_number(cx: &mut Cx<'_>, to: Endpoint, number: u32) {
-    cx.send(to, &Server::Registered { ok: u8::from(number != 0), number });
+    /// Answers with a number, 0 where it was not done.
+    fn send_number(&mut self, cx: &mut Cx<'_>, to: Origin, number: u32) {
+        self.send_to(cx, to, &Server::Registered { ok: u8::from(number != 0), number });
+    }
 }

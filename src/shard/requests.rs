@@ -1,8 +1,9 @@
 //! A bare frame comes in (protocol.md 1.8): whether it is taken, whether it is a repeat, and which rule it is for.
 
 use super::endpoint::Endpoint;
-use super::notice::{Code, Refused};
+use super::notice::Refused;
 use super::user::{Asker, Fingerprint, Latest};
+use super::way::Origin;
 use super::{Classic, Cx, OFFLINE, Shard};
 use crate::limits;
 use crate::wire::{Dialect, Server, User};
@@ -23,8 +24,10 @@ impl Shard {
             return close_stream(cx, from);
         };
         match request {
-            User::Register { profile } => self.register(cx, from, &profile, bytes),
-            User::SignIn { me, password, mode, .. } => self.sign_in(cx, from, me, password, mode, bytes),
+            User::Register { profile } => self.register(cx, Origin::Bare(from), &profile, bytes),
+            User::SignIn { me, password, mode, .. } => {
+                self.sign_in(cx, Origin::Bare(from), me, password, "", mode, bytes);
+            }
             _ => self.session_frame(cx, from, &request, bytes),
         }
     }
@@ -37,8 +40,8 @@ impl Shard {
         let Some(session) = self.users.get_mut(&me).and_then(|user| user.session.as_mut()) else {
             return self.without_session(cx, from, me, request, bytes);
         };
-        if session.endpoint != from {
-            if !self.hold_frame(me, from, bytes) {
+        if !session.way.is(Origin::Bare(from)) {
+            if !self.hold_frame(me, Origin::Bare(from), bytes) {
                 self.counters.foreign += 1;
             }
             return;
@@ -46,8 +49,8 @@ impl Shard {
         session.heard_ms = now_ms;
         let id = session.id;
         match *request {
-            User::Message { to, text, .. } => return self.message(cx, me, to, text),
-            User::Broadcast { group, text, .. } => return self.broadcast(cx, me, group, text),
+            User::Message { to, text, .. } => return self.message(cx, me, to, text, None),
+            User::Broadcast { group, text, .. } => return self.broadcast(cx, me, group, text, None),
             User::FileData { friend, data, .. } => return self.file_data(cx, me, friend, data.0),
             _ => {}
         }
@@ -66,7 +69,7 @@ impl Shard {
         self.request(cx, asker, request);
     }
 
-    fn request(&mut self, cx: &mut Cx<'_>, asker: Asker, request: &User<'_>) {
+    pub(super) fn request(&mut self, cx: &mut Cx<'_>, asker: Asker, request: &User<'_>) {
         match *request {
             User::View { friend, .. } => self.view(cx, asker, friend),
             User::AddGroup { name, .. } => self.add_group(cx, asker, name),
@@ -85,22 +88,20 @@ impl Shard {
             User::AnswerFile { friend, allow, .. } => self.answer_file(cx, asker, friend, allow),
             User::Test { me } => self.reply(cx, asker, &Server::TestReply { me }),
             User::Answer { friend, agree, .. } => self.answer(cx, asker, friend, agree),
+            User::Block { other, on, .. } => self.block(cx, asker, other, on),
             User::Register { .. }
             | User::SignIn { .. }
             | User::Message { .. }
             | User::Broadcast { .. }
-            | User::FileData { .. } => unreachable!("handled before"),
-            // A classic frame of these types is refused by the decoder.
-            User::Received { .. } | User::Block { .. } | User::Progress { .. } => {
-                let why = Refused::new(Code::NotPermitted, "this exists over the link only");
-                self.refuse(cx, asker, &why);
-            }
+            | User::FileData { .. }
+            | User::Received { .. }
+            | User::Progress { .. } => unreachable!("handled before, or refused by the decoder in a bare frame"),
         }
     }
 
     /// No session: sign in again, said at most once a second to one address (protocol.md 1.8).
     fn without_session(&mut self, cx: &mut Cx<'_>, from: Endpoint, me: u32, request: &User<'_>, bytes: &[u8]) {
-        if self.hold_frame(me, from, bytes) {
+        if self.hold_frame(me, Origin::Bare(from), bytes) {
             return;
         }
         if matches!(request, User::SetStatus { status: OFFLINE, .. })
@@ -119,14 +120,14 @@ impl Shard {
 }
 
 /// A malformed frame on TCP ends the connection: nothing says where the next frame begins (protocol.md 1.8).
-fn close_stream(cx: &mut Cx<'_>, from: Endpoint) {
+pub(super) fn close_stream(cx: &mut Cx<'_>, from: Endpoint) {
     if from.connection().is_some() {
         cx.out.closes.push(from);
     }
 }
 
 /// The number that a request says it is from.
-fn sender(request: &User<'_>) -> u32 {
+pub(super) fn sender(request: &User<'_>) -> u32 {
     match *request {
         User::Register { .. } => 0,
         User::SignIn { me, .. }
@@ -157,6 +158,6 @@ fn sender(request: &User<'_>) -> u32 {
 }
 
 /// Whom a request is about, where its refusal names them.
-fn subject(request: &User<'_>) -> u32 {
+pub(super) fn subject(request: &User<'_>) -> u32 {
     if let User::AddFriend { friend, .. } = *request { friend } else { 0 }
 }

@@ -5,6 +5,7 @@ use super::io::Send;
 use super::messages::Kind;
 use super::notice::Refused;
 use super::user::{Asker, Session};
+use super::way::{Origin, Way};
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
 use crate::limits;
@@ -59,7 +60,14 @@ impl Shard {
     pub(super) fn reply(&mut self, cx: &mut Cx<'_>, asker: Asker, frame: &Server<'_>) {
         let now_ms = cx.now.mono_ms;
         let Some(session) = self.asking(asker) else { return };
-        let send = cx.send(session.endpoint, frame);
+        let endpoint = match &mut session.way {
+            Way::Bare(endpoint) => *endpoint,
+            Way::Link(channel) => {
+                channel.send(cx, frame);
+                return;
+            }
+        };
+        let send = cx.send(endpoint, frame);
         let Some(latest) = session.latest.as_mut().filter(|latest| latest.serial == asker.serial) else { return };
         latest.reply.extend_from_slice(cx.out.frame(&send));
         if latest.reply.len() > LONG_REPLY {
@@ -75,7 +83,7 @@ impl Shard {
         self.counters.repeats += 1;
         let now_ms = cx.now.mono_ms;
         let Some(session) = self.session_mut(number) else { return };
-        let endpoint = session.endpoint;
+        let Some(endpoint) = session.way.bare() else { return };
         let proven = endpoint.is_loopback() || endpoint.connection().is_some();
         let Some(latest) = &mut session.latest else { return };
         if proven || latest.reply.len() <= bytes || now_ms >= latest.repeated_ms + LONG_REPEAT_MS {
@@ -100,15 +108,34 @@ impl Shard {
         if let Some(frame) = asker.failed() {
             self.reply(cx, asker, &frame);
         }
+        if self.asking(asker).is_some_and(|session| session.way.link().is_some()) {
+            return self.reply(cx, asker, &why.notice(asker.request));
+        }
         self.reply(cx, asker, &words(&why.text));
     }
 
+    /// Tells where a request came from, signed in or not, that it was not done. An address that may be forged is told
+    /// nothing: it gets no more bytes than it has sent.
+    pub(super) fn notice_to(&mut self, cx: &mut Cx<'_>, origin: Origin, about: u8, why: &Refused) {
+        match origin {
+            Origin::Link(_) => self.send_to(cx, origin, &why.notice(about)),
+            Origin::Bare(from) if from.is_loopback() || from.connection().is_some() => {
+                cx.send(from, &words(&why.text));
+            }
+            Origin::Bare(_) => {}
+        }
+    }
+
     /// Tells a user of this shard, if online, that something asked for earlier was not done.
-    pub(super) fn notice_words(&mut self, cx: &mut Cx<'_>, to: u32, _about: u8, _code: u8, text: &str) {
-        // A classic session gets the words alone (protocol.md 1.8); type and code are for the link.
+    pub(super) fn notice_words(&mut self, cx: &mut Cx<'_>, to: u32, about: u8, code: u8, text: &str) {
         self.counters.refused += 1;
-        if let Some(session) = self.session(to) {
-            cx.send(session.endpoint, &words(text));
+        let Some(session) = self.session_mut(to) else { return };
+        match &mut session.way {
+            // A classic session gets the words alone (protocol.md 1.8).
+            Way::Bare(endpoint) => drop(cx.send(*endpoint, &words(text))),
+            Way::Link(channel) => {
+                channel.send(cx, &Server::Notice { about, code, text });
+            }
         }
     }
 
@@ -124,13 +151,17 @@ impl Shard {
 
     /// Words of the server to everyone online here.
     pub(super) fn announce(&mut self, cx: &mut Cx<'_>, text: &str) {
-        let mut first: Option<Send> = None;
-        for session in self.users.values().filter_map(|user| user.session.as_ref()) {
-            match first {
-                Some(send) => cx.out.sends.push(Send { to: session.endpoint, ..send }),
-                None => first = Some(cx.send(session.endpoint, &words(text))),
-            }
+        let mut first = None;
+        for session in self.users.values_mut().filter_map(|user| user.session.as_mut()) {
+            session.way.send_copy(cx, &mut first, &words(text));
         }
+    }
+}
+
+impl Refused {
+    /// As the link tells it (protocol.md 3.2).
+    pub fn notice(&self, about: u8) -> Server<'_> {
+        Server::Notice { about, code: self.code as u8, text: &self.text }
     }
 }
 

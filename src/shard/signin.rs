@@ -1,26 +1,33 @@
 //! Signing in and out (protocol.md 1.5, 0x02 and 0x10; 1.7; 2.6), and the end of a session by silence.
 
+use super::apart::Role;
 use super::endpoint::Endpoint;
+use super::handshakes::random;
 use super::io::{PasswordJob, PasswordOutcome};
-use super::mailbox::Delivery;
-use super::monitor::Monitor;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::user::{Asker, Fingerprint, HIDDEN, Latest, Lists, ONLINE, Session, User as Known};
+use super::way::{Origin, Way};
 use super::wheel::SessionKey;
 use super::{Cx, OFFLINE, Peer, Shard, sending};
 use crate::limits;
-use crate::store::{Answer, Card, Request, UserRecord};
+use crate::link::CloseCode;
+use crate::store::{Answer, Card, Change, Request, SessionRecord, UserRecord};
 use crate::wire::{Dialect, FriendEntry, GroupEntry, List, Server, User};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
 
 /// A sign-in in progress.
 #[derive(Debug)]
 pub(super) struct Attempt {
     id: u64,
-    pub from: Endpoint,
+    pub from: Origin,
     /// The status after it: online or hidden.
     status: u8,
     request: Fingerprint,
+    /// The next token, which the answer brings (links only).
+    token: Box<str>,
     /// Nobody waits for it any more.
     abandoned: bool,
     /// Frames that came after it, for the session.
@@ -28,13 +35,31 @@ pub(super) struct Attempt {
     held_bytes: usize,
 }
 
+const SIGN_IN: u8 = 0x02;
+
+/// Set in the ids of sessions over the link, so that no bare session has the same.
+pub(super) const LINK_SESSION: u32 = 0x8000_0000;
+
 /// "Not signed in": the answer to a refused sign-in, and to requests without a session.
 pub(super) const REFUSED: Server<'static> = Server::SignedIn { ok: 0, groups: List::NONE, token: None };
 
+/// The same over the link, where a token would follow.
+const REFUSED_LINK: Server<'static> = Server::SignedIn { ok: 0, groups: List::NONE, token: Some("") };
+
 impl Shard {
-    pub(super) fn sign_in(&mut self, cx: &mut Cx<'_>, from: Endpoint, me: u32, password: &str, mode: u8, bytes: &[u8]) {
+    #[allow(clippy::too_many_arguments, reason = "they are the fields of the message")]
+    pub(super) fn sign_in(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: Origin,
+        me: u32,
+        password: &str,
+        token: &str,
+        mode: u8,
+        bytes: &[u8],
+    ) {
         let now_ms = cx.now.mono_ms;
-        if let Some(session) = self.session_mut(me).filter(|session| session.endpoint == from)
+        if let Some(session) = self.session_mut(me).filter(|session| session.way.is(from))
             && session.latest.as_ref().is_some_and(|one| one.is_repeated_by(now_ms, bytes))
         {
             session.heard_ms = now_ms;
@@ -49,34 +74,62 @@ impl Shard {
         let status = match mode {
             0 => ONLINE,
             1 => HIDDEN,
-            _ => return self.sign_in_refused(cx, from),
+            _ => {
+                let why = Refused::new(Code::Malformed, format!("mode {mode} does not exist: 0 normal, 1 hidden"));
+                return self.sign_in_refused(cx, from, Some(&why));
+            }
         };
         let possible = (limits::FIRST_USER..=limits::LAST_USER).contains(&me)
             && password.len() <= limits::PASSWORD_BYTES
-            && attempts.len() < limits::SIGN_IN_ATTEMPTS
-            && self.pending.len() < limits::QUESTIONS;
+            && token.len() <= limits::PASSWORD_BYTES;
         if !possible {
-            return self.sign_in_refused(cx, from);
+            return self.sign_in_refused(cx, from, Some(&Refused::wrong_password()));
         }
-        if self.failures.count(now_ms, &me) >= limits::SIGN_IN_FAILURES {
-            self.sign_in_refused(cx, from);
-            if from.is_loopback() || from.connection().is_some() {
-                // An address that may be forged gets no more bytes than it sent.
-                cx.send(from, &sending::words("too many wrong passwords: try again in a minute"));
-            }
-            return;
+        if attempts.len() >= limits::SIGN_IN_ATTEMPTS || self.pending.len() >= limits::QUESTIONS {
+            return self.sign_in_refused(cx, from, Some(&Refused::busy()));
+        }
+        if self.too_many_failures(now_ms, me, from) {
+            self.sign_in_refused(cx, from, None);
+            let why = Refused::new(Code::TooFast, "too many wrong passwords: try again in a minute");
+            return self.notice_to(cx, from, SIGN_IN, &why);
         }
         let id = self.next_attempt;
         self.next_attempt += 1;
-        let attempt = Attempt { id, from, status, request, abandoned: false, held: Vec::new(), held_bytes: 0 };
+        let attempt =
+            Attempt { id, from, status, request, token: "".into(), abandoned: false, held: Vec::new(), held_bytes: 0 };
         self.attempts.entry(me).or_default().push(attempt);
+        if matches!(from, Origin::Link(_)) && password.is_empty() && !token.is_empty() {
+            let hash = Sha256::digest(token).into();
+            let pending = Pending::SignInToken { number: me, attempt: id };
+            return self.ask_store(cx, Request::Token { number: me, hash }, pending);
+        }
         let pending = Pending::SignInAccount { number: me, attempt: id, password: password.into() };
         self.ask_store(cx, Request::Account(me), pending);
     }
 
+    /// Whether sign-ins of this account, or from this address, are not even checked for now (protocol.md 2.6).
+    fn too_many_failures(&mut self, now_ms: u64, number: u32, from: Origin) -> bool {
+        let by_address = limits::ADDRESS_FAILURES.div_ceil(self.territory.shards);
+        self.failures.count(now_ms, &number) >= limits::SIGN_IN_FAILURES
+            || self
+                .address_of(from)
+                .is_some_and(|at| !at.is_loopback() && self.failures_by_ip.count(now_ms, &at.ip()) >= by_address)
+    }
+
+    /// A sign-in has failed for the sake of its password or token.
+    fn count_failure(&mut self, cx: &Cx<'_>, number: u32, attempt: u64) {
+        let now_ms = cx.now.mono_ms;
+        self.failures.add(now_ms, number);
+        let attempts = self.attempts.get(&number).map_or(&[][..], Vec::as_slice);
+        let from = attempts.iter().find(|one| one.id == attempt).map(|one| one.from);
+        if let Some(at) = from.and_then(|from| self.address_of(from)).filter(|at| !at.is_loopback()) {
+            self.failures_by_ip.add(now_ms, at.ip());
+        }
+    }
+
     /// Keeps a frame for the session that its sender is signing in to: on a stream it follows the sign-in at once.
     /// False if nobody signs in from there.
-    pub(super) fn hold_frame(&mut self, me: u32, from: Endpoint, bytes: &[u8]) -> bool {
+    pub(super) fn hold_frame(&mut self, me: u32, from: Origin, bytes: &[u8]) -> bool {
         let attempts = self.attempts.get_mut(&me).map_or(&mut [][..], Vec::as_mut_slice);
         let Some(attempt) = attempts.iter_mut().rfind(|one| one.from == from && !one.abandoned) else { return false };
         attempt.held_bytes += bytes.len();
@@ -86,9 +139,17 @@ impl Shard {
         true
     }
 
-    fn sign_in_refused(&mut self, cx: &mut Cx<'_>, from: Endpoint) {
+    pub(super) fn sign_in_refused(&mut self, cx: &mut Cx<'_>, from: Origin, why: Option<&Refused>) {
         self.counters.sign_ins_refused += 1;
-        cx.send(from, &REFUSED);
+        match from {
+            Origin::Bare(to) => drop(cx.send(to, &REFUSED)),
+            Origin::Link(_) => {
+                self.send_to(cx, from, &REFUSED_LINK);
+                if let Some(why) = why {
+                    self.notice_to(cx, from, SIGN_IN, why);
+                }
+            }
+        }
     }
 
     /// Ends an attempt.
@@ -102,16 +163,16 @@ impl Shard {
         Some(attempt)
     }
 
-    fn attempt_failed(&mut self, cx: &mut Cx<'_>, number: u32, id: u64) {
+    fn attempt_failed(&mut self, cx: &mut Cx<'_>, number: u32, id: u64, why: &Refused) {
         let Some(attempt) = self.take_attempt(number, id) else { return };
         if !attempt.abandoned {
-            self.sign_in_refused(cx, attempt.from);
+            self.sign_in_refused(cx, attempt.from, Some(why));
         }
     }
 
     /// Nobody waits for these attempts any more. They keep their places until their checks are done: whoever gives up
     /// and tries again must not fill the password pool.
-    fn abandon_attempts(&mut self, number: u32, which: impl Fn(&Attempt) -> bool) {
+    pub(super) fn abandon_attempts(&mut self, number: u32, which: impl Fn(&Attempt) -> bool) {
         for attempt in self.attempts.get_mut(&number).into_iter().flatten().filter(|one| which(one)) {
             attempt.abandoned = true;
             attempt.held = Vec::new();
@@ -131,92 +192,220 @@ impl Shard {
                 let job = PasswordJob::Check { password, hash: account.password };
                 self.ask_password(cx, job, Pending::SignInCheck { number, attempt });
             }
-            _ => self.attempt_failed(cx, number, attempt),
+            Answer::Account(_) => self.attempt_failed(cx, number, attempt, &Refused::wrong_password()),
+            _ => self.attempt_failed(cx, number, attempt, &Refused::storage()),
         }
     }
 
     pub(super) fn sign_in_checked(&mut self, cx: &mut Cx<'_>, number: u32, attempt: u64, outcome: &PasswordOutcome) {
         match outcome {
-            PasswordOutcome::Good => {
-                self.ask_store(cx, Request::User(number), Pending::SignInLists { number, attempt });
-            }
+            PasswordOutcome::Good => self.sign_in_proven(cx, number, attempt),
             PasswordOutcome::Wrong => {
-                self.failures.add(cx.now.mono_ms, number);
-                self.attempt_failed(cx, number, attempt);
+                self.count_failure(cx, number, attempt);
+                self.attempt_failed(cx, number, attempt, &Refused::wrong_password());
             }
-            PasswordOutcome::Busy | PasswordOutcome::Hashed(_) => self.attempt_failed(cx, number, attempt),
+            PasswordOutcome::Busy | PasswordOutcome::Hashed(_) => {
+                self.attempt_failed(cx, number, attempt, &Refused::busy());
+            }
         }
     }
 
-    pub(super) fn sign_in_lists(&mut self, cx: &mut Cx<'_>, number: u32, attempt: u64, answer: Answer) {
-        // The operator may have shut the account while the password was checked.
-        let Answer::User(Some(record)) = answer else { return self.attempt_failed(cx, number, attempt) };
-        if record.account.disabled {
-            return self.attempt_failed(cx, number, attempt);
+    pub(super) fn sign_in_token(&mut self, cx: &mut Cx<'_>, number: u32, attempt: u64, answer: &Answer) {
+        match answer {
+            Answer::Until(Some(until_ms)) if *until_ms > cx.now.unix_ms => self.sign_in_proven(cx, number, attempt),
+            Answer::Until(_) => {
+                self.count_failure(cx, number, attempt);
+                let why = Refused::new(Code::WrongPassword, "this token is good no more: sign in with the password");
+                self.attempt_failed(cx, number, attempt, &why);
+            }
+            _ => self.attempt_failed(cx, number, attempt, &Refused::storage()),
         }
-        let Some(mut attempt) = self.take_attempt(number, attempt).filter(|one| !one.abandoned) else { return };
+    }
+
+    /// Password or token was right. Over the link there is a new token, and the session is kept: both are on disk before
+    /// the answer goes out. The lists are read after that, so nothing comes between them and the session.
+    fn sign_in_proven(&mut self, cx: &mut Cx<'_>, number: u32, id: u64) {
+        let Some(attempt) = self.attempts.get(&number).and_then(|all| all.iter().find(|one| one.id == id)) else {
+            return;
+        };
+        let (from, status) = (attempt.from, attempt.status);
+        let born = self.starts;
+        if let Origin::Link(key) = from {
+            let token = URL_SAFE_NO_PAD.encode(random::<32>(&mut self.handshakes.chance));
+            let Some(channel) = self.channel(key) else {
+                return self.attempt_failed(cx, number, id, &Refused::wrong_password());
+            };
+            let (keys, path) = (channel.link.keys(), channel.path.endpoint);
+            let born = born.wrapping_sub(u32::from(channel.link.epoch()));
+            let record = SessionRecord {
+                number,
+                session: key.session,
+                to_server: keys.to_server,
+                to_client: keys.to_client,
+                born,
+                status,
+                started_ms: cx.now.unix_ms,
+                address: path.and_then(|at| Some((at.address(), at.listener()?))),
+            };
+            let hash = Sha256::digest(&token).into();
+            let until_ms = cx.now.unix_ms + limits::TOKEN.as_millis() as u64;
+            let changes = vec![Change::PutToken { number, hash, until_ms }, Change::PutSession(Box::new(record))];
+            if let Some(attempt) =
+                self.attempts.get_mut(&number).and_then(|all| all.iter_mut().find(|one| one.id == id))
+            {
+                attempt.token = token.into();
+            }
+            self.ask_store(cx, Request::Commit(changes), Pending::SignInKept { number, attempt: id });
+        }
+        self.ask_store(cx, Request::User(number), Pending::SignInLists { number, attempt: id });
+    }
+
+    /// Token and session are on disk, or could not be written: then there is no session.
+    pub(super) fn sign_in_kept(&mut self, cx: &mut Cx<'_>, number: u32, attempt: u64, answer: &Answer) {
+        if !answer.is_done() {
+            self.attempt_failed(cx, number, attempt, &Refused::storage());
+        }
+    }
+
+    pub(super) fn sign_in_lists(&mut self, cx: &mut Cx<'_>, number: u32, id: u64, answer: Answer) {
+        let from = self.attempts.get(&number).and_then(|all| all.iter().find(|one| one.id == id)).map(|one| one.from);
+        // The operator may have shut the account while the password was checked, and then the session must not be kept.
+        let record = match answer {
+            Answer::User(Some(record)) if !record.account.disabled => record,
+            _ => {
+                if let Some(Origin::Link(key)) = from {
+                    self.forget_session(cx, key);
+                    let change = Change::DeleteTokens(number);
+                    self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
+                }
+                return self.attempt_failed(cx, number, id, &Refused::wrong_password());
+            }
+        };
+        let Some(mut attempt) = self.take_attempt(number, id).filter(|one| !one.abandoned) else {
+            if let Some(Origin::Link(key)) = from {
+                self.forget_session(cx, key);
+            }
+            return;
+        };
         // Checks end in any order: an older sign-in must not end the session of a newer one.
         self.abandon_attempts(number, |one| one.id < attempt.id);
-        let (from, held) = (attempt.from, std::mem::take(&mut attempt.held));
-        self.begin_session(cx, number, &attempt, &record);
+        let held = std::mem::take(&mut attempt.held);
+        if !self.begin_session(cx, number, &attempt, &record) {
+            return;
+        }
         for bytes in held {
-            if let Ok(request) = User::decode(&bytes, Dialect::Classic) {
-                self.session_frame(cx, from, &request, &bytes);
+            match attempt.from {
+                Origin::Bare(from) => {
+                    if let Ok(request) = User::decode(&bytes, Dialect::Classic) {
+                        self.session_frame(cx, from, &request, &bytes);
+                    }
+                }
+                Origin::Link(key) => self.session_link_frame(cx, key, &bytes),
             }
         }
     }
 
-    fn begin_session(&mut self, cx: &mut Cx<'_>, number: u32, attempt: &Attempt, record: &UserRecord) {
-        if let Some(older) = self.session(number).map(|session| session.endpoint) {
-            if older != attempt.from {
-                cx.send(older, &sending::words("signed in from another place: this session has ended"));
+    /// Ends what there was, and begins the session. False if the link that asked for it is gone.
+    fn begin_session(&mut self, cx: &mut Cx<'_>, number: u32, attempt: &Attempt, record: &UserRecord) -> bool {
+        let now_ms = cx.now.mono_ms;
+        let again = self.session(number).is_some_and(|session| session.way.is(attempt.from));
+        if again && matches!(attempt.from, Origin::Link(_)) {
+            // The answer to the first sign-in by this link was lost with a restart, say: the session stays, with its lists.
+            if let Some(session) = self.session_mut(number) {
+                session.status = attempt.status;
             }
-            self.drop_session(cx, number, "replaced by a new sign-in");
+            self.answer_sign_in(cx, number, attempt, record);
+            self.show(cx, number);
+            return true;
         }
+        let (id, way) = match attempt.from {
+            Origin::Bare(endpoint) => {
+                self.next_session = (self.next_session + 1) & !LINK_SESSION;
+                (self.next_session, Way::Bare(endpoint))
+            }
+            Origin::Link(key) => match self.apart.remove(&key).filter(|apart| apart.role == Role::Entering) {
+                Some(apart) => (key.session, Way::Link(apart.channel)),
+                None => {
+                    self.forget_session(cx, key);
+                    return false;
+                }
+            },
+        };
+        self.replace_older(cx, number, attempt);
         // Lists that are in memory follow every change; the record may be older than the last of them.
         let user = self.users.entry(number).or_insert_with(|| Box::new(Known::new(Lists::of(record))));
-        let id = self.next_session;
-        self.next_session = self.next_session.wrapping_add(1);
-        let (reply, shown) = cx.send_list(attempt.from, &user.lists, &record.cards, &self.board);
-        let now_ms = cx.now.mono_ms;
-        user.session = Some(Session {
-            id,
-            endpoint: attempt.from,
-            status: attempt.status,
-            heard_ms: now_ms,
-            delivery: Delivery::new(),
-            serial: 0,
-            latest: Some(Box::new(Latest {
-                request: attempt.request,
-                at_ms: now_ms,
-                serial: 0,
-                reply: cx.out.frame(&reply).to_vec(),
-                repeated_ms: now_ms,
-            })),
-            searching: false,
-            transfers: None,
-            monitor: Monitor::default(),
-        });
+        user.session = Some(Session::new(id, way, attempt.status, now_ms));
         self.counters.sign_ins += 1;
         self.counters.online += 1;
         let key = SessionKey { number, session: id };
         self.wheel.in_a_while(now_ms, now_ms + limits::IDLE.as_millis() as u64, key);
-        self.wheel.soon(now_ms + limits::REPEAT.as_millis() as u64 + 1, key);
+        let shown = self.answer_sign_in(cx, number, attempt, record);
         for (friend, seen) in shown {
             self.peer(cx, friend, Peer::Watch { watcher: number, seen });
         }
         self.show(cx, number);
         self.fetch_mail(cx, key);
+        true
+    }
+
+    /// Whatever session there was of this number is over.
+    fn replace_older(&mut self, cx: &mut Cx<'_>, number: u32, attempt: &Attempt) {
+        const WHY: &str = "signed in from another place: this session has ended";
+        if let Some(session) = self.kept.get(&number).copied() {
+            self.end_apart(cx, SessionKey { number, session }, CloseCode::Replaced, WHY);
+        }
+        let Some(session) = self.session_mut(number) else { return };
+        match &mut session.way {
+            Way::Bare(older) if !matches!(attempt.from, Origin::Bare(from) if from == *older) => {
+                let older = *older;
+                cx.send(older, &sending::words(WHY));
+            }
+            _ => {}
+        }
+        self.drop_session(cx, number, "replaced by a new sign-in", CloseCode::Replaced, WHY);
+    }
+
+    /// Answers a good sign-in with the lists, and gives back which status was shown of whom.
+    fn answer_sign_in(
+        &mut self,
+        cx: &mut Cx<'_>,
+        number: u32,
+        attempt: &Attempt,
+        record: &UserRecord,
+    ) -> Vec<(u32, u8)> {
+        let now_ms = cx.now.mono_ms;
+        let Some(user) = self.users.get_mut(&number) else { return Vec::new() };
+        let Some(session) = &mut user.session else { return Vec::new() };
+        let friends = Friends::of(&user.lists, &record.cards, &self.board);
+        let bare = session.way.bare();
+        let token = bare.is_none().then_some(&*attempt.token);
+        let groups = friends.groups(&user.lists);
+        let frame = Server::SignedIn { ok: 1, groups: List::new(&groups), token };
+        let Some(endpoint) = bare else {
+            session.way.send(cx, &frame);
+            return friends.shown;
+        };
+        let reply = cx.send(endpoint, &frame);
+        session.latest = Some(Box::new(Latest {
+            request: attempt.request,
+            at_ms: now_ms,
+            serial: 0,
+            reply: cx.out.frame(&reply).to_vec(),
+            repeated_ms: now_ms,
+        }));
+        let key = SessionKey { number, session: session.id };
+        self.wheel.soon(now_ms + limits::REPEAT.as_millis() as u64 + 1, key);
+        friends.shown
     }
 
     /// 0x10: another status, or the end of the session.
     pub(super) fn set_status(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8) {
         if status == OFFLINE {
             self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
-            if let Some(from) = self.session(asker.number).map(|session| session.endpoint) {
+            if let Some(from) = self.session(asker.number).and_then(|session| session.way.bare()) {
                 self.signed_out.insert(cx.now.mono_ms, (asker.number, from), ());
             }
-            return self.end_session(cx, asker.number);
+            return self.end_session_with(cx, asker.number, CloseCode::SignedOut, "");
         }
         if !(ONLINE..OFFLINE).contains(&status) {
             let why = format!("status {status} does not exist: 1 online, 2 hidden, 3 do not disturb, 4 offline");
@@ -224,6 +413,11 @@ impl Shard {
         }
         if let Some(session) = self.session_mut(asker.number) {
             session.status = status;
+            if session.way.link().is_some() {
+                // It stays what it is over a restart of the server.
+                let change = Change::SetSessionStatus { number: asker.number, session: asker.session, status };
+                self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
+            }
         }
         self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
         self.show(cx, asker.number);
@@ -231,18 +425,34 @@ impl Shard {
 
     /// Ends a session: friends are told, transfers and monitoring stop, the memory is given back.
     pub(super) fn end_session(&mut self, cx: &mut Cx<'_>, number: u32) {
-        self.drop_session(cx, number, "signed out");
+        self.end_session_with(cx, number, CloseCode::Idle, "");
+    }
+
+    /// The same, with what a link is told.
+    pub(super) fn end_session_with(&mut self, cx: &mut Cx<'_>, number: u32, code: CloseCode, reason: &str) {
+        self.drop_session(cx, number, "signed out", code, reason);
         self.show(cx, number);
         self.forget_if_idle(number);
     }
 
     /// The part of it that a new session of the same user does not undo at once.
-    fn drop_session(&mut self, cx: &mut Cx<'_>, number: u32, why: &str) {
+    fn drop_session(&mut self, cx: &mut Cx<'_>, number: u32, why: &str, code: CloseCode, reason: &str) {
         let Some(session) = self.users.get_mut(&number).and_then(|user| user.session.take()) else { return };
         self.counters.online -= 1;
         self.unwatch_friends(cx, number);
         self.end_transfers(cx, number, session.transfers);
         self.stop_monitoring(cx, number, session.monitor.running(), why);
+        if let Way::Link(mut channel) = session.way {
+            let custody = channel.custody.take();
+            self.store_custody(cx, number, custody);
+            self.forget_session(cx, channel.key);
+            // The answer to a sign-out, and what came before it, must arrive first.
+            if code == CloseCode::SignedOut && channel.link.queued_bytes() > 0 {
+                self.linger(cx, channel, code);
+            } else {
+                self.leave(cx, channel, code, reason);
+            }
+        }
     }
 
     /// Gives back the memory of a user for whom nothing goes on.
@@ -257,20 +467,49 @@ impl Shard {
         if !self.territory.owns(number) {
             return;
         }
-        for attempt in self.attempts.get(&number).into_iter().flatten().filter(|one| !one.abandoned) {
-            cx.send(attempt.from, &REFUSED);
+        let attempts = self.attempts.get(&number).into_iter().flatten().filter(|one| !one.abandoned);
+        let waiting: Vec<Origin> = attempts.map(|one| one.from).collect();
+        for from in waiting {
+            self.sign_in_refused(cx, from, Some(&Refused::new(Code::NotPermitted, text)));
         }
         self.abandon_attempts(number, |_| true);
+        if let Some(session) = self.kept.get(&number).copied() {
+            self.end_apart(cx, SessionKey { number, session }, CloseCode::Operator, text);
+        }
         if let Some(session) = self.session(number) {
-            cx.send(session.endpoint, &sending::words(text));
-            self.end_session(cx, number);
+            if let Some(endpoint) = session.way.bare() {
+                cx.send(endpoint, &sending::words(text));
+            }
+            self.end_session_with(cx, number, CloseCode::Operator, text);
+        }
+    }
+
+    /// The operator ends all sessions with the server.
+    pub(super) fn expel_all(&mut self, cx: &mut Cx<'_>) {
+        const WHY: &str = "the server stops";
+        let mut online: Vec<u32> =
+            self.users.keys().copied().filter(|number| self.session(*number).is_some()).collect();
+        online.sort_unstable();
+        for number in online {
+            if let Some(endpoint) = self.session(number).and_then(|session| session.way.bare()) {
+                cx.send(endpoint, &sending::words(WHY));
+            }
+            self.end_session_with(cx, number, CloseCode::ServerStops, WHY);
+        }
+        let mut apart: Vec<SessionKey> = self.apart.keys().copied().collect();
+        apart.sort_unstable();
+        for key in apart {
+            if self.apart.get(&key).is_some_and(|apart| !matches!(apart.role, Role::Leaving { .. })) {
+                self.end_apart(cx, key, CloseCode::ServerStops, WHY);
+            }
         }
     }
 
     /// A connection has ended, and with it the session that signed in by it.
     pub(super) fn stream_closed(&mut self, cx: &mut Cx<'_>, from: Endpoint, number: u32) {
+        let from = Origin::Bare(from);
         self.abandon_attempts(number, |one| one.from == from);
-        if self.session(number).is_some_and(|session| session.endpoint == from) {
+        if self.session(number).is_some_and(|session| session.way.is(from)) {
             self.end_session(cx, number);
         }
     }
@@ -279,7 +518,9 @@ impl Shard {
     pub(super) fn check_silence(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         let now_ms = cx.now.mono_ms;
         self.forget_latest(now_ms, key);
-        let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
+        let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else {
+            return self.check_apart(cx, key);
+        };
         let due_ms = session.heard_ms + limits::IDLE.as_millis() as u64;
         if due_ms > now_ms {
             return self.wheel.in_a_while(now_ms, due_ms, key);
@@ -289,36 +530,46 @@ impl Shard {
     }
 }
 
-impl Cx<'_> {
-    /// Answers a good sign-in: groups with their friends, each as the board shows them now (0x02). Gives back which status
-    /// was shown of whom.
-    fn send_list(
-        &mut self,
-        to: Endpoint,
-        lists: &Lists,
-        cards: &[Card],
-        board: &super::Board,
-    ) -> (super::Send, Vec<(u32, u8)>) {
+/// Somebody's friends as a sign-in shows them.
+struct Friends<'a> {
+    /// Which status is shown of whom.
+    shown: Vec<(u32, u8)>,
+    /// In order of group, and of number in each.
+    entries: Vec<FriendEntry<'a>>,
+    /// The group of each entry.
+    groups: Vec<u8>,
+}
+
+impl<'a> Friends<'a> {
+    /// Each as the board shows them now. A friend whose account is gone has no card, and is left out.
+    fn of(lists: &Lists, cards: &'a [Card], board: &super::Board) -> Self {
         let shown: Vec<(u32, u8)> = lists.friends.iter().map(|(number, _)| (*number, board.get(*number))).collect();
-        let mut by_group: Vec<(u8, FriendEntry<'_>)> = Vec::with_capacity(shown.len());
+        let mut by_group: Vec<(u8, FriendEntry<'a>)> = Vec::with_capacity(shown.len());
         for ((number, status), (_, group)) in shown.iter().zip(&lists.friends) {
-            // A friend whose account is gone has no card.
             let Ok(at) = cards.binary_search_by_key(number, |card| card.number) else { continue };
             let Card { portrait, nickname, .. } = &cards[at];
             let entry = FriendEntry { number: *number, portrait: *portrait as u8, status: *status, nickname };
             by_group.push((*group, entry));
         }
         by_group.sort_by_key(|(group, entry)| (*group, entry.number));
-        let entries: Vec<FriendEntry<'_>> = by_group.iter().map(|(_, entry)| *entry).collect();
-        let groups: Vec<GroupEntry<'_>> = lists
-            .groups
-            .iter()
-            .map(|(group, name)| {
-                let from = by_group.partition_point(|(at, _)| at < group);
-                let to = by_group.partition_point(|(at, _)| at <= group);
-                GroupEntry { name, group: *group, friends: List::new(&entries[from..to]) }
-            })
-            .collect();
-        (self.send(to, &Server::SignedIn { ok: 1, groups: List::new(&groups), token: None }), shown)
+        let (groups, entries) = by_group.into_iter().unzip();
+        Self { shown, entries, groups }
+    }
+
+    /// The groups with their friends.
+    fn groups<'s>(&'s self, lists: &'s Lists) -> Vec<GroupEntry<'s>> {
+        let entry = |(group, name): &'s (u8, Box<str>)| {
+            let from = self.groups.partition_point(|at| at < group);
+            let to = self.groups.partition_point(|at| at <= group);
+            GroupEntry { name, group: *group, friends: List::new(&self.entries[from..to]) }
+        };
+        lists.groups.iter().map(entry).collect()
+    }
+}
+
+impl Refused {
+    /// Nobody learns which of the two it was.
+    pub fn wrong_password() -> Self {
+        Self::new(Code::WrongPassword, "wrong number or password")
     }
 }

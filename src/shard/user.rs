@@ -1,10 +1,10 @@
 //! A user whom the shard has in memory: the lists, and the session while there is one.
 
 use super::changes::Op;
-use super::endpoint::Endpoint;
 use super::files::Transfers;
 use super::mailbox::Delivery;
 use super::monitor::Monitor;
+use super::way::Way;
 use crate::limits::{FIRST_GROUP, REPEAT};
 use crate::store::{Change, UserRecord};
 use crate::wire::{List, Server};
@@ -39,11 +39,13 @@ pub(super) struct Lists {
     pub groups: Vec<(u8, Box<str>)>,
     /// In order of number: who, and in which group.
     pub friends: Vec<(u32, u8)>,
+    /// Whose messages are refused, in order of number.
+    pub blocks: Vec<u32>,
 }
 
 impl Lists {
     pub fn of(record: &UserRecord) -> Self {
-        Self { groups: record.groups.clone(), friends: record.friends.clone() }
+        Self { groups: record.groups.clone(), friends: record.friends.clone(), blocks: record.blocks.clone() }
     }
 
     pub fn has_friend(&self, number: u32) -> bool {
@@ -79,6 +81,12 @@ impl Lists {
                 }
             }
             Change::DeleteFriend { friend, .. } => self.friends.retain(|entry| entry.0 != *friend),
+            Change::PutBlock { other, .. } => {
+                if let Err(at) = self.blocks.binary_search(other) {
+                    self.blocks.insert(at, *other);
+                }
+            }
+            Change::DeleteBlock { other, .. } => self.blocks.retain(|one| one != other),
             Change::PutProfile(..)
             | Change::PutPassword(..)
             | Change::SetDisabled(..)
@@ -87,8 +95,6 @@ impl Lists {
             | Change::AddMail(..)
             | Change::DeleteMail(..)
             | Change::DeleteMailAt(..)
-            | Change::PutBlock { .. }
-            | Change::DeleteBlock { .. }
             | Change::PutToken { .. }
             | Change::DeleteTokens(_)
             | Change::PutSession(_)
@@ -102,12 +108,12 @@ impl Lists {
     }
 }
 
-/// One classic session (protocol.md 1.8).
+/// One session.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// Tells it from an earlier session of the same user.
+    /// Tells it from an earlier session of the same user. Over the link it is the link's.
     pub id: u32,
-    pub endpoint: Endpoint,
+    pub way: Way,
     /// 1 online, 2 hidden, 3 do not disturb.
     pub status: u8,
     /// When the last packet came.
@@ -119,6 +125,24 @@ pub(super) struct Session {
     pub searching: bool,
     pub transfers: Option<Box<Transfers>>,
     pub monitor: Monitor,
+}
+
+impl Session {
+    /// A session that has just begun.
+    pub fn new(id: u32, way: Way, status: u8, now_ms: u64) -> Self {
+        Self {
+            id,
+            way,
+            status,
+            heard_ms: now_ms,
+            delivery: Delivery::new(),
+            serial: 0,
+            latest: None,
+            searching: false,
+            transfers: None,
+            monitor: Monitor::default(),
+        }
+    }
 }
 
 /// The status that others are told: hidden is told as offline.
@@ -178,6 +202,7 @@ impl Asker {
             0x0C => Server::AddResult { result: 0, friend: self.subject },
             0x0E => Server::FriendDeleted { ok: 0, friend: 0 },
             0x12 => Server::Updated { ok: 0 },
+            0x44 => Server::Blocked { ok: 0, other: 0, on: 0 },
             _ => return None,
         })
     }

@@ -4,7 +4,7 @@ use super::behind::Behind;
 use super::index::{Index, Lookup, Visit};
 use super::key::{self, Key};
 use super::ledger::Counters;
-use super::{Grant, read};
+use super::{Grant, SessionRecord, read};
 use std::fmt;
 use std::io;
 use std::ops::{ControlFlow, Range};
@@ -21,6 +21,7 @@ trait Source: Send + Sync {
     fn scan_down(&self, range: Range<&[u8]>, visit: Visit<'_>) -> io::Result<()>;
     fn counters(&self) -> io::Result<Option<Counters>>;
     fn grants(&self) -> io::Result<Vec<Grant>>;
+    fn sessions(&self, visit: &mut dyn FnMut(SessionRecord)) -> io::Result<()>;
 }
 
 impl<I: Index> Source for Behind<I> {
@@ -38,6 +39,10 @@ impl<I: Index> Source for Behind<I> {
 
     fn grants(&self) -> io::Result<Vec<Grant>> {
         read::grants(self)
+    }
+
+    fn sessions(&self, visit: &mut dyn FnMut(SessionRecord)) -> io::Result<()> {
+        read::sessions(self, visit)
     }
 }
 
@@ -70,6 +75,11 @@ impl Accounts {
     /// All grants, in order of monitor and target.
     pub fn grants(&self) -> io::Result<Vec<Grant>> {
         self.0.grants()
+    }
+
+    /// Visits the sessions that are kept, in order of number.
+    pub fn sessions(&self, visit: &mut dyn FnMut(SessionRecord)) -> io::Result<()> {
+        self.0.sessions(visit)
     }
 }
 

@@ -19,6 +19,8 @@ pub fn run(command: Command, data: &Path) -> Result<(), Fatal> {
         Command::Account(command) => account(command, data),
         Command::Grant(command) => grant(command, data),
         Command::Announce { text } => with_server(data, &Order::Announce(text)),
+        Command::Line => with_server(data, &Order::Line),
+        Command::Stop { end_sessions } => with_server(data, &Order::Stop(end_sessions)),
         Command::Stats { json } => with_server(data, &Order::Stats(json)),
     }
 }
@@ -42,6 +44,8 @@ fn account(command: Account, data: &Path) -> Result<(), Fatal> {
         Account::Enable { number } => either_way(data, Order::Enable(number)),
         Account::Delete { number } => either_way(data, Order::Delete(number)),
         Account::List => either_way(data, Order::Accounts),
+        Account::Sessions { number } => either_way(data, Order::Sessions(number.unwrap_or(0))),
+        Account::Signout { number } => either_way(data, Order::SignOut(number)),
     }
 }
 
@@ -145,6 +149,12 @@ impl Office for Alone {
     }
 
     fn tell(&mut self, _: Control) {}
+
+    fn line(&self) -> Option<String> {
+        None
+    }
+
+    fn stop(&mut self) {}
 
     fn figures(&mut self) -> Option<Figures> {
         None

@@ -23,6 +23,10 @@ pub trait Office {
     fn figures(&mut self) -> Option<Figures>;
     /// Whether users may be signed in.
     fn running(&self) -> bool;
+    /// The line for clients; `None` if no server runs.
+    fn line(&self) -> Option<String>;
+    /// Begins to end the server.
+    fn stop(&mut self);
 }
 
 /// What a running server has counted.
@@ -68,6 +72,10 @@ pub fn run(order: Order, office: &mut dyn Office, show: Show<'_>) -> Done {
         }
         Order::Delete(number) => delete(office, number, show),
         Order::Accounts => list(office, show),
+        Order::Sessions(number) => sessions(office, number, show),
+        Order::SignOut(number) => sign_out(office, number, show),
+        Order::Line => say(show, &office.line().ok_or("no server is running")?),
+        Order::Stop(end_sessions) => stop(office, end_sessions, show),
         Order::Grant(monitor, target, until_ms, reason) => grant(office, monitor, target, until_ms, &reason, show),
         Order::Revoke(monitor, target) => revoke(office, monitor, target, show),
         Order::Grants => grants(office, show),
@@ -163,6 +171,50 @@ fn list(office: &mut dyn Office, show: Show<'_>) -> Done {
         Ok(()) => Ok(()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Sessions over the link: those of bare frames are the running server's alone, and are not listed.
+fn sessions(office: &mut dyn Office, number: u32, show: Show<'_>) -> Done {
+    if number != 0 {
+        account(office, number)?;
+    }
+    let mut failed = None;
+    let visited = office.accounts().sessions(&mut |record| {
+        if failed.is_some() || (number != 0 && record.number != number) {
+            return;
+        }
+        let at = record.address.map_or_else(|| "tcp".to_owned(), |(address, _)| address.to_string());
+        let status = match record.status {
+            1 => "online",
+            2 => "hidden",
+            _ => "do not disturb",
+        };
+        failed = show(&format!("{}  since {}  {at}  {status}", record.number, time(record.started_ms))).err();
+    });
+    visited.and(failed.map_or(Ok(()), Err)).map_err(|error| error.to_string())
+}
+
+/// Ends the session and the tokens of an account: whoever has the password can sign in again.
+fn sign_out(office: &mut dyn Office, number: u32, show: Show<'_>) -> Done {
+    account(office, number)?;
+    let mut changes = vec![Change::DeleteTokens(number)];
+    if let Answer::Session(Some(record)) = commit(office, Request::Session(number))? {
+        changes.push(Change::DeleteSession { number, session: record.session });
+    }
+    commit(office, Request::Commit(changes))?;
+    office.tell(Control::SignOut(number, "signed out by the operator".into()));
+    say(show, &format!("account {number} is signed out; its tokens are good no more"))
+}
+
+fn stop(office: &mut dyn Office, end_sessions: bool, show: Show<'_>) -> Done {
+    if !office.running() {
+        return Err("no server is running".to_owned());
+    }
+    if end_sessions {
+        office.tell(Control::SignOutAll);
+    }
+    office.stop();
+    say(show, "the server ends")
 }
 
 /// The audit log has it before it takes effect.

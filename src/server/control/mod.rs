@@ -67,6 +67,8 @@ pub struct Desk {
     pub searches: Searches,
     /// When the server began.
     pub began: Instant,
+    /// The line for clients.
+    pub line: String,
 }
 
 /// Begins to serve the control socket. The caller has the directory locked: a socket that is there is nobody's.
@@ -154,5 +156,16 @@ impl Office for Desk {
 
     fn running(&self) -> bool {
         true
+    }
+
+    fn line(&self) -> Option<String> {
+        Some(self.line.clone())
+    }
+
+    fn stop(&mut self) {
+        // The same as from outside: there is one way to end.
+        if let Err(error) = signal_hook::low_level::raise(signal_hook::consts::SIGTERM) {
+            tracing::error!(%error, "cannot end");
+        }
     }
 }

@@ -23,6 +23,14 @@ pub enum Order {
     Delete(u32),
     /// Lists the accounts.
     Accounts,
+    /// Lists the sessions of an account; of all for 0.
+    Sessions(u32),
+    /// Ends the session of an account, and its tokens.
+    SignOut(u32),
+    /// The line for clients.
+    Line,
+    /// Stops the server; whether sessions end with it.
+    Stop(bool),
     /// Lets someone monitor somebody until a time, in ms since 1970 UTC, for a reason.
     Grant(u32, u32, u64, String),
     /// Takes it back.
@@ -45,6 +53,10 @@ impl Order {
             Self::Enable(_) => "enable",
             Self::Delete(_) => "delete",
             Self::Accounts => "accounts",
+            Self::Sessions(_) => "sessions",
+            Self::SignOut(_) => "signout",
+            Self::Line => "line",
+            Self::Stop(_) => "stop",
             Self::Grant(..) => "grant",
             Self::Revoke(..) => "revoke",
             Self::Grants => "grants",
@@ -58,8 +70,13 @@ impl Order {
         let values = match self {
             Self::Add(nickname, hash) => vec![escape(nickname), escape(hash)],
             Self::Password(number, hash) => vec![number.to_string(), escape(hash)],
-            Self::Disable(number) | Self::Enable(number) | Self::Delete(number) => vec![number.to_string()],
-            Self::Accounts | Self::Grants => vec![],
+            Self::Disable(number)
+            | Self::Enable(number)
+            | Self::Delete(number)
+            | Self::Sessions(number)
+            | Self::SignOut(number) => vec![number.to_string()],
+            Self::Accounts | Self::Grants | Self::Line => vec![],
+            Self::Stop(end_sessions) => vec![end_sessions.to_string()],
             Self::Grant(monitor, target, until_ms, reason) => {
                 vec![monitor.to_string(), target.to_string(), until_ms.to_string(), escape(reason)]
             }
@@ -86,6 +103,10 @@ impl Order {
             ["enable", number] => Self::Enable(number.parse().ok()?),
             ["delete", number] => Self::Delete(number.parse().ok()?),
             ["accounts"] => Self::Accounts,
+            ["sessions", number] => Self::Sessions(number.parse().ok()?),
+            ["signout", number] => Self::SignOut(number.parse().ok()?),
+            ["line"] => Self::Line,
+            ["stop", end_sessions] => Self::Stop(end_sessions.parse().ok()?),
             ["grant", monitor, target, until, reason] => {
                 Self::Grant(monitor.parse().ok()?, target.parse().ok()?, until.parse().ok()?, unescape(reason)?)
             }
@@ -170,6 +191,10 @@ mod tests {
             Order::Enable(2),
             Order::Delete(3),
             Order::Accounts,
+            Order::Sessions(0),
+            Order::SignOut(10_000),
+            Order::Line,
+            Order::Stop(true),
             Order::Grant(1, 2, 3, "because\tof \\ that".into()),
             Order::Revoke(4, 5),
             Order::Grants,

@@ -1,7 +1,7 @@
 //! Classic sessions (protocol.md 1.8): binding, repeats, hints, and what is dropped.
 
 use super::world::{World, profile, sign_in, system};
-use crate::shard::{Board, Classic, Counters, Endpoint, Input, Now, Outbox, Shard, Territory};
+use crate::shard::{Board, Classic, Counters, Endpoint, Identity, Input, Now, Outbox, Shard, Territory};
 use crate::wire::{List, Server, User};
 use std::sync::Arc;
 
@@ -138,7 +138,7 @@ fn bare_frames_are_taken_from_where_the_operator_allows() {
         (Classic::Loopback, outside, false),
         (Classic::Any, outside, true),
     ] {
-        let mut shard = Shard::new(Territory::ALL, Arc::new(Board::default()), classic);
+        let mut shard = Shard::new(Territory::ALL, Arc::new(Board::default()), classic, &Identity::EXAMPLE);
         let mut out = Outbox::default();
         shard.handle(Now::default(), Input::Frame { from, bytes: &bytes }, &mut out);
         assert_eq!((out.sends.len() == 1, shard.counters().classic_refused == 0), (taken, taken));
@@ -147,7 +147,7 @@ fn bare_frames_are_taken_from_where_the_operator_allows() {
 
 #[test]
 fn an_address_outside_has_a_budget() {
-    let mut shard = Shard::new(Territory::ALL, Arc::new(Board::default()), Classic::Any);
+    let mut shard = Shard::new(Territory::ALL, Arc::new(Board::default()), Classic::Any, &Identity::EXAMPLE);
     let now = Now { mono_ms: 5_000, unix_ms: 0 };
     let mut hashed = 0;
     for port in 1..=40 {

@@ -2,8 +2,8 @@
 
 use crate::shard::search::Scan;
 use crate::shard::{
-    Board, Classic, Control, Endpoint, Input, Now, Outbox, PasswordJob, PasswordOutcome, Peer, SearchJob, Shard,
-    Territory, Ticket, steer,
+    Board, Classic, Control, Endpoint, Identity, Input, Now, Outbox, PasswordJob, PasswordOutcome, Peer, SearchJob,
+    Shard, Territory, Ticket, steer,
 };
 use crate::store::{AccountView, Answer, MemoryIndex, Request, SimDisk, Store};
 use crate::wire::{Dialect, Profile, Server, User};
@@ -65,7 +65,8 @@ pub fn profile(nickname: &str, authorization: u8) -> Profile<'_> {
 impl World {
     pub fn new(shards: u32) -> Self {
         let board = Arc::new(Board::default());
-        let shard = |index| Shard::new(Territory { index, shards }, Arc::clone(&board), Classic::Loopback);
+        let shard =
+            |index| Shard::new(Territory { index, shards }, Arc::clone(&board), Classic::Loopback, &Identity::EXAMPLE);
         Self {
             shards: (0..shards).map(shard).collect(),
             store: Store::in_memory(1),
@@ -129,6 +130,7 @@ impl World {
     fn input(&mut self, shard: usize, input: Input<'_>) {
         let mut out = Outbox::default();
         self.shards[shard].handle(self.now, input, &mut out);
+        self.shards[shard].flush(self.now, &mut out);
         for send in &out.sends {
             let frame = out.frame(send).to_vec();
             self.received.entry(format!("{:?}", send.to)).or_default().push(frame);

@@ -1,0 +1,159 @@
+//! A link as a shard keeps it: where the peer is, what waits to go out, and when to look at it again.
+
+use super::Cx;
+use super::custody::Custody;
+use super::endpoint::Endpoint;
+use super::io::{Outbox, Send};
+use super::wheel::{SessionKey, Wheel};
+use crate::limits::DATAGRAM_BYTES;
+use crate::link::{Ciphers, CloseCode, Link};
+use crate::wire::Server;
+
+/// The least that a path must take before it is worth sending anything: a packet with an ack alone.
+const LEAST_BYTES: usize = 64;
+/// How long to wait before a path that takes nothing is looked at again.
+const BLOCKED_MS: u64 = 250;
+
+/// A link and what belongs to it.
+pub(super) struct Channel {
+    pub key: SessionKey,
+    pub link: Link,
+    pub path: Path,
+    /// Messages that this user was sent and has not acknowledged; only while there are any.
+    pub custody: Option<Box<Custody>>,
+    /// The latest message of the mailbox that was sent in this session.
+    pub mail_sent: u64,
+    /// When a timer is set for it; 0 while none is.
+    timer_ms: u64,
+    /// When its address was last written to the store.
+    pub saved_ms: u64,
+    touched: bool,
+}
+
+/// Where the peer is, and how much may be sent there.
+#[derive(Debug)]
+pub(super) struct Path {
+    /// `None` after a restart, until the peer is heard of.
+    pub endpoint: Option<Endpoint>,
+    /// An address that has not shown that it receives what is sent there gets no more bytes than have come from it.
+    credit: Option<u32>,
+    used: bool,
+}
+
+impl Path {
+    /// A path whose peer has received something there: it was in the handshake.
+    pub fn proven(endpoint: Option<Endpoint>) -> Self {
+        Self { endpoint, credit: None, used: false }
+    }
+
+    /// A genuine packet, the newest so far, came from here; whether that is somewhere else than before.
+    pub fn heard(&mut self, from: Endpoint, bytes: usize) -> bool {
+        if self.endpoint == Some(from) {
+            // Something was sent here, and the peer goes on from here: it is there. Only who has the keys could pretend that.
+            self.credit = if self.used { None } else { self.credit.map(|credit| credit.saturating_add(bytes as u32)) };
+            return false;
+        }
+        // Another port of the same machine, a connection, and this machine itself need no proof.
+        let same_ip = self.endpoint.is_some_and(|before| before.ip() == from.ip()) && self.credit.is_none();
+        let proven = same_ip || from.connection().is_some() || from.is_loopback();
+        let moved = self.endpoint.is_some();
+        *self = Self { endpoint: Some(from), credit: (!proven).then_some(bytes as u32), used: false };
+        moved
+    }
+
+    /// How many bytes may be sent there now.
+    fn room(&self) -> usize {
+        self.credit.map_or(DATAGRAM_BYTES, |credit| (credit as usize).min(DATAGRAM_BYTES))
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        self.used = true;
+        if let Some(credit) = &mut self.credit {
+            *credit = credit.saturating_sub(bytes as u32);
+        }
+    }
+}
+
+impl Channel {
+    pub fn new(key: SessionKey, link: Link, path: Path) -> Box<Self> {
+        let (custody, mail_sent) = (None, 0);
+        Box::new(Self { key, link, path, custody, mail_sent, timer_ms: 0, saved_ms: 0, touched: false })
+    }
+
+    /// Queues a frame for the peer, and gives its place for [`Link::has_arrived`].
+    pub fn send(&mut self, cx: &mut Cx<'_>, frame: &Server<'_>) -> u32 {
+        let mut bytes = std::mem::take(&mut cx.out.scratch);
+        bytes.clear();
+        frame.encode(&mut bytes);
+        let place = self.send_encoded(cx, &bytes);
+        cx.out.scratch = bytes;
+        place
+    }
+
+    /// The same with a frame that is encoded already.
+    pub fn send_encoded(&mut self, cx: &mut Cx<'_>, frame: &[u8]) -> u32 {
+        self.touch(cx);
+        self.link.send(frame)
+    }
+
+    /// Sends a frame once, outside the order.
+    pub fn send_loose(&mut self, cx: &mut Cx<'_>, frame: &Server<'_>) {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        self.touch(cx);
+        self.link.send_loose(&bytes);
+    }
+
+    /// Says farewell.
+    pub fn close(&mut self, cx: &mut Cx<'_>, code: CloseCode, reason: &str) {
+        self.touch(cx);
+        self.link.close(code, reason);
+    }
+
+    /// It is looked at when all inputs of this turn are handled.
+    #[inline]
+    pub fn touch(&mut self, cx: &mut Cx<'_>) {
+        if !std::mem::replace(&mut self.touched, true) {
+            cx.out.touched.push(self.key);
+        }
+    }
+
+    /// Sends what is to go out now, and sets the timer for what comes later.
+    pub fn flush(&mut self, now_ms: u64, ciphers: &mut Ciphers, wheel: &mut Wheel, out: &mut Outbox) {
+        self.touched = false;
+        loop {
+            let (start, room) = (out.bytes.len(), self.path.room());
+            if room < LEAST_BYTES || !self.link.poll_within(now_ms, room, ciphers, &mut out.bytes) {
+                break;
+            }
+            match self.path.endpoint {
+                Some(to) => {
+                    let length = out.bytes.len() - start;
+                    self.path.sent(length);
+                    out.sends.push(Send { to, start: start as u32, length: length as u32 });
+                }
+                // It is as good as lost, and will be sent again.
+                None => out.bytes.truncate(start),
+            }
+        }
+        self.set_timer(now_ms, wheel);
+    }
+
+    fn set_timer(&mut self, now_ms: u64, wheel: &mut Wheel) {
+        let custody = self.custody.as_ref().and_then(|custody| custody.deadline());
+        let Some(due) = [self.link.deadline(), custody].into_iter().flatten().min() else { return };
+        let blocked = self.path.room() < DATAGRAM_BYTES;
+        let due = due.max(now_ms + if blocked { BLOCKED_MS } else { 1 });
+        if self.timer_ms == 0 || due < self.timer_ms {
+            self.timer_ms = due;
+            wheel.soon(due, self.key);
+        }
+    }
+
+    /// Its timer has run.
+    pub fn timer_ran(&mut self, now_ms: u64) {
+        if self.timer_ms <= now_ms {
+            self.timer_ms = 0;
+        }
+    }
+}

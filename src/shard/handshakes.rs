@@ -1,0 +1,205 @@
+//! Handshakes (protocol.md 2.2), and the budgets of those who have proven nothing yet.
+
+use super::channel::{Channel, Path};
+use super::endpoint::Endpoint;
+use super::io::{Outbox, Send};
+use super::recent::Recent;
+use super::wheel::SessionKey;
+use super::{Cx, Shard};
+use crate::limits;
+use crate::link::{Cookies, Keys, Link, Offer, Packet, Side, public_key, respond};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+/// What a shard needs to make links.
+pub struct Identity {
+    /// The server's static X25519 key.
+    pub private: [u8; 32],
+    /// Random; everything random in the shard comes from it.
+    pub seed: [u8; 32],
+    /// The number of this start of the server: see [`SessionRecord::born`](crate::store::SessionRecord::born).
+    pub starts: u32,
+    /// Every hello is answered with a cookie first (`--retry always`).
+    pub always_retry: bool,
+}
+
+impl Identity {
+    /// One for tests and benches, the same each time.
+    pub const EXAMPLE: Self = Self { private: [7; 32], seed: [9; 32], starts: 1, always_retry: false };
+}
+
+/// A handshake in progress.
+struct Handshake {
+    keys: Keys,
+    from: Endpoint,
+    until_ms: u64,
+}
+
+/// Handshakes in progress, and what limits them.
+pub(super) struct Handshakes {
+    private: [u8; 32],
+    public: [u8; 32],
+    always_retry: bool,
+    pub chance: ChaCha20Rng,
+    cookies: Cookies,
+    table: FxHashMap<SessionKey, Handshake>,
+    /// In the order in which they end.
+    order: VecDeque<(u64, SessionKey)>,
+    /// How many are in progress, by address.
+    by_ip: FxHashMap<IpAddr, u32>,
+    /// How often an address was told that there is no such session.
+    unknown: Recent<Endpoint, u32>,
+}
+
+impl Handshakes {
+    pub fn new(identity: &Identity) -> Self {
+        let mut chance = ChaCha20Rng::from_seed(identity.seed);
+        let secrets = [random(&mut chance), random(&mut chance)];
+        Self {
+            private: identity.private,
+            public: public_key(&identity.private),
+            always_retry: identity.always_retry,
+            cookies: Cookies::new(0, secrets),
+            chance,
+            table: FxHashMap::default(),
+            order: VecDeque::new(),
+            by_ip: FxHashMap::default(),
+            unknown: Recent::new(limits::UNKNOWN_WINDOW, limits::UNKNOWN_ADDRESSES),
+        }
+    }
+
+    /// Ends those that have taken too long, and renews what has an age.
+    fn forget(&mut self, now_ms: u64) {
+        while let Some((_, key)) = self.order.pop_front_if(|(until_ms, _)| *until_ms <= now_ms) {
+            self.remove(key);
+        }
+        if self.cookies.is_due(now_ms) {
+            let secret = random(&mut self.chance);
+            self.cookies.renew(now_ms, secret);
+        }
+    }
+
+    fn remove(&mut self, key: SessionKey) -> Option<Handshake> {
+        let handshake = self.table.remove(&key)?;
+        if let Some(count) = self.by_ip.get_mut(&handshake.from.ip()) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_ip.remove(&handshake.from.ip());
+            }
+        }
+        Some(handshake)
+    }
+
+    fn insert(&mut self, now_ms: u64, key: SessionKey, keys: Keys, from: Endpoint) {
+        let until_ms = now_ms + limits::HANDSHAKE.as_millis() as u64;
+        self.table.insert(key, Handshake { keys, from, until_ms });
+        self.order.push_back((until_ms, key));
+        *self.by_ip.entry(from.ip()).or_default() += 1;
+    }
+
+    /// How many are in progress.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// When there is something to forget.
+    pub fn deadline(&self) -> Option<u64> {
+        self.order.front().map(|(until_ms, _)| *until_ms).into_iter().chain(self.unknown.deadline()).min()
+    }
+
+    pub fn tick(&mut self, now_ms: u64) {
+        self.forget(now_ms);
+        self.unknown.forget(now_ms);
+    }
+
+    /// The link of a handshake that this packet completes, and what the packet held.
+    pub fn complete(&mut self, now_ms: u64, key: SessionKey, from: Endpoint) -> Option<Box<Channel>> {
+        let handshake = self.table.get(&key).filter(|one| one.until_ms > now_ms)?;
+        let link = Link::new(Side::Server, key.number, key.session, handshake.keys, 0);
+        // Whoever has the keys has read the welcome, which went to this address or to one that the packet has left since.
+        Some(Channel::new(key, link, Path::proven(Some(from))))
+    }
+
+    /// It was completed.
+    pub fn completed(&mut self, key: SessionKey) {
+        self.remove(key);
+    }
+}
+
+/// Random bytes.
+pub(super) fn random<const N: usize>(chance: &mut ChaCha20Rng) -> [u8; N] {
+    let mut bytes = [0; N];
+    chance.fill_bytes(&mut bytes);
+    bytes
+}
+
+impl Shard {
+    /// A hello: the address learns the server's key, gets a cookie, or gets a welcome; never more bytes than it has sent.
+    pub(super) fn hello(&mut self, cx: &mut Cx<'_>, from: Endpoint, number: u32, cookie: &[u8], noise: &[u8]) {
+        let now_ms = cx.now.mono_ms;
+        self.counters.hellos += 1;
+        self.handshakes.forget(now_ms);
+        let user = (limits::FIRST_USER..=limits::LAST_USER).contains(&number) || number >= limits::FIRST_GUEST;
+        if !user {
+            self.counters.malformed += 1;
+            return;
+        }
+        if noise.is_empty() {
+            let noise = self.handshakes.public;
+            return send_packet(cx.out, from, &Packet::Welcome { number, noise: &noise });
+        }
+        let pressed = self.handshakes.always_retry || self.handshakes.len() >= limits::HANDSHAKES / 2;
+        if pressed && !self.handshakes.cookies.check(from.address(), number, cookie) {
+            self.counters.retries += 1;
+            let cookie = self.handshakes.cookies.make(from.address(), number);
+            return send_packet(cx.out, from, &Packet::Retry { number, cookie: &cookie });
+        }
+        let of_this_ip = self.handshakes.by_ip.get(&from.ip()).copied().unwrap_or(0);
+        let full = self.handshakes.len() >= limits::HANDSHAKES
+            || (!from.is_loopback() && of_this_ip >= limits::HANDSHAKES_PER_ADDRESS);
+        if full {
+            // The client says hello again in a moment.
+            self.counters.hellos_refused += 1;
+            return;
+        }
+        let key = loop {
+            let session = self.handshakes.chance.next_u32() | super::signin::LINK_SESSION;
+            let key = SessionKey { number, session };
+            if !self.handshakes.table.contains_key(&key) && self.channel(key).is_none() {
+                break key;
+            }
+        };
+        let offer = Offer {
+            session: key.session,
+            idle_secs: limits::IDLE.as_secs() as u16,
+            largest_datagram: limits::DATAGRAM_BYTES as u16,
+        };
+        let ephemeral = random(&mut self.handshakes.chance);
+        match respond(&self.handshakes.private, number, noise, ephemeral, offer) {
+            Ok((noise, keys)) => {
+                self.handshakes.insert(now_ms, key, keys, from);
+                send_packet(cx.out, from, &Packet::Welcome { number, noise: &noise });
+            }
+            Err(_) => self.counters.forged += 1,
+        }
+    }
+
+    /// There is no such session: said ten times a second to one address at most (protocol.md 2.2).
+    pub(super) fn unknown_session(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey) {
+        self.counters.unknown += 1;
+        let now_ms = cx.now.mono_ms;
+        let unknown = &mut self.handshakes.unknown;
+        if unknown.count(now_ms, &from) < limits::UNKNOWN_PER_WINDOW && unknown.add(now_ms, from) {
+            send_packet(cx.out, from, &Packet::Unknown { number: key.number, session: key.session });
+        }
+    }
+}
+
+fn send_packet(out: &mut Outbox, to: Endpoint, packet: &Packet<'_>) {
+    let start = out.bytes.len();
+    packet.encode(&mut out.bytes);
+    out.sends.push(Send { to, start: start as u32, length: (out.bytes.len() - start) as u32 });
+}

@@ -1,0 +1,328 @@
+//! A packet of the link comes in (protocol.md 2): whose it is, where the peer is now, and which frames it brings.
+
+use super::apart::Role;
+use super::endpoint::Endpoint;
+use super::notice::{Code, Refused};
+use super::requests::{sender, subject};
+use super::user::Asker;
+use super::way::{Origin, Way, find};
+use super::wheel::SessionKey;
+use super::{Cx, Shard};
+use crate::limits;
+use crate::link::{Arrival, CloseCode, Dropped, EpochChange, Packet, Side};
+use crate::store::{Change, Request};
+use crate::wire::{Dialect, Fault, Server, User, WireError};
+
+impl Shard {
+    /// A whole packet: a datagram, or what was cut from a stream.
+    pub(super) fn packet(&mut self, cx: &mut Cx<'_>, from: Endpoint, bytes: &mut [u8]) {
+        match Packet::decode(bytes, Side::Client) {
+            Ok(Packet::Hello { number, cookie, noise }) => self.hello(cx, from, number, cookie, noise),
+            Ok(Packet::Data { number, session, .. }) => self.data(cx, from, SessionKey { number, session }, bytes),
+            _ => {
+                self.counters.malformed += 1;
+                super::requests::close_stream(cx, from);
+            }
+        }
+    }
+
+    fn data(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey, packet: &mut [u8]) {
+        let mut frames = std::mem::take(&mut self.frames);
+        let length = packet.len();
+        match self.open(cx, key, from, packet, &mut frames) {
+            Some(Ok(arrival)) => self.arrived(cx, from, key, length, arrival, &frames),
+            Some(Err(Dropped::Malformed)) => {
+                self.counters.malformed += 1;
+                self.end_link(cx, key, CloseCode::ProtocolError, "a packet could not be read");
+            }
+            Some(Err(Dropped::Seen)) => self.counters.replayed += 1,
+            Some(Err(Dropped::Forged | Dropped::NotMine)) => self.counters.forged += 1,
+            Some(Err(Dropped::Future)) | None => self.unknown_session(cx, from, key),
+        }
+        frames.clear();
+        self.frames = frames;
+    }
+
+    /// Opens a packet with the link that it is for; `None` if there is none.
+    fn open(
+        &mut self,
+        cx: &Cx<'_>,
+        key: SessionKey,
+        from: Endpoint,
+        packet: &mut [u8],
+        frames: &mut crate::link::Frames,
+    ) -> Option<Result<Arrival, Dropped>> {
+        let now_ms = cx.now.mono_ms;
+        if let Some(channel) = find(&mut self.users, &mut self.apart, key) {
+            Some(channel.link.receive(now_ms, packet, &mut self.ciphers, frames))
+        } else if let Some(mut channel) = self.handshakes.complete(now_ms, key, from) {
+            // The first valid packet makes a session of the handshake.
+            let opened = channel.link.receive(now_ms, packet, &mut self.ciphers, frames);
+            if opened.is_ok() && self.apart.len().saturating_sub(self.kept.len()) < limits::APART {
+                self.handshakes.completed(key);
+                self.counters.handshakes += 1;
+                self.add_apart(now_ms, channel, Role::Entering);
+                Some(opened)
+            } else {
+                frames.clear();
+                Some(Err(opened.err().unwrap_or(Dropped::NotMine)))
+            }
+        } else {
+            None
+        }
+    }
+
+    /// A genuine packet has come.
+    fn arrived(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: Endpoint,
+        key: SessionKey,
+        length: usize,
+        arrival: Arrival,
+        frames: &crate::link::Frames,
+    ) {
+        let now_ms = cx.now.mono_ms;
+        if arrival.epoch == EpochChange::Older {
+            return self.answer_old_epoch(cx, from, key, length);
+        }
+        let Some(channel) = self.channel(key) else { return };
+        channel.touch(cx);
+        if arrival.newest && channel.path.heard(from, length) {
+            self.moved(cx, from, key);
+        }
+        if let Some(close) = arrival.close {
+            let code = if close.code == CloseCode::SignedOut as u8 { CloseCode::SignedOut } else { CloseCode::Idle };
+            return self.end_link(cx, key, code, "closed by the user's program");
+        }
+        if self.linked_session(key) {
+            if let Some(session) = self.session_mut(key.number) {
+                session.heard_ms = now_ms;
+            }
+            for frame in frames.iter() {
+                if frame.loose { self.loose_frame(cx, key, frame.bytes) } else { self.link_frame(cx, key, frame.bytes) }
+            }
+            if arrival.progress {
+                self.link_progress(cx, key);
+            }
+            return;
+        }
+        let Some(apart) = self.apart.get_mut(&key) else { return };
+        apart.heard_ms = now_ms;
+        match apart.role {
+            Role::Entering => {
+                for frame in frames.iter().filter(|frame| !frame.loose) {
+                    self.link_frame(cx, key, frame.bytes);
+                }
+            }
+            Role::Kept { .. } => {
+                self.wake(cx, key);
+                for frame in frames.iter().filter(|frame| !frame.loose) {
+                    self.link_frame(cx, key, frame.bytes);
+                }
+                for frame in frames.iter().filter(|frame| frame.loose) {
+                    self.loose_frame(cx, key, frame.bytes);
+                }
+            }
+            Role::Leaving { .. } => self.say_farewell(cx, key),
+        }
+    }
+
+    /// Protocol.md 2.5: at once, to the address that it came from, with no more bytes than it had.
+    fn answer_old_epoch(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey, length: usize) {
+        self.counters.old_epoch += 1;
+        let now_ms = cx.now.mono_ms;
+        if let Some(channel) = find(&mut self.users, &mut self.apart, key) {
+            let start = cx.out.bytes.len();
+            channel.link.answer_old_epoch(now_ms, length, &mut self.ciphers, &mut cx.out.bytes);
+            let length = (cx.out.bytes.len() - start) as u32;
+            cx.out.sends.push(super::Send { to: from, start: start as u32, length });
+        }
+    }
+
+    /// The peer is somewhere else now. The store is told now and then, so that a restarted server knows where to knock.
+    fn moved(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey) {
+        self.counters.moved += 1;
+        let now_ms = cx.now.mono_ms;
+        let signed_in = self.linked_session(key);
+        let Some(channel) = self.channel(key) else { return };
+        let due = now_ms >= channel.saved_ms + limits::SAVE_ADDRESS.as_millis() as u64;
+        if let Some(listener) = from.listener().filter(|_| signed_in && due) {
+            channel.saved_ms = now_ms;
+            let (number, session) = (key.number, key.session);
+            let address = Some((from.address(), listener));
+            let change = Change::SetSessionAddress { number, session, address };
+            self.ask_store(cx, Request::Commit(vec![change]), super::pending::Pending::Nothing);
+        }
+    }
+
+    /// Whether this link carries a session.
+    pub(super) fn linked_session(&self, key: SessionKey) -> bool {
+        self.session(key.number).is_some_and(|session| session.id == key.session && session.way.link().is_some())
+    }
+
+    /// Ends a link, and the session that it carries.
+    pub(super) fn end_link(&mut self, cx: &mut Cx<'_>, key: SessionKey, code: CloseCode, reason: &str) {
+        if self.linked_session(key) {
+            self.end_session_with(cx, key.number, code, reason);
+        } else {
+            self.end_apart(cx, key, code, reason);
+        }
+    }
+
+    /// A frame that came outside the order: a connection test.
+    fn loose_frame(&mut self, cx: &mut Cx<'_>, key: SessionKey, bytes: &[u8]) {
+        if let Ok(User::Test { me }) = User::decode(bytes, Dialect::Link)
+            && me == key.number
+            && let Some(channel) = self.channel(key)
+        {
+            channel.send_loose(cx, &Server::TestReply { me });
+        }
+    }
+
+    /// A frame in its order.
+    fn link_frame(&mut self, cx: &mut Cx<'_>, key: SessionKey, bytes: &[u8]) {
+        if self.linked_session(key) {
+            return self.session_link_frame(cx, key, bytes);
+        }
+        match self.apart.get(&key).map(|apart| apart.role) {
+            Some(Role::Entering) => self.first_frame(cx, key, bytes),
+            Some(Role::Kept { .. }) if !self.hold_for_wake(key, bytes) => {
+                self.end_apart(cx, key, CloseCode::ProtocolError, "too much at once");
+            }
+            _ => {}
+        }
+    }
+
+    /// Nothing but a registration or a sign-in is taken before a session (protocol.md 2.6).
+    fn first_frame(&mut self, cx: &mut Cx<'_>, key: SessionKey, bytes: &[u8]) {
+        let origin = Origin::Link(key);
+        let request = match User::decode(bytes, Dialect::Link) {
+            Ok(request) => request,
+            Err(error) => return self.unreadable(cx, key, bytes, error),
+        };
+        match request {
+            User::Register { profile } if key.number >= limits::FIRST_GUEST => {
+                self.register(cx, origin, &profile, bytes);
+            }
+            User::SignIn { me, password, mode, token } if me == key.number => {
+                self.sign_in(cx, origin, me, password, token.unwrap_or(""), mode, bytes);
+            }
+            User::SignIn { .. } => self.sign_in_refused(cx, origin, Some(&Refused::not_your_number())),
+            User::Register { .. } => {
+                self.send_to(cx, origin, &Server::Registered { ok: 0, number: 0 });
+                let why = Refused::new(Code::NotPermitted, "a new user registers with a guest number");
+                self.notice_to(cx, origin, request.kind(), &why);
+            }
+            _ if self.hold_frame(key.number, origin, bytes) => {}
+            _ => self.notice_to(cx, origin, request.kind(), &Refused::new(Code::NotSignedIn, "sign in first")),
+        }
+    }
+
+    /// A frame of somebody who is signed in.
+    pub(super) fn session_link_frame(&mut self, cx: &mut Cx<'_>, key: SessionKey, bytes: &[u8]) {
+        let request = match User::decode(bytes, Dialect::Link) {
+            Ok(request) => request,
+            Err(error) => return self.unreadable(cx, key, bytes, error),
+        };
+        let (me, origin) = (key.number, Origin::Link(key));
+        if !matches!(request, User::Register { .. }) && sender(&request) != me {
+            self.counters.foreign += 1;
+            return self.refuse_foreign(cx, key, &request);
+        }
+        let open = self.pending.len() < limits::QUESTIONS;
+        let Some(session) = self.session_mut(me).filter(|session| session.id == key.session) else { return };
+        match request {
+            User::Message { to, text, id, .. } => return self.message(cx, me, to, text, id),
+            User::Broadcast { group, text, id, .. } => return self.broadcast(cx, me, group, text, id),
+            User::FileData { friend, data, .. } => return self.file_data(cx, me, friend, data.0),
+            User::Received { messages, .. } => return self.received(cx, key, messages),
+            User::Progress { peer, received, .. } => return self.progress(cx, me, peer, received),
+            User::SignIn { password, mode, token, .. } => {
+                return self.sign_in(cx, origin, me, password, token.unwrap_or(""), mode, bytes);
+            }
+            User::Register { .. } => {
+                self.send_to(cx, origin, &Server::Registered { ok: 0, number: 0 });
+                let why = Refused::new(Code::NotPermitted, "you are registered and signed in");
+                return self.notice_to(cx, origin, request.kind(), &why);
+            }
+            _ => {}
+        }
+        session.serial = session.serial.wrapping_add(1);
+        let asker = Asker {
+            number: me,
+            session: key.session,
+            serial: session.serial,
+            request: request.kind(),
+            subject: subject(&request),
+        };
+        if open { self.request(cx, asker, &request) } else { self.refuse(cx, asker, &Refused::busy()) }
+    }
+
+    /// A frame in the name of somebody else.
+    fn refuse_foreign(&mut self, cx: &mut Cx<'_>, key: SessionKey, request: &User<'_>) {
+        let why = Refused::not_your_number();
+        match *request {
+            User::Message { to, id: Some(id), .. } => self.refused_message(cx, key.number, to, id, why.code as u8),
+            User::SignIn { .. } => self.sign_in_refused(cx, Origin::Link(key), Some(&why)),
+            _ => {
+                let session = key.session;
+                let subject = subject(request);
+                let asker = Asker { number: key.number, session, serial: 0, request: request.kind(), subject };
+                self.refuse(cx, asker, &why);
+            }
+        }
+    }
+
+    /// A frame that is none, or of a type that does not exist.
+    fn unreadable(&mut self, cx: &mut Cx<'_>, key: SessionKey, bytes: &[u8], error: WireError) {
+        self.counters.malformed += 1;
+        let code = if error.fault == Fault::UnknownType { Code::UnknownType } else { Code::Malformed };
+        let about = bytes.get(3).copied().unwrap_or(0);
+        self.notice_to(cx, Origin::Link(key), about, &Refused::new(code, error.to_string()));
+    }
+
+    /// Something that was sent has arrived.
+    fn link_progress(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        self.system_mail_arrived(cx, key);
+        if let Some(session) = self.session(key.number)
+            && let Way::Link(channel) = &session.way
+            && session.id == key.session
+            && channel.custody.is_none()
+        {
+            self.more_mail(cx, key);
+        }
+    }
+
+    /// The timer of a link has run.
+    pub(super) fn link_timer(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        let now_ms = cx.now.mono_ms;
+        let kept = self.apart.get(&key).is_some_and(|apart| matches!(apart.role, Role::Kept { waking: false, .. }));
+        let Some(channel) = self.channel(key) else { return };
+        channel.timer_ran(now_ms);
+        if kept && channel.path.endpoint.is_some() && !channel.link.is_waiting() {
+            // The server has started: the client need not wait for its next connection test to learn of it.
+            channel.link.want_ack();
+        }
+        channel.touch(cx);
+        if channel.link.is_dead(now_ms) {
+            self.counters.gone += 1;
+            return self.end_link(cx, key, CloseCode::Idle, "nothing is acknowledged");
+        }
+        if self.linked_session(key) {
+            self.store_overdue(cx, key);
+        }
+    }
+
+    /// Sends what all links that were touched have to send.
+    pub fn flush(&mut self, now: super::Now, out: &mut super::Outbox) {
+        while let Some(key) = out.touched.pop() {
+            let Some(channel) = find(&mut self.users, &mut self.apart, key) else { continue };
+            channel.flush(now.mono_ms, &mut self.ciphers, &mut self.wheel, out);
+            if channel.link.queued_bytes() > limits::LINK_BACKLOG_BYTES {
+                self.counters.gone += 1;
+                self.end_link(&mut Cx { now, out }, key, CloseCode::Idle, "too slow to follow");
+            }
+        }
+    }
+}
