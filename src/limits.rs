@@ -355,8 +355,6 @@ pub const EVENTS_WAITING: usize = 65_536;
 pub const REQUESTS_WAITING: usize = 1_024;
 /// Bytes that a client gives its link at a time; the rest waits where it can still be sorted.
 pub const LINK_QUEUE_BYTES: usize = 64 * 1024;
-/// How far the sender of a file may be ahead of its receiver (protocol.md 3.2).
-pub const FILE_AHEAD_BYTES: u32 = 262_144;
 /// Bytes of a file in one frame.
 pub const FILE_PIECE_BYTES: usize = 16 * 1024;
 /// Ids in one 0x41: its count is one byte.

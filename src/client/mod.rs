@@ -14,7 +14,7 @@
 //!
 //! A first conversation, with a server that is started for it:
 //!
-//! ```no_run
+//! ```
 //! # #[cfg(not(feature = "server"))]
 //! # fn main() {}
 //! # #[cfg(feature = "server")]
@@ -23,9 +23,9 @@
 //! use std::time::Duration;
 //!
 //! # let server = oicq::server::Trial::start()?;
-//! # let address = server.address;
-//! // The operator's line has the server's key: oicq://host:port/?key=…. Without one it is learnt on first use.
-//! let line: ServerLine = format!("oicq://{address}").parse()?;
+//! # let line = &server.line;
+//! // The operator's line, which `oicqd` prints: oicq://host:port/?key=…. Without the key it is learnt on first use.
+//! let line: ServerLine = line.parse()?;
 //! let (li, li_hears) = Client::connect(Connect::new(line.clone()))?;
 //! let (han, mut han_hears) = Client::connect(Connect::new(line))?;
 //!

@@ -2,7 +2,7 @@
 //! and cannot look for it.
 
 use super::args::{Arguments, Serve};
-use super::{Fatal, Server, checks, listen, open_store};
+use super::{Fatal, Server, checks, identity, listen, open_store};
 use clap::Parser;
 use std::io;
 use std::net::SocketAddr;
@@ -13,6 +13,8 @@ use std::path::PathBuf;
 pub struct Trial {
     /// Where it listens.
     pub address: SocketAddr,
+    /// The line for its clients.
+    pub line: String,
     server: Option<Server>,
     data: PathBuf,
 }
@@ -29,8 +31,11 @@ impl Trial {
         checks::data_directory(&data)?;
         let store = open_store(&data, &mut io::sink())?;
         // Without a core of its own the shard runs wherever there is room.
-        let server = Server::start(store, sockets, &[], checks::connections(1, 1)?, &serve)?;
-        Ok(Self { address, server: Some(server), data })
+        let connections = checks::connections(1, 1)?;
+        let private = identity::private_key(&data)?;
+        let line = identity::server_line(address, &private);
+        let server = Server::start(store, sockets, &[], connections, &serve, private, &listening, line.clone())?;
+        Ok(Self { address, line, server: Some(server), data })
     }
 }
 
