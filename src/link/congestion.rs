@@ -3,7 +3,9 @@
 use crate::limits::SEGMENTS_IN_FLIGHT;
 
 const FIRST: u8 = 10;
-const LEAST: u8 = 2;
+/// RFC 9002 has two full datagrams; these are segments, most of them far smaller, and of fewer than four in flight a lost
+/// one is never followed by three.
+const LEAST: u8 = 4;
 
 /// How many segments may be in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

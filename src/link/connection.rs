@@ -263,6 +263,11 @@ impl Link {
         self.inbound.want_ack();
     }
 
+    /// The peer is somewhere else now: what was in flight to where it was goes out again at once.
+    pub fn path_changed(&mut self) {
+        self.outbound.path_changed();
+    }
+
     /// Says farewell: the next packet is the last one.
     /// It can be said again to a peer that has missed it.
     pub fn close(&mut self, code: CloseCode, reason: &str) {

@@ -209,6 +209,17 @@ impl Outbound {
         }
     }
 
+    /// What is in flight went another way, and is as good as lost: the way, not its load, is to blame.
+    pub fn path_changed(&mut self) {
+        self.timeout_ms = 0;
+        self.trip.progress();
+        for segment in self.queue.iter_mut().take(self.sent as usize).filter(|one| one.state == State::Flying) {
+            segment.state = State::Lost;
+            self.in_flight -= 1;
+            self.lost += 1;
+        }
+    }
+
     /// Which segment may go out now: one that was lost before one that is new.
     #[inline]
     fn sendable(&self) -> Option<usize> {

@@ -21,7 +21,7 @@ pub(super) enum Delivery {
         more: bool,
     },
     /// A page is being sent, a burst at a time (bare frames).
-    Sending { page: Box<VecDeque<Mail>>, more: bool },
+    Sending { page: VecDeque<Mail>, more: bool },
     /// There may be more in the mailbox, and the user has yet to say that the last of it has come (links).
     Waiting,
     /// The mailbox is empty: messages go straight out.
@@ -88,7 +88,7 @@ impl Shard {
         match answer {
             Answer::Mail(page) if !page.is_empty() => match session.way {
                 Way::Bare(_) => {
-                    session.delivery = Delivery::Sending { page: Box::new(page.into()), more };
+                    session.delivery = Delivery::Sending { page: page.into(), more };
                     self.deliver_more(cx, key);
                 }
                 Way::Link(_) => {

@@ -89,6 +89,7 @@ impl Shard {
         let Some(channel) = self.channel(key) else { return };
         channel.touch(cx);
         if arrival.newest && channel.path.heard(from, length) {
+            channel.link.path_changed();
             self.moved(cx, from, key);
         }
         if let Some(close) = arrival.close {
@@ -262,15 +263,10 @@ impl Shard {
     /// A frame in the name of somebody else.
     fn refuse_foreign(&mut self, cx: &mut Cx<'_>, key: SessionKey, request: &User<'_>) {
         let why = Refused::not_your_number();
-        match *request {
-            User::Message { to, id: Some(id), .. } => self.refused_message(cx, key.number, to, id, why.code as u8),
+        match request {
             User::SignIn { .. } => self.sign_in_refused(cx, Origin::Link(key), Some(&why)),
-            _ => {
-                let session = key.session;
-                let subject = subject(request);
-                let asker = Asker { number: key.number, session, serial: 0, request: request.kind(), subject };
-                self.refuse(cx, asker, &why);
-            }
+            // It is no request of this session's: it has no reply, and no receipt.
+            _ => self.notice_to(cx, Origin::Link(key), request.kind(), &why),
         }
     }
 
@@ -311,6 +307,8 @@ impl Shard {
         }
         if self.linked_session(key) {
             self.store_overdue(cx, key);
+        } else {
+            self.store_early(cx, key, now_ms);
         }
     }
 

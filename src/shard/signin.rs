@@ -4,6 +4,7 @@ use super::apart::Role;
 use super::endpoint::Endpoint;
 use super::handshakes::random;
 use super::io::{PasswordJob, PasswordOutcome};
+use super::mailbox::Delivery;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::user::{Asker, Fingerprint, HIDDEN, Latest, Lists, ONLINE, Session, User as Known};
@@ -28,11 +29,20 @@ pub(super) struct Attempt {
     request: Fingerprint,
     /// The next token, which the answer brings (links only).
     token: Box<str>,
+    /// Something has been put into the mailbox since.
+    mail_came: bool,
     /// Nobody waits for it any more.
     abandoned: bool,
     /// Frames that came after it, for the session.
     held: Vec<Box<[u8]>>,
     held_bytes: usize,
+}
+
+impl Attempt {
+    /// Something is put into the mailbox.
+    pub(super) fn mail_comes(&mut self) {
+        self.mail_came = true;
+    }
 }
 
 const SIGN_IN: u8 = 0x02;
@@ -95,8 +105,17 @@ impl Shard {
         }
         let id = self.next_attempt;
         self.next_attempt += 1;
-        let attempt =
-            Attempt { id, from, status, request, token: "".into(), abandoned: false, held: Vec::new(), held_bytes: 0 };
+        let attempt = Attempt {
+            id,
+            from,
+            status,
+            request,
+            token: "".into(),
+            mail_came: false,
+            abandoned: false,
+            held: Vec::new(),
+            held_bytes: 0,
+        };
         self.attempts.entry(me).or_default().push(attempt);
         if matches!(from, Origin::Link(_)) && password.is_empty() && !token.is_empty() {
             let hash = Sha256::digest(token).into();
@@ -331,7 +350,7 @@ impl Shard {
                 }
             },
         };
-        self.replace_older(cx, number, attempt);
+        let replaced = self.replace_older(cx, number, attempt);
         // Lists that are in memory follow every change; the record may be older than the last of them.
         let user = self.users.entry(number).or_insert_with(|| Box::new(Known::new(Lists::of(record))));
         user.session = Some(Session::new(id, way, attempt.status, now_ms));
@@ -344,17 +363,23 @@ impl Shard {
             self.peer(cx, friend, Peer::Watch { watcher: number, seen });
         }
         self.show(cx, number);
-        self.fetch_mail(cx, key);
+        if record.has_mail || attempt.mail_came || replaced {
+            self.fetch_mail(cx, key);
+        } else if let Some(session) = self.session_mut(number) {
+            // Nothing waits, so what comes from now on goes straight out.
+            session.delivery = Delivery::Live;
+        }
         true
     }
 
-    /// Whatever session there was of this number is over.
-    fn replace_older(&mut self, cx: &mut Cx<'_>, number: u32, attempt: &Attempt) {
+    /// Whatever session there was of this number is over. True if there was one.
+    fn replace_older(&mut self, cx: &mut Cx<'_>, number: u32, attempt: &Attempt) -> bool {
         const WHY: &str = "signed in from another place: this session has ended";
         if let Some(session) = self.kept.get(&number).copied() {
             self.end_apart(cx, SessionKey { number, session }, CloseCode::Replaced, WHY);
+            return true;
         }
-        let Some(session) = self.session_mut(number) else { return };
+        let Some(session) = self.session_mut(number) else { return false };
         match &mut session.way {
             Way::Bare(older) if !matches!(attempt.from, Origin::Bare(from) if from == *older) => {
                 let older = *older;
@@ -363,6 +388,7 @@ impl Shard {
             _ => {}
         }
         self.drop_session(cx, number, "replaced by a new sign-in", CloseCode::Replaced, WHY);
+        true
     }
 
     /// Answers a good sign-in with the lists, and gives back which status was shown of whom.
