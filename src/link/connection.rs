@@ -146,6 +146,11 @@ impl Link {
         }
     }
 
+    /// Its service number.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Its session.
     pub fn session(&self) -> u32 {
         self.session

@@ -47,7 +47,7 @@ pub(super) enum Role {
 
 impl Shard {
     pub(super) fn add_apart(&mut self, now_ms: u64, channel: Box<Channel>, role: Role) {
-        let key = channel.key;
+        let key = channel.key();
         let wait = match role {
             Role::Entering => limits::ENTERING_SILENCE,
             Role::Kept { .. } => limits::IDLE,
@@ -126,7 +126,7 @@ impl Shard {
         let keys = Keys { to_server: record.to_server, to_client: record.to_client };
         let path = record.address.map(|(address, listener)| Endpoint::datagram(address, listener));
         let link = Link::new(Side::Server, number, session, keys, epoch);
-        let channel = Channel::new(key, link, Path::proven(path));
+        let channel = Channel::new(link, Path::proven(path));
         self.kept.insert(number, session);
         self.add_apart(now.mono_ms, channel, Role::Kept { status: record.status, waking: false });
         self.counters.online += 1;

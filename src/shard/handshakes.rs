@@ -121,7 +121,7 @@ impl Handshakes {
         let handshake = self.table.get(&key).filter(|one| one.until_ms > now_ms)?;
         let link = Link::new(Side::Server, key.number, key.session, handshake.keys, 0);
         // Whoever has the keys has read the welcome, which went to this address or to one that the packet has left since.
-        Some(Channel::new(key, link, Path::proven(Some(from))))
+        Some(Channel::new(link, Path::proven(Some(from))))
     }
 
     /// It was completed.

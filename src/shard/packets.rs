@@ -98,7 +98,7 @@ impl Shard {
         }
         if self.linked_session(key) {
             if let Some(session) = self.session_mut(key.number) {
-                session.heard_ms = now_ms;
+                session.heard_ms = now_ms as u32;
             }
             for frame in frames.iter() {
                 if frame.loose { self.loose_frame(cx, key, frame.bytes) } else { self.link_frame(cx, key, frame.bytes) }
@@ -147,9 +147,10 @@ impl Shard {
         let now_ms = cx.now.mono_ms;
         let signed_in = self.linked_session(key);
         let Some(channel) = self.channel(key) else { return };
-        let due = now_ms >= channel.saved_ms + limits::SAVE_ADDRESS.as_millis() as u64;
+        let now_secs = (now_ms / 1_000) as u32;
+        let due = u64::from(now_secs.wrapping_sub(channel.saved_secs)) >= limits::SAVE_ADDRESS.as_secs();
         if let Some(listener) = from.listener().filter(|_| signed_in && due) {
-            channel.saved_ms = now_ms;
+            channel.saved_secs = now_secs;
             let (number, session) = (key.number, key.session);
             let address = Some((from.address(), listener));
             let change = Change::SetSessionAddress { number, session, address };

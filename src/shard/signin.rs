@@ -5,6 +5,7 @@ use super::endpoint::Endpoint;
 use super::handshakes::random;
 use super::io::{PasswordJob, PasswordOutcome};
 use super::mailbox::Delivery;
+use super::monitor::Monitor;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::user::{Asker, Fingerprint, HIDDEN, Latest, Lists, ONLINE, Session, User as Known};
@@ -72,7 +73,7 @@ impl Shard {
         if let Some(session) = self.session_mut(me).filter(|session| session.way.is(from))
             && session.latest.as_ref().is_some_and(|one| one.is_repeated_by(now_ms, bytes))
         {
-            session.heard_ms = now_ms;
+            session.heard_ms = now_ms as u32;
             return self.reply_again(cx, me, bytes.len());
         }
         let attempts = self.attempts.get(&me).map_or(&[][..], Vec::as_slice);
@@ -405,7 +406,7 @@ impl Shard {
         let friends = Friends::of(&user.lists, &record.cards, &self.board);
         let bare = session.way.bare();
         let token = bare.is_none().then_some(&*attempt.token);
-        let groups = friends.groups(&user.lists);
+        let groups = friends.groups(&record.groups);
         let frame = Server::SignedIn { ok: 1, groups: List::new(&groups), token };
         let Some(endpoint) = bare else {
             session.way.send(cx, &frame);
@@ -467,11 +468,11 @@ impl Shard {
         self.counters.online -= 1;
         self.unwatch_friends(cx, number);
         self.end_transfers(cx, number, session.transfers);
-        self.stop_monitoring(cx, number, session.monitor.running(), why);
+        self.stop_monitoring(cx, number, session.monitor.as_deref().and_then(Monitor::running), why);
         if let Way::Link(mut channel) = session.way {
             let custody = channel.custody.take();
             self.store_custody(cx, number, custody);
-            self.forget_session(cx, channel.key);
+            self.forget_session(cx, channel.key());
             // The answer to a sign-out, and what came before it, must arrive first.
             if code == CloseCode::SignedOut && channel.link.queued_bytes() > 0 {
                 self.linger(cx, channel, code);
@@ -547,7 +548,8 @@ impl Shard {
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else {
             return self.check_apart(cx, key);
         };
-        let due_ms = session.heard_ms + limits::IDLE.as_millis() as u64;
+        let silence_ms = (now_ms as u32).wrapping_sub(session.heard_ms);
+        let due_ms = now_ms - u64::from(silence_ms) + limits::IDLE.as_millis() as u64;
         if due_ms > now_ms {
             return self.wheel.in_a_while(now_ms, due_ms, key);
         }
@@ -582,14 +584,15 @@ impl<'a> Friends<'a> {
         Self { shown, entries, groups }
     }
 
-    /// The groups with their friends.
-    fn groups<'s>(&'s self, lists: &'s Lists) -> Vec<GroupEntry<'s>> {
+    /// The groups with their friends. What the store has was read after every change that was asked for before, so their
+    /// names are the present ones.
+    fn groups<'s>(&'s self, groups: &'s [(u8, Box<str>)]) -> Vec<GroupEntry<'s>> {
         let entry = |(group, name): &'s (u8, Box<str>)| {
             let from = self.groups.partition_point(|at| at < group);
             let to = self.groups.partition_point(|at| at <= group);
             GroupEntry { name, group: *group, friends: List::new(&self.entries[from..to]) }
         };
-        lists.groups.iter().map(entry).collect()
+        groups.iter().map(entry).collect()
     }
 }
 
