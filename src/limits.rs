@@ -88,6 +88,8 @@ pub const CUSTODY_TIME: Duration = Duration::from_secs(1);
 pub const CUSTODY: usize = 1_024;
 /// Bytes of their texts.
 pub const CUSTODY_BYTES: usize = 512 * 1024;
+/// Messages that wait for a session which the server has kept over its start, and has not heard of since.
+pub const EARLY_MESSAGES: usize = 64;
 /// Messages of a shard that are remembered as delivered, so that one which comes again is not sent again.
 pub const DELIVERED: usize = 16_384;
 /// How far a sender of a file may be ahead of what its receiver has (protocol.md 3.2).

@@ -11,8 +11,10 @@ const PROBE_MS: u64 = 30_000;
 const PROBE_LONGEST_MS: u64 = 480_000;
 /// and how long it must hold until that is forgotten.
 const HOLDS_MS: u64 = 120_000;
-/// How long until a connection that could not be made is tried again.
-const CONNECT_AGAIN_MS: u64 = 10_000;
+/// How long until a connection that could not be made is tried again; each time twice as long,
+const CONNECT_AGAIN_MS: u64 = 1_000;
+/// up to this.
+const CONNECT_LONGEST_MS: u64 = 16_000;
 
 /// What carries packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub struct Carrier {
     ways: Ways,
     way: Way,
     connection: Connection,
+    /// Until the next try, if this one fails.
+    connect_again: u64,
     /// While on TCP: when UDP is probed next.
     probe_at: u64,
     probe_every: u64,
@@ -81,6 +85,7 @@ impl Carrier {
             ways,
             way: if ways == Ways::Tcp { Way::Tcp } else { Way::Udp },
             connection: Connection::None(now),
+            connect_again: CONNECT_AGAIN_MS,
             probe_at: 0,
             probe_every: PROBE_MS,
             since: now,
@@ -108,6 +113,7 @@ impl Carrier {
     /// The connection stands.
     pub fn connected(&mut self, now: u64) {
         self.connection = Connection::Open;
+        self.connect_again = CONNECT_AGAIN_MS;
         if self.ways == Ways::Tcp {
             self.moved = true;
         } else if self.way == Way::Udp {
@@ -117,8 +123,14 @@ impl Carrier {
 
     /// The connection could not be made, or has ended.
     pub fn disconnected(&mut self, now: u64) {
-        let stood = self.connection == Connection::Open;
-        self.connection = Connection::None(if stood { now } else { now + CONNECT_AGAIN_MS });
+        if self.connection == Connection::Open {
+            self.connection = Connection::None(now);
+            // Nobody can tell us anything until we are heard from another connection.
+            self.moved |= self.ways == Ways::Tcp;
+        } else {
+            self.connection = Connection::None(now + self.connect_again);
+            self.connect_again = (self.connect_again * 2).min(CONNECT_LONGEST_MS);
+        }
         if self.way == Way::Tcp && self.ways == Ways::Both {
             self.take(now, Way::Udp);
         }
@@ -227,7 +239,9 @@ mod tests {
         assert_eq!(next(&mut carrier, 0, Some(100), false), Some((2_600, Action::Connect)));
         assert_eq!(next(&mut carrier, 2_600, Some(100), false), None, "while it connects");
         carrier.disconnected(3_000);
-        assert_eq!(next(&mut carrier, 3_000, Some(100), false), Some((13_000, Action::Connect)));
+        assert_eq!(next(&mut carrier, 3_000, Some(100), false), Some((4_000, Action::Connect)));
+        carrier.disconnected(5_000);
+        assert_eq!(next(&mut carrier, 5_000, Some(100), false), Some((7_000, Action::Connect)));
     }
 
     #[test]
@@ -287,9 +301,10 @@ mod tests {
         carrier.connected(1);
         assert_eq!(carrier.poll(1, Some(0), true), Some(Action::Moved));
         carrier.disconnected(9);
+        assert_eq!(carrier.poll(9, None, false), Some(Action::Moved), "the session is asked for at once");
         assert_eq!(next(&mut carrier, 9, Some(9), false), Some((9, Action::Connect)));
         carrier.disconnected(20);
-        assert_eq!(next(&mut carrier, 20, Some(9), false), Some((10_020, Action::Connect)));
+        assert_eq!(next(&mut carrier, 20, Some(9), false), Some((1_020, Action::Connect)));
         assert_eq!(carrier.way(), Way::Tcp);
     }
 

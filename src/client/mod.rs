@@ -2,35 +2,67 @@
 //!
 //! Two parts, to be used apart or together:
 //!
-//! - [`Core`] knows the rules of a session and does no I/O. It takes the time and what has arrived, and gives back what
-//!   is to be sent and what has happened. Tests and programs with an event loop of their own use it directly.
-//! - [`Client`] drives a core over a socket of std with one thread. Its requests wait for their answers; what the server
-//!   tells by itself comes as [`Event`]s through a channel.
+//! - [`Core`] knows the rules and does no I/O. It takes the time, chance and packets that have arrived, and gives back
+//!   packets to send and what has happened. Tests, simulations and programs with an event loop of their own use it
+//!   directly; [`Carrier`] then chooses between UDP and TCP for them.
+//! - [`Client`] drives a core over sockets of std. Its requests wait for their answers; what the server tells by itself
+//!   comes through [`Events`].
 //!
-//! A first conversation:
+//! Everything goes over the link (protocol.md 2): encrypted, in order, once. The connection is made when it is needed and
+//! made anew when it breaks; a message is held until the server has answered for it, over reconnections and restarts of
+//! the server, and shown to its recipient once.
 //!
-//! ```no_run
-//! use oicq::client::{Client, Event, OwnedProfile, Status, Transport};
+//! A first conversation, with a server that is started for it:
 //!
-//! let (client, events) = Client::connect("127.0.0.1:8000".parse()?, Transport::Udp)?;
-//! let number = client.register(&OwnedProfile::new("Li Lei", "correct horse"))?;
-//! for group in client.sign_in(number, "correct horse", false)? {
+//! ```
+//! # #[cfg(not(feature = "server"))]
+//! # fn main() {}
+//! # #[cfg(feature = "server")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use oicq::client::{Client, Connect, Event, OwnedProfile, ReceiptState, ServerLine, Status};
+//! use std::time::Duration;
+//!
+//! # let server = oicq::server::Trial::start()?;
+//! # let line = &server.line;
+//! // The operator's line, which `oicqd` prints: oicq://host:port/?key=…. Without the key it is learnt on first use.
+//! let line: ServerLine = line.parse()?;
+//! let (li, li_hears) = Client::connect(Connect::new(line.clone()))?;
+//! let (han, mut han_hears) = Client::connect(Connect::new(line))?;
+//!
+//! let li_lei = li.register(&OwnedProfile::new("Li Lei", "correct horse"))?;
+//! let han_meimei = han.register(&OwnedProfile::new("Han Meimei", "battery staple"))?;
+//! for group in li.sign_in(li_lei, "correct horse", false)? {
 //!     println!("{}: {} friends", group.name, group.friends.len());
 //! }
-//! client.message(10001, "hello")?;
-//! while let Ok(event) = events.recv() {
+//!
+//! // Nobody is there to take it: it is stored.
+//! let receipt = li.message(han_meimei, "hello")?;
+//! assert_eq!(receipt.wait()?, ReceiptState::Stored);
+//!
+//! // Now somebody is. Taking an event says that the program has it.
+//! han.sign_in(han_meimei, "battery staple", false)?;
+//! let text = han_hears.find_map(|event| match event {
+//!     Event::Message { from, text, .. } if from == li_lei => Some(text),
+//!     _ => None,
+//! });
+//! assert_eq!(text.as_deref(), Some("hello"));
+//! assert_eq!(receipt.wait_delivered(Duration::from_secs(5))?, ReceiptState::Delivered);
+//!
+//! // What is to be kept for the next time.
+//! while let Some(event) = li_hears.try_recv() {
 //!     match event {
-//!         Event::Message { from, text } => println!("{from}: {text}"),
-//!         Event::Closed { .. } => break,
+//!         Event::ServerKey { key } => println!("pin this key: {key:?}"),
+//!         Event::Token { number, .. } => println!("{number} needs no password for 30 days"),
 //!         _ => {}
 //!     }
 //! }
-//! client.set_status(Status::Offline)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! li.set_status(Status::Offline)?;
+//! # Ok(())
+//! # }
 //! ```
 //!
-//! Sessions are classic ones (protocol.md 1.8): nothing is encrypted, and over UDP a message or a piece of a file can
-//! be lost on its way. A lost request is repeated; over TCP nothing is lost while the connection stands.
+//! A key that is not the expected one is never accepted: connecting or signing in ends with [`Error::KeyChanged`], and
+//! nothing is said to that server.
 
 mod carrier;
 mod check;

@@ -146,6 +146,11 @@ impl Link {
         }
     }
 
+    /// Its service number.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Its session.
     pub fn session(&self) -> u32 {
         self.session
@@ -261,6 +266,11 @@ impl Link {
     /// An ack is to go out with the next packet, even if nothing has come.
     pub fn want_ack(&mut self) {
         self.inbound.want_ack();
+    }
+
+    /// The peer is somewhere else now: what was in flight to where it was goes out again at once.
+    pub fn path_changed(&mut self) {
+        self.outbound.path_changed();
     }
 
     /// Says farewell: the next packet is the last one.

@@ -5,6 +5,8 @@ use super::frames::Frames;
 use super::record::Ack;
 use crate::limits::{ACK_DELAY, FRAME_BYTES, SEGMENTS_IN_FLIGHT};
 
+const ACK_DELAY_MS: u64 = ACK_DELAY.as_millis() as u64;
+
 /// A frame that grows beyond what a frame can be: the peer's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FrameTooLong;
@@ -18,8 +20,7 @@ pub(super) struct Inbound {
     unacknowledged: u8,
     /// An ack is to go out at once.
     at_once: bool,
-    /// When the newest segment came, and when an ack of it must go out at the latest.
-    newest_ms: u64,
+    /// When an ack of the first of them must go out at the latest.
     due_ms: u64,
     /// Only while something is incomplete.
     incomplete: Option<Box<Incomplete>>,
@@ -56,10 +57,9 @@ impl Inbound {
             self.at_once = true;
             return Ok(());
         }
-        self.newest_ms = now_ms;
         self.unacknowledged = self.unacknowledged.saturating_add(1);
         if self.unacknowledged == 1 {
-            self.due_ms = now_ms + ACK_DELAY.as_millis() as u64;
+            self.due_ms = now_ms + ACK_DELAY_MS;
         }
         if distance > 0 {
             self.at_once = true;
@@ -104,7 +104,11 @@ impl Inbound {
         for segment in self.incomplete.iter().flat_map(|incomplete| &incomplete.ahead) {
             bits |= 1 << (segment.seq.wrapping_sub(self.next).wrapping_sub(1) % 64);
         }
-        let delay = if self.unacknowledged > 0 { now_ms.saturating_sub(self.newest_ms) } else { 0 };
+        // A second segment is acknowledged at once, so it is the first alone whose ack is ever held back.
+        let delay = match self.unacknowledged {
+            1 => (now_ms + ACK_DELAY_MS).saturating_sub(self.due_ms),
+            _ => 0,
+        };
         Ack {
             next: self.next,
             bits,

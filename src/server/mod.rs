@@ -23,6 +23,7 @@ mod shard_loop;
 mod storage;
 mod streams;
 mod sys;
+mod trial;
 
 use crate::shard::{Board, Identity, Shard, Territory};
 use crate::store::{self, Accounts, DirStore, Progress, SessionRecord, Step, StoreEvent};
@@ -47,6 +48,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use storage::Storage;
+#[doc(hidden)]
+pub use trial::Trial;
 
 /// Why the program cannot go on, in one line that also says what would be right.
 #[derive(Debug)]

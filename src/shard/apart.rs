@@ -3,6 +3,8 @@
 
 use super::channel::{Channel, Path};
 use super::endpoint::Endpoint;
+use super::mailbox::Delivery;
+use super::notice::Refused;
 use super::pending::Pending;
 use super::user::{Lists, Session, User as Known};
 use super::way::Way;
@@ -10,7 +12,7 @@ use super::wheel::SessionKey;
 use super::{Cx, OFFLINE, Peer, Shard};
 use crate::limits;
 use crate::link::{CloseCode, Keys, Link, Side};
-use crate::store::{Answer, Change, Request, SessionRecord};
+use crate::store::{Answer, Change, Mail, Request, SessionRecord};
 
 /// A link without a session.
 pub(super) struct Apart {
@@ -21,6 +23,11 @@ pub(super) struct Apart {
     /// Frames that came while its lists were read, and their bytes.
     held: Vec<Box<[u8]>>,
     held_bytes: usize,
+    /// Messages that have come for a kept session: they wait a second for it, as they would for 0x41.
+    early: Vec<Mail>,
+    early_until_ms: u64,
+    /// Something has been put into the mailbox since its lists were asked for.
+    mail_came: bool,
 }
 
 /// Why it is there.
@@ -40,15 +47,69 @@ pub(super) enum Role {
 
 impl Shard {
     pub(super) fn add_apart(&mut self, now_ms: u64, channel: Box<Channel>, role: Role) {
-        let key = channel.key;
+        let key = channel.key();
         let wait = match role {
             Role::Entering => limits::ENTERING_SILENCE,
             Role::Kept { .. } => limits::IDLE,
             Role::Leaving { .. } => limits::FAREWELL,
         };
         self.wheel.in_a_while(now_ms, now_ms + wait.as_millis() as u64, key);
-        let apart = Apart { channel, role, heard_ms: now_ms, held: Vec::new(), held_bytes: 0 };
+        let (held, held_bytes, early, early_until_ms, mail_came) = (Vec::new(), 0, Vec::new(), 0, false);
+        let apart = Apart { channel, role, heard_ms: now_ms, held, held_bytes, early, early_until_ms, mail_came };
         self.apart.insert(key, Box::new(apart));
+    }
+
+    /// The kept session of a user of this shard, if there is one.
+    fn kept_session(&mut self, number: u32) -> Option<(SessionKey, &mut Apart)> {
+        let key = SessionKey { number, session: *self.kept.get(&number)? };
+        Some((key, self.apart.get_mut(&key)?))
+    }
+
+    /// A message for a kept session waits until that is awake, a second at most. Gives it back if there is none, or too
+    /// many wait.
+    pub(super) fn keep_early(&mut self, now_ms: u64, to: u32, mail: Mail) -> Result<(), Mail> {
+        let Some((key, apart)) = self.kept_session(to) else { return Err(mail) };
+        if apart.mail_came || apart.early.len() >= limits::EARLY_MESSAGES {
+            return Err(mail);
+        }
+        if apart.early.is_empty() {
+            apart.early_until_ms = now_ms + limits::CUSTODY_TIME.as_millis() as u64;
+            let due_ms = apart.early_until_ms;
+            self.wheel.soon(due_ms, key);
+        }
+        if let Some((_, apart)) = self.kept_session(to) {
+            apart.early.push(mail);
+        }
+        Ok(())
+    }
+
+    /// Whether this message waits for a kept session already.
+    pub(super) fn is_early(&mut self, to: u32, from: u32, id: u64) -> bool {
+        self.kept_session(to).is_some_and(|(_, apart)| apart.early.iter().any(|one| one.from == from && one.id == id))
+    }
+
+    /// Messages that have waited long enough go into the mailbox.
+    pub(super) fn store_early(&mut self, cx: &mut Cx<'_>, key: SessionKey, before_ms: u64) {
+        let Some(apart) = self.apart.get_mut(&key).filter(|apart| apart.early_until_ms <= before_ms) else { return };
+        let early = std::mem::take(&mut apart.early);
+        self.store_mails(cx, key.number, early);
+    }
+
+    fn store_mails(&mut self, cx: &mut Cx<'_>, number: u32, mails: Vec<Mail>) {
+        for mail in mails {
+            let pending = Pending::Message { from: mail.from, to: number, id: mail.id };
+            self.add_mail(cx, number, vec![Change::AddMail(number, mail)], pending);
+        }
+    }
+
+    /// Something is put into the mailbox of somebody whose lists are being read: those do not know of it.
+    pub(super) fn mail_comes(&mut self, number: u32) {
+        if !self.attempts.is_empty() {
+            self.attempts.get_mut(&number).into_iter().flatten().for_each(super::signin::Attempt::mail_comes);
+        }
+        if let Some((_, apart)) = self.kept_session(number) {
+            apart.mail_came = true;
+        }
     }
 
     /// A session that the store has kept goes on. `nth` paces the acks that tell the clients so. False if it can not: then
@@ -65,7 +126,7 @@ impl Shard {
         let keys = Keys { to_server: record.to_server, to_client: record.to_client };
         let path = record.address.map(|(address, listener)| Endpoint::datagram(address, listener));
         let link = Link::new(Side::Server, number, session, keys, epoch);
-        let channel = Channel::new(key, link, Path::proven(path));
+        let channel = Channel::new(link, Path::proven(path));
         self.kept.insert(number, session);
         self.add_apart(now.mono_ms, channel, Role::Kept { status: record.status, waking: false });
         self.counters.online += 1;
@@ -79,6 +140,7 @@ impl Shard {
         let Some(apart) = self.apart.get_mut(&key) else { return };
         if let Role::Kept { waking: waking @ false, .. } = &mut apart.role {
             *waking = true;
+            apart.mail_came = false;
             self.ask_store(cx, Request::User(key.number), Pending::Wake(key));
         }
     }
@@ -121,9 +183,28 @@ impl Shard {
             self.peer(cx, friend, Peer::Watch { watcher: key.number, seen: super::presence::NEVER_TOLD });
         }
         self.show(cx, key.number);
-        self.fetch_mail(cx, key);
+        if record.has_mail || apart.mail_came {
+            self.store_mails(cx, key.number, apart.early);
+            self.fetch_mail(cx, key);
+        } else {
+            self.send_early(cx, key, apart.early);
+        }
         for bytes in apart.held {
             self.session_link_frame(cx, key, &bytes);
+        }
+    }
+
+    /// The mailbox is empty, and what came lately goes straight out.
+    fn send_early(&mut self, cx: &mut Cx<'_>, key: SessionKey, early: Vec<Mail>) {
+        if let Some(session) = self.session_mut(key.number) {
+            session.delivery = Delivery::Live;
+        }
+        for mail in early {
+            if self.blocks(key.number, mail.from) {
+                self.not_taken(cx, mail.from, key.number, mail.id, &Refused::blocked());
+            } else if let Some(session) = self.session_mut(key.number) {
+                session.send_mail(cx, mail, None);
+            }
         }
     }
 
@@ -136,6 +217,7 @@ impl Shard {
             self.counters.kept -= 1;
             self.counters.online -= 1;
             self.forget_session(cx, key);
+            self.store_mails(cx, key.number, apart.early);
             self.show(cx, key.number);
         }
         self.leave(cx, apart.channel, code, reason);

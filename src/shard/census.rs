@@ -50,7 +50,7 @@ impl Shard {
         Census {
             users: self.users.len(),
             sessions: count(|user| user.session.is_some()),
-            changing: count(|user| user.changing || !user.waiting.is_empty()),
+            changing: count(|user| user.changing || user.waiting.is_some()),
             loading: self.loading.len(),
             attempts: self.attempts.values().map(Vec::len).sum(),
             pending: self.pending.len(),

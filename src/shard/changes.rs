@@ -148,9 +148,9 @@ impl Shard {
     pub(super) fn change(&mut self, cx: &mut Cx<'_>, number: u32, op: Op) {
         let Some(user) = self.users.get_mut(&number) else { return };
         if user.changing {
-            if user.waiting.len() < limits::CHANGES_WAITING {
-                user.waiting.push_back(op);
-                return;
+            let waiting = &mut user.waiting.get_or_insert_default().0;
+            if waiting.len() < limits::CHANGES_WAITING {
+                return waiting.push_back(op);
             }
             return self.change_failed(cx, op.asker(), &Refused::busy());
         }
@@ -220,9 +220,12 @@ impl Shard {
         }
         tell(self, cx);
         while let Some(user) = self.users.get_mut(&number).filter(|user| !user.changing)
-            && let Some(op) = user.waiting.pop_front()
+            && let Some(waiting) = &mut user.waiting
         {
-            self.begin_change(cx, number, op);
+            match waiting.0.pop_front() {
+                Some(op) => self.begin_change(cx, number, op),
+                None => user.waiting = None,
+            }
         }
         self.forget_if_idle(number);
     }

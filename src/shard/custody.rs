@@ -138,7 +138,7 @@ impl Shard {
             return true;
         }
         let Some(custody) = self.session(to).and_then(|s| s.way.link()).and_then(|c| c.custody.as_ref()) else {
-            return false;
+            return self.is_early(to, from, id);
         };
         let Some(at) = custody.find(from, id) else { return false };
         if let Place::Mailbox(_) = custody.held[at].place {
@@ -283,6 +283,7 @@ impl Shard {
     /// A session has ended: what it has not acknowledged goes into the mailbox, before anything newer.
     pub(super) fn store_custody(&mut self, cx: &mut Cx<'_>, number: u32, custody: Option<Box<Custody>>) {
         let Some(custody) = custody else { return };
+        self.mail_comes(number);
         for held in custody.held {
             let mail = held.mail;
             match held.place {
@@ -309,6 +310,10 @@ impl Shard {
             let custody = session.and_then(|session| session.way.link_mut()).and_then(|channel| channel.custody.take());
             self.store_custody(cx, number, custody);
         }
+        let mut kept: Vec<SessionKey> =
+            self.kept.iter().map(|(number, session)| SessionKey { number: *number, session: *session }).collect();
+        kept.sort_unstable();
+        kept.into_iter().for_each(|key| self.store_early(cx, key, u64::MAX));
     }
 
     /// Tells a sender what became of a message, if the sender has a link.

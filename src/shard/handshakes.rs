@@ -51,7 +51,7 @@ pub(super) struct Handshakes {
     /// How many are in progress, by address.
     by_ip: FxHashMap<IpAddr, u32>,
     /// How often an address was told that there is no such session.
-    unknown: Recent<Endpoint, u32>,
+    unknown: Recent<IpAddr, u32>,
 }
 
 impl Handshakes {
@@ -73,7 +73,8 @@ impl Handshakes {
 
     /// Ends those that have taken too long, and renews what has an age.
     fn forget(&mut self, now_ms: u64) {
-        while let Some((_, key)) = self.order.pop_front_if(|(until_ms, _)| *until_ms <= now_ms) {
+        while let Some((_, key)) = self.order.front().copied().filter(|(until_ms, _)| *until_ms <= now_ms) {
+            self.order.pop_front();
             self.remove(key);
         }
         if self.cookies.is_due(now_ms) {
@@ -120,7 +121,7 @@ impl Handshakes {
         let handshake = self.table.get(&key).filter(|one| one.until_ms > now_ms)?;
         let link = Link::new(Side::Server, key.number, key.session, handshake.keys, 0);
         // Whoever has the keys has read the welcome, which went to this address or to one that the packet has left since.
-        Some(Channel::new(key, link, Path::proven(Some(from))))
+        Some(Channel::new(link, Path::proven(Some(from))))
     }
 
     /// It was completed.
@@ -191,8 +192,10 @@ impl Shard {
     pub(super) fn unknown_session(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey) {
         self.counters.unknown += 1;
         let now_ms = cx.now.mono_ms;
-        let unknown = &mut self.handshakes.unknown;
-        if unknown.count(now_ms, &from) < limits::UNKNOWN_PER_WINDOW && unknown.add(now_ms, from) {
+        let (unknown, ip) = (&mut self.handshakes.unknown, from.ip());
+        // Each shard has its part of the budget.
+        let budget = (limits::UNKNOWN_PER_WINDOW / self.territory.shards).max(1);
+        if unknown.count(now_ms, &ip) < budget && unknown.add(now_ms, ip) {
             send_packet(cx.out, from, &Packet::Unknown { number: key.number, session: key.session });
         }
     }

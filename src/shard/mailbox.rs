@@ -21,12 +21,16 @@ pub(super) enum Delivery {
         more: bool,
     },
     /// A page is being sent, a burst at a time (bare frames).
-    Sending { page: Box<VecDeque<Mail>>, more: bool },
+    Sending { page: Box<Page>, more: bool },
     /// There may be more in the mailbox, and the user has yet to say that the last of it has come (links).
     Waiting,
     /// The mailbox is empty: messages go straight out.
     Live,
 }
+
+/// What is left of a page that is being sent: apart, because most sessions have none.
+#[derive(Debug)]
+pub(super) struct Page(VecDeque<Mail>);
 
 impl Delivery {
     pub fn new() -> Self {
@@ -88,7 +92,7 @@ impl Shard {
         match answer {
             Answer::Mail(page) if !page.is_empty() => match session.way {
                 Way::Bare(_) => {
-                    session.delivery = Delivery::Sending { page: Box::new(page.into()), more };
+                    session.delivery = Delivery::Sending { page: Box::new(Page(page.into())), more };
                     self.deliver_more(cx, key);
                 }
                 Way::Link(_) => {
@@ -125,6 +129,7 @@ impl Shard {
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
         let Some(endpoint) = session.way.bare() else { return };
         let Delivery::Sending { page, .. } = &mut session.delivery else { return };
+        let page = &mut page.0;
         if page.is_empty() {
             return self.fetch_mail(cx, key);
         }

@@ -116,6 +116,10 @@ impl Shard {
             }
             session.delivery.wait_for_room();
         }
+        let mail = match self.keep_early(cx.now.mono_ms, to, mail) {
+            Ok(()) => return,
+            Err(mail) => mail,
+        };
         if self.pending.len() >= limits::QUESTIONS {
             return self.not_taken(cx, from, to, id, &Refused::busy());
         }
@@ -127,6 +131,7 @@ impl Shard {
         if let Some(session) = self.session_mut(to) {
             session.delivery.more_has_come();
         }
+        self.mail_comes(to);
         self.ask_store(cx, Request::Commit(changes), pending);
     }
 
@@ -143,7 +148,7 @@ impl Shard {
     }
 
     /// A message will not be delivered, and its sender learns why.
-    fn not_taken(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: u64, why: &Refused) {
+    pub(super) fn not_taken(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: u64, why: &Refused) {
         if id & OWN_IDS == 0 {
             return self.refused_message(cx, from, to, id, why.code as u8);
         }

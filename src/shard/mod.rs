@@ -275,3 +275,19 @@ impl Shard {
         }
     }
 }
+
+/// What a user who is signed in over the link takes in memory while nothing goes on: each part and its bytes, without
+/// friends.
+#[cfg(test)]
+fn sizes() -> Vec<(&'static str, usize)> {
+    // A hash table keeps an eighth to a half of its places free: with its byte of control about 1.5 entries each.
+    let entry = (size_of::<(u32, Box<User>)>() + 1) * 3 / 2;
+    vec![
+        ("user: lists, session", size_of::<User>()),
+        ("link: keys, replay window, what is known of the peer", size_of::<crate::link::Link>()),
+        ("path and timers of the link", size_of::<channel::Channel>() - size_of::<crate::link::Link>()),
+        ("place in the table of users", entry),
+        ("place in the wheel of timers", size_of::<SessionKey>()),
+        ("board", 1),
+    ]
+}

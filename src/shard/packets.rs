@@ -89,6 +89,7 @@ impl Shard {
         let Some(channel) = self.channel(key) else { return };
         channel.touch(cx);
         if arrival.newest && channel.path.heard(from, length) {
+            channel.link.path_changed();
             self.moved(cx, from, key);
         }
         if let Some(close) = arrival.close {
@@ -97,7 +98,7 @@ impl Shard {
         }
         if self.linked_session(key) {
             if let Some(session) = self.session_mut(key.number) {
-                session.heard_ms = now_ms;
+                session.heard_ms = now_ms as u32;
             }
             for frame in frames.iter() {
                 if frame.loose { self.loose_frame(cx, key, frame.bytes) } else { self.link_frame(cx, key, frame.bytes) }
@@ -146,9 +147,10 @@ impl Shard {
         let now_ms = cx.now.mono_ms;
         let signed_in = self.linked_session(key);
         let Some(channel) = self.channel(key) else { return };
-        let due = now_ms >= channel.saved_ms + limits::SAVE_ADDRESS.as_millis() as u64;
+        let now_secs = (now_ms / 1_000) as u32;
+        let due = u64::from(now_secs.wrapping_sub(channel.saved_secs)) >= limits::SAVE_ADDRESS.as_secs();
         if let Some(listener) = from.listener().filter(|_| signed_in && due) {
-            channel.saved_ms = now_ms;
+            channel.saved_secs = now_secs;
             let (number, session) = (key.number, key.session);
             let address = Some((from.address(), listener));
             let change = Change::SetSessionAddress { number, session, address };
@@ -262,15 +264,10 @@ impl Shard {
     /// A frame in the name of somebody else.
     fn refuse_foreign(&mut self, cx: &mut Cx<'_>, key: SessionKey, request: &User<'_>) {
         let why = Refused::not_your_number();
-        match *request {
-            User::Message { to, id: Some(id), .. } => self.refused_message(cx, key.number, to, id, why.code as u8),
+        match request {
             User::SignIn { .. } => self.sign_in_refused(cx, Origin::Link(key), Some(&why)),
-            _ => {
-                let session = key.session;
-                let subject = subject(request);
-                let asker = Asker { number: key.number, session, serial: 0, request: request.kind(), subject };
-                self.refuse(cx, asker, &why);
-            }
+            // It is no request of this session's: it has no reply, and no receipt.
+            _ => self.notice_to(cx, Origin::Link(key), request.kind(), &why),
         }
     }
 
@@ -311,6 +308,8 @@ impl Shard {
         }
         if self.linked_session(key) {
             self.store_overdue(cx, key);
+        } else {
+            self.store_early(cx, key, now_ms);
         }
     }
 

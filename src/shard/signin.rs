@@ -4,6 +4,8 @@ use super::apart::Role;
 use super::endpoint::Endpoint;
 use super::handshakes::random;
 use super::io::{PasswordJob, PasswordOutcome};
+use super::mailbox::Delivery;
+use super::monitor::Monitor;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::user::{Asker, Fingerprint, HIDDEN, Latest, Lists, ONLINE, Session, User as Known};
@@ -28,11 +30,20 @@ pub(super) struct Attempt {
     request: Fingerprint,
     /// The next token, which the answer brings (links only).
     token: Box<str>,
+    /// Something has been put into the mailbox since.
+    mail_came: bool,
     /// Nobody waits for it any more.
     abandoned: bool,
     /// Frames that came after it, for the session.
     held: Vec<Box<[u8]>>,
     held_bytes: usize,
+}
+
+impl Attempt {
+    /// Something is put into the mailbox.
+    pub(super) fn mail_comes(&mut self) {
+        self.mail_came = true;
+    }
 }
 
 const SIGN_IN: u8 = 0x02;
@@ -62,7 +73,7 @@ impl Shard {
         if let Some(session) = self.session_mut(me).filter(|session| session.way.is(from))
             && session.latest.as_ref().is_some_and(|one| one.is_repeated_by(now_ms, bytes))
         {
-            session.heard_ms = now_ms;
+            session.heard_ms = now_ms as u32;
             return self.reply_again(cx, me, bytes.len());
         }
         let attempts = self.attempts.get(&me).map_or(&[][..], Vec::as_slice);
@@ -95,8 +106,17 @@ impl Shard {
         }
         let id = self.next_attempt;
         self.next_attempt += 1;
-        let attempt =
-            Attempt { id, from, status, request, token: "".into(), abandoned: false, held: Vec::new(), held_bytes: 0 };
+        let attempt = Attempt {
+            id,
+            from,
+            status,
+            request,
+            token: "".into(),
+            mail_came: false,
+            abandoned: false,
+            held: Vec::new(),
+            held_bytes: 0,
+        };
         self.attempts.entry(me).or_default().push(attempt);
         if matches!(from, Origin::Link(_)) && password.is_empty() && !token.is_empty() {
             let hash = Sha256::digest(token).into();
@@ -331,7 +351,7 @@ impl Shard {
                 }
             },
         };
-        self.replace_older(cx, number, attempt);
+        let replaced = self.replace_older(cx, number, attempt);
         // Lists that are in memory follow every change; the record may be older than the last of them.
         let user = self.users.entry(number).or_insert_with(|| Box::new(Known::new(Lists::of(record))));
         user.session = Some(Session::new(id, way, attempt.status, now_ms));
@@ -344,17 +364,23 @@ impl Shard {
             self.peer(cx, friend, Peer::Watch { watcher: number, seen });
         }
         self.show(cx, number);
-        self.fetch_mail(cx, key);
+        if record.has_mail || attempt.mail_came || replaced {
+            self.fetch_mail(cx, key);
+        } else if let Some(session) = self.session_mut(number) {
+            // Nothing waits, so what comes from now on goes straight out.
+            session.delivery = Delivery::Live;
+        }
         true
     }
 
-    /// Whatever session there was of this number is over.
-    fn replace_older(&mut self, cx: &mut Cx<'_>, number: u32, attempt: &Attempt) {
+    /// Whatever session there was of this number is over. True if there was one.
+    fn replace_older(&mut self, cx: &mut Cx<'_>, number: u32, attempt: &Attempt) -> bool {
         const WHY: &str = "signed in from another place: this session has ended";
         if let Some(session) = self.kept.get(&number).copied() {
             self.end_apart(cx, SessionKey { number, session }, CloseCode::Replaced, WHY);
+            return true;
         }
-        let Some(session) = self.session_mut(number) else { return };
+        let Some(session) = self.session_mut(number) else { return false };
         match &mut session.way {
             Way::Bare(older) if !matches!(attempt.from, Origin::Bare(from) if from == *older) => {
                 let older = *older;
@@ -363,6 +389,7 @@ impl Shard {
             _ => {}
         }
         self.drop_session(cx, number, "replaced by a new sign-in", CloseCode::Replaced, WHY);
+        true
     }
 
     /// Answers a good sign-in with the lists, and gives back which status was shown of whom.
@@ -379,7 +406,7 @@ impl Shard {
         let friends = Friends::of(&user.lists, &record.cards, &self.board);
         let bare = session.way.bare();
         let token = bare.is_none().then_some(&*attempt.token);
-        let groups = friends.groups(&user.lists);
+        let groups = friends.groups(&record.groups);
         let frame = Server::SignedIn { ok: 1, groups: List::new(&groups), token };
         let Some(endpoint) = bare else {
             session.way.send(cx, &frame);
@@ -441,11 +468,11 @@ impl Shard {
         self.counters.online -= 1;
         self.unwatch_friends(cx, number);
         self.end_transfers(cx, number, session.transfers);
-        self.stop_monitoring(cx, number, session.monitor.running(), why);
+        self.stop_monitoring(cx, number, session.monitor.as_deref().and_then(Monitor::running), why);
         if let Way::Link(mut channel) = session.way {
             let custody = channel.custody.take();
             self.store_custody(cx, number, custody);
-            self.forget_session(cx, channel.key);
+            self.forget_session(cx, channel.key());
             // The answer to a sign-out, and what came before it, must arrive first.
             if code == CloseCode::SignedOut && channel.link.queued_bytes() > 0 {
                 self.linger(cx, channel, code);
@@ -521,7 +548,8 @@ impl Shard {
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else {
             return self.check_apart(cx, key);
         };
-        let due_ms = session.heard_ms + limits::IDLE.as_millis() as u64;
+        let silence_ms = (now_ms as u32).wrapping_sub(session.heard_ms);
+        let due_ms = now_ms - u64::from(silence_ms) + limits::IDLE.as_millis() as u64;
         if due_ms > now_ms {
             return self.wheel.in_a_while(now_ms, due_ms, key);
         }
@@ -556,14 +584,15 @@ impl<'a> Friends<'a> {
         Self { shown, entries, groups }
     }
 
-    /// The groups with their friends.
-    fn groups<'s>(&'s self, lists: &'s Lists) -> Vec<GroupEntry<'s>> {
+    /// The groups with their friends. What the store has was read after every change that was asked for before, so their
+    /// names are the present ones.
+    fn groups<'s>(&'s self, groups: &'s [(u8, Box<str>)]) -> Vec<GroupEntry<'s>> {
         let entry = |(group, name): &'s (u8, Box<str>)| {
             let from = self.groups.partition_point(|at| at < group);
             let to = self.groups.partition_point(|at| at <= group);
             GroupEntry { name, group: *group, friends: List::new(&self.entries[from..to]) }
         };
-        lists.groups.iter().map(entry).collect()
+        groups.iter().map(entry).collect()
     }
 }
 

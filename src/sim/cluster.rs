@@ -51,6 +51,8 @@ struct Life {
     board: Arc<Board>,
     store: Store<SimDisk, MemoryIndex>,
     began: u64,
+    /// What its clock showed then.
+    mono: u64,
     waiting: Vec<((usize, Ticket), Request)>,
     store_turn: bool,
     ticks: Vec<Option<u64>>,
@@ -156,6 +158,8 @@ impl Cluster {
         }
         // The clock of the machine may have been set.
         self.skew = 60_000 + self.chance.below(4_000);
+        // Some servers run for weeks.
+        let mono = if self.chance.percent(20) { u64::from(u32::MAX) - self.chance.below(60_000) } else { 0 };
         self.nth += 1;
         let shards = self.shards;
         let board = Arc::new(Board::default());
@@ -180,6 +184,7 @@ impl Cluster {
             board,
             store,
             began: agenda.now(),
+            mono,
             waiting: Vec::new(),
             store_turn: false,
             ticks: vec![None; count],
@@ -306,7 +311,7 @@ impl Cluster {
     /// A shard is told the time, if that is still due.
     pub fn tick(&mut self, agenda: &mut Agenda<Event>, shard: usize) {
         let Some(life) = &mut self.life else { return };
-        let mono = agenda.now() - life.began;
+        let mono = agenda.now() - life.began + life.mono;
         if life.ticks[shard].is_none_or(|at| at > agenda.now()) {
             return;
         }
@@ -463,7 +468,7 @@ impl Cluster {
     fn set_tick(&mut self, agenda: &mut Agenda<Event>, shard: usize) {
         let Some(life) = &mut self.life else { return };
         let Some(due) = life.shards[shard].deadline() else { return };
-        let at = (due + life.began).max(agenda.now() + 1);
+        let at = (due + life.began).saturating_sub(life.mono).max(agenda.now() + 1);
         if life.ticks[shard].is_none_or(|set| at < set) {
             life.ticks[shard] = Some(at);
             agenda.at(at, Event::Tick { life: self.nth, shard });
@@ -472,7 +477,7 @@ impl Cluster {
 }
 
 fn now(life: &Life, now: u64, skew: u64) -> Now {
-    Now { mono_ms: now - life.began, unix_ms: UNIX_MS + now + skew }
+    Now { mono_ms: now - life.began + life.mono, unix_ms: UNIX_MS + now + skew }
 }
 
 fn hash(password: &str) -> Box<str> {

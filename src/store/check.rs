@@ -44,7 +44,7 @@ impl<D: Disk, I: Index> Store<D, I> {
     /// The lists of a user.
     #[doc(hidden)]
     pub fn lists(&self, number: u32) -> io::Result<Option<UserRecord>> {
-        read::user(self.behind(), number)
+        read::user(self.behind(), number, 0)
     }
 
     /// Sender and id of all messages in a mailbox that have an id, in order.

@@ -13,7 +13,7 @@ use std::ops::{ControlFlow, Range};
 /// Answers a request that only reads; `None` for the others.
 pub(super) fn answer<I: Lookup>(index: &I, ledger: &Ledger, request: &Request) -> io::Result<Option<Answer>> {
     Ok(Some(match request {
-        Request::User(number) => Answer::User(user(index, *number)?.map(Box::new)),
+        Request::User(number) => Answer::User(user(index, *number, ledger.mail_start(*number))?.map(Box::new)),
         Request::Account(number) => Answer::Account(account(index, *number)?.map(Box::new)),
         Request::Cards(numbers) => Answer::Cards(cards(index, numbers)?),
         Request::Mail(number) => Answer::Mail(mail(index, *number, ledger.mail_start(*number))?),
@@ -67,7 +67,7 @@ fn account<I: Lookup>(index: &I, number: u32) -> io::Result<Option<Account>> {
     index.get(&key::account(number))?.map(|value| Account::decode(value.as_ref()).map_err(damaged)).transpose()
 }
 
-pub(super) fn user<I: Lookup>(index: &I, number: u32) -> io::Result<Option<UserRecord>> {
+pub(super) fn user<I: Lookup>(index: &I, number: u32, mail_start: u64) -> io::Result<Option<UserRecord>> {
     let Some(account) = account(index, number)? else { return Ok(None) };
     let mut groups = Vec::new();
     each(index, key::groups_of(number), |key, name| {
@@ -90,7 +90,12 @@ pub(super) fn user<I: Lookup>(index: &I, number: u32) -> io::Result<Option<UserR
     })?;
     let numbers: Vec<u32> = friends.iter().map(|(friend, _)| *friend).collect();
     let cards = cards(index, &numbers)?;
-    Ok(Some(UserRecord { account, groups, friends, blocks, cards }))
+    let mut has_mail = false;
+    each(index, key::mail_from(number, mail_start), |_, _| {
+        has_mail = true;
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(Some(UserRecord { account, groups, friends, blocks, cards, has_mail }))
 }
 
 fn cards<I: Lookup>(index: &I, numbers: &[u32]) -> io::Result<Vec<Card>> {

@@ -3,7 +3,7 @@
 use super::door::{Door, Welcome};
 use super::entry::{Entry, Phase, Purpose, Verdict, farewell};
 use super::live::Live;
-use super::{Core, Identity};
+use super::{Core, ENTER_WITHIN_MS, Identity, KNOCK_WITHIN_MS};
 use crate::client::error::{Error, code};
 use crate::client::event::{Event, Reply, Status};
 use crate::link::CloseCode;
@@ -29,16 +29,16 @@ impl Core {
             self.replies.extend(id.map(|id| (id, Err(error))));
         }
         let waited_for = !matches!(purpose, Purpose::SignIn(None, _));
-        let give_up_at = waited_for.then_some(now + super::ENTER_WITHIN_MS);
+        let give_up_at = waited_for.then_some(now + KNOCK_WITHIN_MS);
         self.entries.push(Entry::new(number, purpose, phase, give_up_at));
     }
 
-    fn door(&mut self, now: u64, number: u32) -> Door {
-        Door::new(now, number, self.key.map(|(key, _)| key), self.chance.key())
+    fn door(&mut self, now: u64, number: u32) -> Box<Door> {
+        Box::new(Door::new(now, number, self.key.map(|(key, _)| key), self.chance.key()))
     }
 
     /// A door at which the first hello waits a moment: what sent us back proves nothing, and must not make us hurry.
-    pub(super) fn door_soon(&mut self, now: u64, number: u32) -> Door {
+    pub(super) fn door_soon(&mut self, now: u64, number: u32) -> Box<Door> {
         self.door(now + FAULT_PAUSE_MS, number)
     }
 
@@ -130,12 +130,9 @@ impl Core {
         if self.entries.iter().any(Entry::is_register) {
             return;
         }
-        if let Some((id, frame, give_up_at)) = self.registrations.pop_front() {
+        if let Some((id, frame, _)) = self.registrations.pop_front() {
             let number = self.guest();
             self.knock(now, number, Purpose::Register(id, frame));
-            if let Some(entry) = self.entries.last_mut() {
-                entry.give_up_at = Some(give_up_at);
-            }
         }
     }
 
@@ -174,6 +171,7 @@ impl Core {
             Welcome::Broken => door.begin(self.key.map(|(key, _)| key), ephemeral),
             Welcome::Open(established) => {
                 entry.enter(&established);
+                entry.give_up_at = entry.give_up_at.map(|_| now + ENTER_WITHIN_MS);
                 if let Some((key, proven @ false)) = &mut self.key {
                     *proven = true;
                     let key = *key;

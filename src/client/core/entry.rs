@@ -40,8 +40,8 @@ pub(super) enum Purpose {
 pub(super) enum Phase {
     /// Not before this.
     Pausing(u64),
-    Knocking(Door),
-    Inside(Session),
+    Knocking(Box<Door>),
+    Inside(Box<Session>),
 }
 
 /// A registration or a sign-in under way.
@@ -84,7 +84,7 @@ impl Entry {
 
     /// The handshake stands: says what it came for.
     pub(super) fn enter(&mut self, established: &Established) {
-        let mut session = Session::new(self.number, established);
+        let mut session = Box::new(Session::new(self.number, established));
         self.say(&mut session);
         self.phase = Phase::Inside(session);
     }
@@ -119,7 +119,7 @@ impl Entry {
     }
 
     /// Begins anew at the door.
-    pub(super) fn knock(&mut self, door: Door) {
+    pub(super) fn knock(&mut self, door: Box<Door>) {
         self.refused_at = None;
         self.phase = Phase::Knocking(door);
     }
@@ -162,7 +162,7 @@ impl Entry {
     /// The session, to go on with or to be closed.
     pub(super) fn into_session(self) -> Option<Session> {
         match self.phase {
-            Phase::Inside(session) => Some(session),
+            Phase::Inside(session) => Some(*session),
             Phase::Pausing(_) | Phase::Knocking(_) => None,
         }
     }

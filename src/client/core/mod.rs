@@ -32,7 +32,10 @@ pub use seen::SeenList;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use transfers::Transfers;
 
-/// When a registration or a sign-in for which somebody waits is given up.
+/// When a registration or a sign-in for which somebody waits is given up: at the door, where three seconds are UDP's and the
+/// rest is TCP's,
+const KNOCK_WITHIN_MS: u64 = 12_000;
+/// and inside, where a password may wait for its turn to be checked.
 const ENTER_WITHIN_MS: u64 = 30_000;
 /// Registrations that wait for their turn.
 const REGISTRATIONS_WAITING: usize = 64;
@@ -309,9 +312,8 @@ impl Core {
         let entries = self.entries.iter().filter_map(Entry::deadline);
         let live = self.live.as_ref().and_then(Live::deadline);
         let registrations = self.registrations.front().map(|(.., give_up_at)| *give_up_at);
-        // Without a session nothing is told about a broadcast: it goes out again with the next.
-        let broadcasts = self.live.as_ref().and_then(|_| self.outbox.deadline());
-        let rest = [packets, live, registrations, self.requests.deadline(), broadcasts];
+        let outbox = self.live.as_ref().and_then(|_| self.outbox.deadline());
+        let rest = [packets, live, registrations, self.requests.deadline(), outbox];
         entries.chain(rest.into_iter().flatten()).min()
     }
 
@@ -359,7 +361,8 @@ impl Core {
     pub fn poll_event(&mut self, now: u64) -> Option<Event> {
         let event = self.events.pop_front()?;
         match &event {
-            Event::Message { from, id, .. } => {
+            // Without an id there is nothing to tell it by.
+            Event::Message { from, id: id @ 1.., .. } => {
                 self.unshown.remove(&(*from, *id));
                 self.seen.insert(*from, *id);
                 self.acknowledge(now, *from, *id);
@@ -422,7 +425,7 @@ impl Core {
         if self.deaf || self.events.len() >= EVENTS_WAITING {
             return;
         }
-        if let Event::Message { from, id, .. } = event
+        if let Event::Message { from, id: id @ 1.., .. } = event
             && !self.unshown.insert((from, id))
         {
             return;

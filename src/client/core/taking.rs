@@ -52,6 +52,10 @@ impl Core {
         frames.clear();
         let arrival = inside.link.receive(now, packet, &mut self.ciphers, &mut frames);
         inside.heard |= arrival.is_ok();
+        // Said again if the server has started anew in between; it is the only thing that was said.
+        for frame in inside.link.take_unacknowledged() {
+            inside.link.send(&frame);
+        }
         let mut verdict = None;
         // What follows the verdict, stored messages say, is for the session that it makes.
         let mut taken = 0;

@@ -90,7 +90,7 @@ impl Client {
         let shared = Shared::new(Core::new(setup), Carrier::new(0, to.ways), Instant::now(), udp, server);
         std::thread::Builder::new().name("oicq-udp".into()).spawn({
             let shared = Arc::downgrade(&shared);
-            move || read_datagrams(&shared, &reading)
+            move || read_datagrams(&shared, &reading, server)
         })?;
         let clock = std::thread::Builder::new().name("oicq-clock".into()).spawn({
             let shared = Arc::clone(&shared);
@@ -137,11 +137,22 @@ impl Client {
             state = self.shared.wait(state, Some(until));
         }
     }
+
+    /// Whether events wait to be taken.
+    pub fn has_events(&self) -> bool {
+        self.shared.lock().core.has_event()
+    }
+
+    /// Ends the program's side, as dropping it does: what waits for an answer gets [`Error::Closed`], and the events come
+    /// to their end after those that wait already.
+    pub fn close(&self) {
+        self.shared.close();
+    }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.shared.close();
+        self.close();
         if let Some(clock) = self.clock.take() {
             // It has panicked if this is an error; the panic has been printed.
             let _ = clock.join();

@@ -121,7 +121,7 @@ impl Client {
         }
     }
 
-    /// Asks somebody for authorization. Their answer comes as [`Event::AskAnswered`].
+    /// Asks somebody for authorization. Their answer comes as [`Event::AskAnswered`](crate::client::Event::AskAnswered).
     pub fn ask(&self, friend: u32, reason: &str) -> Result<(), Error> {
         self.done(&User::Ask { me: self.me()?, friend, reason })
     }
@@ -154,12 +154,12 @@ impl Client {
         self.done(&User::Monitor { me: self.me()?, target })
     }
 
-    /// Offers a file. The answer comes as [`Event::FileAnswered`].
+    /// Offers a file. The answer comes as [`Event::FileAnswered`](crate::client::Event::FileAnswered).
     pub fn offer_file(&self, friend: u32, name: &str, size: u32) -> Result<(), Error> {
         self.done(&User::OfferFile { me: self.me()?, friend, name, size })
     }
 
-    /// Answers an offer. If it is allowed, the pieces come as [`Event::FilePiece`].
+    /// Answers an offer. If it is allowed, the pieces come as [`Event::FilePiece`](crate::client::Event::FilePiece).
     pub fn answer_file(&self, friend: u32, allow: bool) -> Result<(), Error> {
         self.done(&User::AnswerFile { me: self.me()?, friend, allow: allow.into() })
     }

@@ -24,7 +24,7 @@ pub(super) struct Shared {
     changed: Condvar,
     begun: Instant,
     udp: UdpSocket,
-    pub(super) server: SocketAddr,
+    server: SocketAddr,
 }
 
 #[derive(Debug)]
@@ -125,7 +125,7 @@ impl Shared {
                 Some(Action::Probe) => {
                     state.core.probe(&mut packet);
                     // It is lost or it is not: that is what it asks.
-                    let _ = self.udp.send(&packet);
+                    let _ = self.udp.send_to(&packet, self.server);
                     packet.clear();
                 }
             }
@@ -140,7 +140,7 @@ impl Shared {
     fn send(&self, state: &State, packet: &[u8]) {
         match (state.carrier.way(), &state.stream) {
             // A datagram that cannot be sent is as good as one that was lost.
-            (Way::Udp, _) => drop(self.udp.send(packet)),
+            (Way::Udp, _) => drop(self.udp.send_to(packet, self.server)),
             (Way::Tcp, Some(stream)) => stream.send(packet),
             // Lost; it comes again when the connection stands.
             (Way::Tcp, None) => {}
@@ -220,11 +220,12 @@ fn take(shared: &Weak<Shared>, way: Way, packet: &mut [u8]) -> bool {
 }
 
 /// The thread that reads datagrams.
-pub(super) fn read_datagrams(shared: &Weak<Shared>, udp: &UdpSocket) {
+pub(super) fn read_datagrams(shared: &Weak<Shared>, udp: &UdpSocket, server: SocketAddr) {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
-        match udp.recv(&mut buffer) {
-            Ok(count) => {
+        match udp.recv_from(&mut buffer) {
+            Ok((_, from)) if from != server => {}
+            Ok((count, _)) => {
                 if !take(shared, Way::Udp, &mut buffer[..count]) {
                     return;
                 }

@@ -32,8 +32,8 @@ pub(super) fn open(line: &ServerLine) -> io::Result<(UdpSocket, SocketAddr)> {
 fn datagrams(server: SocketAddr) -> io::Result<UdpSocket> {
     let any: SocketAddr =
         if server.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
+    // Not connected: the machine may get another address, and then the system chooses that for what is sent.
     let socket = UdpSocket::bind(any)?;
-    socket.connect(server)?;
     socket.set_read_timeout(Some(super::shared::READ_WITHIN))?;
     Ok(socket)
 }
@@ -42,14 +42,16 @@ fn datagrams(server: SocketAddr) -> io::Result<UdpSocket> {
 fn answering(candidates: &[(UdpSocket, SocketAddr)]) -> usize {
     let mut question = Vec::new();
     Packet::Hello { number: FIRST_GUEST, cookie: &[], noise: &[] }.encode(&mut question);
-    for (socket, _) in candidates {
-        let _ = socket.set_nonblocking(true).and_then(|()| socket.send(&question));
+    for (socket, address) in candidates {
+        let _ = socket.set_nonblocking(true).and_then(|()| socket.send_to(&question, address));
     }
     let end = Instant::now() + ANSWER_WITHIN;
     let mut found = None;
     while found.is_none() && Instant::now() < end {
         std::thread::sleep(LOOK);
-        found = candidates.iter().position(|(socket, _)| socket.recv(&mut [0; 512]).is_ok());
+        found = candidates
+            .iter()
+            .position(|(socket, address)| socket.recv_from(&mut [0; 512]).is_ok_and(|(_, from)| from == *address));
     }
     for (socket, _) in candidates {
         let _ = socket.set_nonblocking(false);

@@ -1,4 +1,5 @@
 //! The driver: whole conversations over real sockets with the small server.
+#![allow(clippy::disallowed_methods, reason = "real sockets need real time")]
 
 use super::fake::{Fake, PASSWORD};
 use crate::client::{Client, Connect, Error, Event, Events, OwnedProfile, ReceiptState, ServerLine, Status, Way, Ways};
@@ -224,4 +225,12 @@ fn a_key_that_contradicts_the_one_that_was_kept_is_refused() {
     let line: ServerLine = format!("127.0.0.1:9/?key={}", "01".repeat(32)).parse().unwrap();
     let connected = Client::connect(Connect { pinned: Some([2; 32]), ..Connect::new(line) });
     assert!(matches!(connected, Err(Error::KeyChanged { pinned, shown }) if pinned == [2; 32] && shown == [1; 32]));
+}
+
+#[test]
+fn a_name_with_several_addresses_leads_to_the_one_that_answers() {
+    let (_host, address) = Host::start();
+    let line = ServerLine { host: "localhost".into(), port: address.port(), key: None };
+    let (client, _events) = Client::connect(Connect { ways: Ways::Udp, ..Connect::new(line) }).unwrap();
+    client.sign_in(10_000, PASSWORD, false).unwrap();
 }

@@ -29,7 +29,7 @@ fn a_hello_is_repeated_with_pauses_that_grow() {
     world.lose = |_, _| true;
     let id = world.core.sign_in(0, ME, &Secret::Password(PASSWORD.into()), false).unwrap();
     let mut hellos = Vec::new();
-    while let Some(now) = world.core.deadline().filter(|&now| now < 29_000) {
+    while let Some(now) = world.core.deadline().filter(|&now| now < 12_000) {
         let mut packet = Vec::new();
         while world.core.poll_packet(now, &mut packet) {}
         hellos.push(now);
@@ -37,12 +37,9 @@ fn a_hello_is_repeated_with_pauses_that_grow() {
         assert!(packet.len() >= 256 || packet.is_empty());
     }
     hellos.dedup();
-    assert_eq!(
-        hellos.iter().filter(|&&at| at > 0).copied().collect::<Vec<_>>(),
-        [500, 1_500, 3_500, 7_500, 15_500, 23_500]
-    );
+    assert_eq!(hellos.iter().filter(|&&at| at > 0).copied().collect::<Vec<_>>(), [500, 1_500, 3_500, 7_500]);
     assert_eq!(world.core.unanswered_since(), Some(0));
-    world.core.wake(30_000);
+    world.core.wake(12_000);
     assert!(matches!(world.core.poll_reply(), Some((same, Err(Error::Timeout))) if same == id));
 }
 

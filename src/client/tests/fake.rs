@@ -113,7 +113,7 @@ impl Fake {
 
     pub fn receive(&mut self, now: u64, packet: &mut [u8]) {
         match Packet::decode(packet, Side::Client) {
-            Ok(Packet::Hello { number, cookie, noise }) => self.hello(number, cookie, &noise.to_vec()),
+            Ok(Packet::Hello { number, cookie, noise }) => self.hello(number, cookie, noise),
             Ok(Packet::Data { number, session, .. }) => self.data(now, number, session, packet),
             other => panic!("a client sends no such packet: {other:?}"),
         }
@@ -210,7 +210,7 @@ impl Fake {
                 self.registered += 1;
                 say(Server::Registered { ok: 1, number: 9_999 + self.registered });
             }
-            User::View { friend, .. } if friend == 404 => {
+            User::View { friend: 404, .. } => {
                 say(Server::Profile { ok: 0, number: 0, profile: Default::default() });
                 say(Server::Notice { about: 0x05, code: 4, text: "there is no user 404" });
             }

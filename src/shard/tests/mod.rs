@@ -4,6 +4,8 @@ mod classic;
 mod files;
 mod friends;
 mod groups;
+mod link;
+mod linked;
 mod messages;
 mod monitor;
 mod people;

@@ -2,8 +2,8 @@
 
 use crate::shard::search::Scan;
 use crate::shard::{
-    Board, Classic, Control, Endpoint, Identity, Input, Now, Outbox, PasswordJob, PasswordOutcome, Peer, SearchJob,
-    Shard, Territory, Ticket, steer,
+    Board, Classic, Control, Counters, Endpoint, Identity, Input, Now, Outbox, PasswordJob, PasswordOutcome, Peer,
+    SearchJob, Shard, Territory, Ticket, steer,
 };
 use crate::store::{AccountView, Answer, MemoryIndex, Request, SimDisk, Store};
 use crate::wire::{Dialect, Profile, Server, User};
@@ -67,9 +67,11 @@ impl World {
         let board = Arc::new(Board::default());
         let shard =
             |index| Shard::new(Territory { index, shards }, Arc::clone(&board), Classic::Loopback, &Identity::EXAMPLE);
+        let mut store = Store::in_memory(1);
+        assert_eq!(store.begin_start().expect("it works"), Identity::EXAMPLE.starts);
         Self {
             shards: (0..shards).map(shard).collect(),
-            store: Store::in_memory(1),
+            store,
             board,
             now: Now { mono_ms: 1_000_000, unix_ms: 1_700_000_000_000 },
             store_waits: false,
@@ -92,6 +94,40 @@ impl World {
         }
     }
 
+    /// `kill -9`, and a start with so many shards: what is in memory is gone, what was synced is there.
+    pub fn restarted(self, shards: u32) -> Self {
+        let mut world = Self { store: self.store.crash().expect("it opens"), ..Self::new(shards) };
+        (world.now, world.next_port) = (self.now, self.next_port);
+        let starts = world.store.begin_start().expect("it works");
+        let identity = Identity { starts, ..Identity::EXAMPLE };
+        let shard =
+            |index| Shard::new(Territory { index, shards }, Arc::clone(&world.board), Classic::Loopback, &identity);
+        world.shards = (0..shards).map(shard).collect();
+        let mut kept = Vec::new();
+        world.store.sessions(&mut |record| kept.push(record)).expect("it works");
+        for (nth, record) in kept.iter().enumerate() {
+            let owner = world.owner(record.number);
+            let mut out = Outbox::default();
+            world.shards[owner].keep(world.now, record, nth as u64, &mut out);
+            world.take_out(owner, &mut out);
+        }
+        world.run();
+        world
+    }
+
+    /// What all shards together have counted.
+    pub fn counters(&self) -> Counters {
+        let mut all = Counters::default();
+        for counters in self.shards.iter().map(Shard::counters) {
+            all.online += counters.online;
+            all.moved += counters.moved;
+            all.replayed += counters.replayed;
+            all.resumed += counters.resumed;
+            all.gone += counters.gone;
+        }
+        all
+    }
+
     /// A fresh UDP address on this machine.
     pub fn address(&mut self) -> Endpoint {
         self.next_port += 1;
@@ -111,7 +147,7 @@ impl World {
 
     pub fn send_bytes(&mut self, from: Endpoint, bytes: &[u8]) {
         let shard = steer(bytes).map_or(0, |number| self.owner(number));
-        self.input(shard, Input::Frame { from, bytes });
+        self.input(shard, Input::of(from, &mut bytes.to_vec()));
         self.run();
     }
 
@@ -130,7 +166,12 @@ impl World {
     fn input(&mut self, shard: usize, input: Input<'_>) {
         let mut out = Outbox::default();
         self.shards[shard].handle(self.now, input, &mut out);
-        self.shards[shard].flush(self.now, &mut out);
+        self.take_out(shard, &mut out);
+    }
+
+    /// Does what an outbox says.
+    fn take_out(&mut self, shard: usize, out: &mut Outbox) {
+        self.shards[shard].flush(self.now, out);
         for send in &out.sends {
             let frame = out.frame(send).to_vec();
             self.received.entry(format!("{:?}", send.to)).or_default().push(frame);

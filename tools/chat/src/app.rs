@@ -7,7 +7,6 @@ use crate::said::Said;
 use crate::show;
 use oicq::client::{Client, Error, Receipt, Status, fingerprint};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,8 @@ use std::time::{Duration, Instant};
 const STALLED: Duration = Duration::from_secs(10);
 /// How long the end waits for receipts. What has none then is kept for the next run.
 const RECEIPTS: Duration = Duration::from_secs(5);
+/// How long it waits for the events that have come to be shown.
+const EVENTS: Duration = Duration::from_secs(2);
 /// How often a long transfer says how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
@@ -29,22 +30,12 @@ pub struct App {
     said: Mutex<Said>,
     book: Mutex<Book>,
     transfers: Mutex<Transfers>,
-    /// The program is ending, so a closed connection is no news.
-    pub ending: AtomicBool,
 }
 
 impl App {
     /// With a client and nothing known yet.
     pub fn new(client: Client, keep: Keep, place: String) -> Self {
-        Self {
-            client,
-            keep,
-            place,
-            said: Mutex::default(),
-            book: Mutex::default(),
-            transfers: Mutex::default(),
-            ending: AtomicBool::new(false),
-        }
+        Self { client, keep, place, said: Mutex::default(), book: Mutex::default(), transfers: Mutex::default() }
     }
 
     /// What was said a moment ago. Never held over a request.
@@ -195,11 +186,16 @@ impl App {
         if let Err(error) = self.keep.save_unsent(&self.client.unsent()) {
             eprintln!("! what has no receipt cannot be kept: {error}");
         }
-        self.ending.store(true, Ordering::Relaxed);
+        // What has come is shown, and the server told so, before the session ends.
+        let since = Instant::now();
+        while self.client.has_events() && since.elapsed() < EVENTS {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         if self.client.number().is_some() && unsent == 0 {
             // The server notices by itself if this is lost.
             let _ = self.client.set_status(Status::Offline);
         }
+        self.client.close();
         for incoming in self.transfers().arriving.values() {
             let (path, received, size) = (incoming.path.display(), incoming.received, incoming.size);
             eprintln!("! {path} is not whole: {received} of {size} bytes came");

@@ -4,10 +4,13 @@ use oicq::client::{Recipient, Unsent, parse_key};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// What is kept for one server: a directory with a file for each thing.
 pub struct Keep {
     directory: PathBuf,
+    /// Held while something is written: both threads of the program do.
+    writing: Mutex<()>,
 }
 
 impl Keep {
@@ -19,7 +22,7 @@ impl Keep {
         };
         let name: String =
             place.chars().map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' }).collect();
-        Ok(Self { directory: profile.join(name) })
+        Ok(Self { directory: profile.join(name), writing: Mutex::default() })
     }
 
     /// The file of the server's key.
@@ -81,6 +84,7 @@ impl Keep {
 
     /// Writes a file as a whole: after a crash the old one or the new one is there.
     fn write(&self, name: &str, text: &str) -> Result<(), String> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let (path, new) = (self.directory.join(name), self.directory.join(format!("{name}.new")));
         let written = make_directory(&self.directory).and_then(|()| {
             let mut file = open_private(&new)?;

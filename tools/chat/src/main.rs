@@ -34,17 +34,14 @@ fn main() -> ExitCode {
         Ok(password) => password,
         Err(error) => return fail(&error, 2),
     };
-    let app = match connect(&args) {
-        Ok((app, events)) => {
-            let app = Arc::new(app);
-            std::thread::spawn({
-                let app = Arc::clone(&app);
-                move || news::run(&app, events)
-            });
-            app
-        }
+    let (app, events) = match connect(&args) {
+        Ok((app, events)) => (Arc::new(app), events),
         Err(error) => return fail(&error, 1),
     };
+    let news = std::thread::spawn({
+        let app = Arc::clone(&app);
+        move || news::run(&app, events)
+    });
     let mut prompt = Prompt::new(Arc::clone(&app), password, args.number, args.token || input::is_terminal());
     let mut all_done = true;
     if args.number.is_some() {
@@ -54,6 +51,8 @@ fn main() -> ExitCode {
     }
     all_done &= converse(&mut prompt, &app);
     app.end();
+    // It ends with the events; a panic in it has been printed.
+    let _ = news.join();
     if all_done || input::is_terminal() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -211,8 +211,8 @@ impl Prompt {
             other => self.said(other),
         })?;
         // A key from the server line is worth keeping when it has proven to be right.
-        if let Some(key) = self.app.client.server_key() {
-            self.app.keep.save_key(&key)?;
+        if let Some(error) = self.app.client.server_key().and_then(|key| self.app.keep.save_key(&key).err()) {
+            show::news(&format!("the server's key cannot be kept: {error}"));
         }
         if self.number.replace(number) != Some(number) {
             self.partner = None;

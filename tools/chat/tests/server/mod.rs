@@ -1,8 +1,9 @@
 //! A server of a few lines on the server's side of the link: one user with one friend, who answers everything with
 //! something to obey.
+#![allow(clippy::disallowed_methods, reason = "a server on a real socket needs real time")]
 
 use oicq::link::{Ciphers, Frames, Link, Offer, Packet, Side, public_key, respond};
-use oicq::wire::{Dialect, FriendEntry, GroupEntry, List, Server, User};
+use oicq::wire::{Dialect, FriendEntry, GroupEntry, List, PublicProfile, Server, User};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -113,6 +114,10 @@ fn answer(frame: &User<'_>, link: &mut Link) {
             say(Server::Receipt { to, id: id.expect("an id"), state: 2, reason: 0 });
         }
         User::SetStatus { me, status } => say(Server::StatusSet { me, status }),
+        User::View { friend, .. } => {
+            let profile = PublicProfile { nickname: "韩梅梅", ..PublicProfile::default() };
+            say(Server::Profile { ok: 1, number: friend, profile });
+        }
         User::Test { me } => say(Server::TestReply { me }),
         User::Block { other, on, .. } => say(Server::Blocked { ok: 1, other, on }),
         User::Received { .. } => {}
