@@ -356,6 +356,19 @@ impl Link {
         self.counter += 1;
     }
 
+    /// Appends a packet with this plaintext, epoch and all, as `from` would seal it: for those who try what a peer with the
+    /// right keys could send.
+    #[doc(hidden)]
+    pub fn seal_for_test(&mut self, from: Side, plain: &[u8], ciphers: &mut Ciphers, out: &mut Vec<u8>) {
+        let start = out.len();
+        begin_data(out, from, self.number, self.session, self.counter);
+        out.extend_from_slice(plain);
+        let length = out.len() - start + TAG_BYTES - HEADER_BYTES;
+        write_length(&mut out[start..], length);
+        let key = if from == Side::Client { self.keys.to_server } else { self.keys.to_client };
+        seal::seal(ciphers, &key, self.counter, out, start);
+    }
+
     /// Appends the answer to a packet of an older epoch, which has this many bytes: an ack in the present epoch, no longer
     /// than it. The epoch is what matters; the ack is left out where it does not fit. Nothing else is changed by it.
     pub fn answer_old_epoch(&mut self, now_ms: u64, bytes: usize, ciphers: &mut Ciphers, out: &mut Vec<u8>) {

@@ -67,7 +67,8 @@ impl Shard {
 
     /// A message for a kept session waits until that is awake, a second at most. Gives it back if there is none, or too
     /// many wait.
-    pub(super) fn keep_early(&mut self, now_ms: u64, to: u32, mail: Mail) -> Result<(), Mail> {
+    pub(super) fn keep_early(&mut self, cx: &mut Cx<'_>, to: u32, mail: Mail) -> Result<(), Mail> {
+        let now_ms = cx.now.mono_ms;
         let Some((key, apart)) = self.kept_session(to) else { return Err(mail) };
         if apart.mail_came || apart.early.len() >= limits::EARLY_MESSAGES {
             return Err(mail);
@@ -79,6 +80,9 @@ impl Shard {
         }
         if let Some((_, apart)) = self.kept_session(to) {
             apart.early.push(mail);
+            // It may have missed that the server has started anew.
+            apart.channel.link.want_ack();
+            apart.channel.touch(cx);
         }
         Ok(())
     }

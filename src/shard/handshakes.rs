@@ -77,7 +77,7 @@ impl Handshakes {
             self.order.pop_front();
             self.remove(key);
         }
-        if self.cookies.is_due(now_ms) {
+        while self.cookies.is_due(now_ms) {
             let secret = random(&mut self.chance);
             self.cookies.renew(now_ms, secret);
         }

@@ -116,7 +116,7 @@ impl Shard {
             }
             session.delivery.wait_for_room();
         }
-        let mail = match self.keep_early(cx.now.mono_ms, to, mail) {
+        let mail = match self.keep_early(cx, to, mail) {
             Ok(()) => return,
             Err(mail) => mail,
         };
