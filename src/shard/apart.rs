@@ -99,7 +99,12 @@ impl Shard {
         self.store_mails(cx, key.number, early);
     }
 
-    fn store_mails(&mut self, cx: &mut Cx<'_>, number: u32, mails: Vec<Mail>) {
+    /// The messages that wait for a kept session wait no more.
+    pub(super) fn take_early(&mut self, number: u32) -> Vec<Mail> {
+        self.kept_session(number).map(|(_, apart)| std::mem::take(&mut apart.early)).unwrap_or_default()
+    }
+
+    pub(super) fn store_mails(&mut self, cx: &mut Cx<'_>, number: u32, mails: Vec<Mail>) {
         for mail in mails {
             let pending = Pending::Message { from: mail.from, to: number, id: mail.id };
             self.add_mail(cx, number, vec![Change::AddMail(number, mail)], pending);
