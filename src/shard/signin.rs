@@ -329,13 +329,14 @@ impl Shard {
     fn begin_session(&mut self, cx: &mut Cx<'_>, number: u32, attempt: &Attempt, record: &UserRecord) -> bool {
         let now_ms = cx.now.mono_ms;
         let again = self.session(number).is_some_and(|session| session.way.is(attempt.from));
-        if again && matches!(attempt.from, Origin::Link(_)) {
+        if again && let Origin::Link(key) = attempt.from {
             // The answer to the first sign-in by this link was lost with a restart, say: the session stays, with its lists.
             if let Some(session) = self.session_mut(number) {
                 session.status = attempt.status;
             }
             self.answer_sign_in(cx, number, attempt, record);
             self.show(cx, number);
+            self.deliver_again(cx, key);
             return true;
         }
         let (id, way) = match attempt.from {
