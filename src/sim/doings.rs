@@ -157,11 +157,16 @@ impl World {
                 self.look_at(to);
             }
             Event::FriendStatus { friend, status } => {
-                if let Some(shown) = person.list.get_mut(&friend) {
-                    *shown = status;
+                match person.list.get_mut(&friend) {
+                    Some(shown) => *shown = status,
+                    // The list that is shown lacks somebody: the answer that put them in was lost with a restart.
+                    None => _ = person.missing.insert(friend),
                 }
             }
-            Event::NewFriend(friend) => drop(person.list.insert(friend.number, friend.status)),
+            Event::NewFriend(friend) => {
+                person.missing.remove(&friend.number);
+                person.list.insert(friend.number, friend.status);
+            }
             Event::Restored { groups } => {
                 person.show(&groups);
                 self.check_list(nth);
@@ -226,6 +231,13 @@ impl World {
                 let hidden = person.wants == Some(Status::Hidden);
                 let id = person.core.sign_in(time, number, &secret, hidden).expect("a good number");
                 person.asked.insert(id, Asked::SignIn);
+            }
+            (Some(me), Some(_)) if person.asked.is_empty() && !person.missing.is_empty() => {
+                let Some(friend) = person.missing.pop_first() else { return };
+                if !person.list.contains_key(&friend) {
+                    self.oracle.unsure(&Fact::Friend(me, friend));
+                    self.ask(nth, Asked::Add(friend), &User::AddFriend { me, friend });
+                }
             }
             (Some(me), Some(_)) if !self.healed => self.do_something(nth, me),
             _ => {}

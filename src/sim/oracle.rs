@@ -7,6 +7,9 @@ use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+/// The notice code of a message that its recipient does not want.
+const BLOCKED: u8 = 5;
+
 /// Recipient, sender, id.
 type Name = (u32, u32, u64);
 
@@ -145,6 +148,8 @@ impl Oracle {
             }
             ReceiptState::Delivered => {}
             ReceiptState::Refused { .. } if !self.is_single(from, id) => {}
+            // The server has forgotten with a restart that it was delivered, and the recipient has blocked the sender since.
+            ReceiptState::Refused { code: BLOCKED } if shown && self.figures.ends > 0 => {}
             ReceiptState::Refused { code } if shown || self.stored.contains(&name) => {
                 let known = if shown { "shown" } else { "stored" };
                 self.wrong(&format!("a receipt says that {to} never gets {from}/{id} ({code}), which was {known}"))

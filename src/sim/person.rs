@@ -4,7 +4,7 @@ use super::chance::Chance;
 use super::cluster::{PRIVATE, UNIX_MS};
 use crate::client::{Carrier, Core, Group, OwnedProfile, RequestId, SeenList, Setup, Status, Unsent, Ways};
 use crate::link::public_key;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// What a program has asked for.
@@ -57,6 +57,8 @@ pub struct Person {
     pub asked: BTreeMap<RequestId, Asked>,
     /// The friend list as it is shown.
     pub list: BTreeMap<u32, Status>,
+    /// Who should be on it, as it seems.
+    pub missing: BTreeSet<u32>,
     /// Whether the server has told the list since the program has started.
     pub shows_list: bool,
     /// Its status as far as the program knows; `None` after a change that was not answered.
@@ -96,6 +98,7 @@ impl Person {
             try_at: 0,
             asked: BTreeMap::new(),
             list: BTreeMap::new(),
+            missing: BTreeSet::new(),
             shows_list: false,
             status: None,
             reads_at: 0,
@@ -156,6 +159,7 @@ impl Person {
     /// The friend list was told anew.
     pub fn show(&mut self, groups: &[Group]) {
         self.shows_list = true;
+        self.missing.clear();
         self.list = groups.iter().flat_map(|group| &group.friends).map(|friend| (friend.number, friend.status)).collect();
     }
 
