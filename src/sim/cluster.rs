@@ -132,6 +132,7 @@ impl Cluster {
 
     /// Starts it. The power may fail meanwhile, and it starts again.
     pub fn start(&mut self, plan: &Plan, agenda: &mut Agenda<Event>) {
+        self.disk.fail_syncs(0);
         let (mut store, starts) = loop {
             if plan.cuts_power && self.chance.percent(15) {
                 self.disk.cut_at(Some(self.disk.operations() + 1 + self.chance.below(12)));

@@ -203,9 +203,11 @@ impl Oracle {
             self.traffic.entry(SocketAddr::new(from.ip(), 0)).or_default().proven = true;
         }
         let proven = self.traffic.get(&SocketAddr::new(from.ip(), 0)).is_some_and(|ip| ip.proven);
+        let data = matches!(Packet::decode(bytes, Side::Client), Ok(Packet::Data { .. }));
         let traffic = self.traffic.entry(from).or_default();
         traffic.from += bytes.len() as u64;
-        traffic.proven |= proven;
+        // The server takes it for proof that a session goes on from where it was answered.
+        traffic.proven |= proven || (data && traffic.to > 0);
     }
 
     // ---- lists
