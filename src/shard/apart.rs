@@ -220,6 +220,10 @@ impl Shard {
     /// Ends a link that is apart: a kept session is offline with it.
     pub(super) fn end_apart(&mut self, cx: &mut Cx<'_>, key: SessionKey, code: CloseCode, reason: &str) {
         let Some(apart) = self.apart.remove(&key) else { return };
+        if let Role::Leaving { .. } = apart.role {
+            // It has said farewell, or nothing reaches it: it must not begin to leave anew.
+            return;
+        }
         self.abandon_attempts(key.number, |one| one.from == super::way::Origin::Link(key));
         if let Role::Kept { .. } = apart.role {
             self.kept.remove(&key.number);

@@ -166,12 +166,13 @@ impl Person {
     /// Somewhere else: another port, or another network.
     pub fn go(&mut self, nth: usize, chance: &mut Chance) {
         self.moves += 1;
-        self.heard_here = false;
+        let before = self.address.ip();
         self.address = if chance.percent(50) {
             SocketAddr::new(self.address.ip(), 1_024 + (chance.below(60_000) as u16))
         } else {
             address(nth, self.moves, chance)
         };
+        self.heard_here &= self.address.ip() == before;
     }
 }
 
