@@ -8,6 +8,8 @@ use crate::wire::{List, Move, User};
 
 /// A deadline of the client's core that has passed and brings nothing may be so many times in a row.
 const SPINS: u32 = 300;
+/// The notice code where there is no such friend.
+const NO_FRIEND: u8 = 12;
 /// A number that nobody has.
 const NOBODY: u32 = 9_999_999;
 
@@ -124,6 +126,15 @@ impl World {
                 person.list.remove(&friend);
                 self.oracle.sure(Fact::Friend(me, friend), false);
             }
+            (Asked::Delete(friend), Err(error)) => {
+                if matches!(error, Error::Refused { code: NO_FRIEND, .. }) {
+                    person.list.remove(&friend);
+                } else {
+                    // It may have been done or not: once more, later.
+                    person.unwanted.insert(friend);
+                }
+            }
+            (Asked::Add(friend), Err(Error::Timeout)) => _ = person.missing.insert(friend),
             (Asked::Status(_), Ok(Reply::Status(status))) => {
                 person.status = Some(status);
                 if status == Status::Offline {
@@ -239,6 +250,10 @@ impl World {
                     self.ask(nth, Asked::Add(friend), &User::AddFriend { me, friend });
                 }
             }
+            (Some(me), Some(_)) if person.asked.is_empty() && !person.unwanted.is_empty() => {
+                let Some(friend) = person.unwanted.pop_first() else { return };
+                self.delete(nth, me, friend);
+            }
             (Some(me), Some(_)) if !self.healed => self.do_something(nth, me),
             _ => {}
         }
@@ -295,8 +310,7 @@ impl World {
             75..=79 => {
                 let friends: Vec<u32> = self.people[nth].list.keys().copied().collect();
                 let Some(friend) = self.chance.pick(&friends).copied() else { return };
-                self.oracle.unsure(&Fact::Friend(me, friend));
-                self.ask(nth, Asked::Delete(friend), &User::DeleteFriend { me, friend });
+                self.delete(nth, me, friend);
             }
             80..=85 => {
                 let status = [Status::Online, Status::Hidden, Status::Busy][self.chance.below(3) as usize];
@@ -328,6 +342,11 @@ impl World {
             97 => self.ask(nth, Asked::Other, &User::Search { me, sql: "nickname LIKE 'some%'" }),
             _ => self.ask(nth, Asked::Other, &User::Test { me }),
         }
+    }
+
+    fn delete(&mut self, nth: usize, me: u32, friend: u32) {
+        self.oracle.unsure(&Fact::Friend(me, friend));
+        self.ask(nth, Asked::Delete(friend), &User::DeleteFriend { me, friend });
     }
 
     fn say(&mut self, nth: usize, me: u32, to: Recipient) {

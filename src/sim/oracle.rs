@@ -198,16 +198,17 @@ impl Oracle {
     /// The server gets a datagram. `proven`: its sender has got something there before.
     pub fn arrives(&mut self, from: SocketAddr, bytes: &[u8], proven: bool) {
         self.note_bytes(bytes);
-        if proven {
+        let data = matches!(Packet::decode(bytes, Side::Client), Ok(Packet::Data { .. }));
+        // The server takes it for proof that a session goes on from where it was answered.
+        let goes_on = data && self.traffic.get(&from).is_some_and(|traffic| traffic.to > 0);
+        if proven || goes_on {
             // Other ports of the machine are as good.
             self.traffic.entry(SocketAddr::new(from.ip(), 0)).or_default().proven = true;
         }
         let proven = self.traffic.get(&SocketAddr::new(from.ip(), 0)).is_some_and(|ip| ip.proven);
-        let data = matches!(Packet::decode(bytes, Side::Client), Ok(Packet::Data { .. }));
         let traffic = self.traffic.entry(from).or_default();
         traffic.from += bytes.len() as u64;
-        // The server takes it for proof that a session goes on from where it was answered.
-        traffic.proven |= proven || (data && traffic.to > 0);
+        traffic.proven |= proven;
     }
 
     // ---- lists

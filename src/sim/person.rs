@@ -59,6 +59,8 @@ pub struct Person {
     pub list: BTreeMap<u32, Status>,
     /// Who should be on it, as it seems.
     pub missing: BTreeSet<u32>,
+    /// Who should not be on it any more: nobody has answered that.
+    pub unwanted: BTreeSet<u32>,
     /// Whether the server has told the list since the program has started.
     pub shows_list: bool,
     /// Its status as far as the program knows; `None` after a change that was not answered.
@@ -99,6 +101,7 @@ impl Person {
             asked: BTreeMap::new(),
             list: BTreeMap::new(),
             missing: BTreeSet::new(),
+            unwanted: BTreeSet::new(),
             shows_list: false,
             status: None,
             reads_at: 0,
@@ -160,6 +163,7 @@ impl Person {
     pub fn show(&mut self, groups: &[Group]) {
         self.shows_list = true;
         self.missing.clear();
+        self.unwanted.clear();
         self.list = groups.iter().flat_map(|group| &group.friends).map(|friend| (friend.number, friend.status)).collect();
     }
 
