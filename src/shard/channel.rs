@@ -42,6 +42,17 @@ pub(super) struct Path {
 /// The credit of an address that needs none.
 const PROVEN: u32 = u32::MAX;
 
+/// What a packet says about a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// The peer is where it was.
+    Same,
+    /// It is where it was, and now that is sure.
+    Proven,
+    /// It is somewhere else; whether that is sure.
+    Moved { proven: bool },
+}
+
 impl Path {
     /// A path whose peer has received something there: it was in the handshake.
     pub fn proven(endpoint: Option<Endpoint>) -> Self {
@@ -53,17 +64,23 @@ impl Path {
         Self { endpoint: Some(endpoint), credit: 0, used: false }
     }
 
-    /// A genuine packet, the newest so far, came from here; whether that is somewhere else than before.
-    pub fn heard(&mut self, from: Endpoint, bytes: usize) -> bool {
+    /// Where the peer is, if that is sure.
+    pub fn proven_endpoint(&self) -> Option<Endpoint> {
+        self.endpoint.filter(|_| self.credit == PROVEN)
+    }
+
+    /// A genuine packet, the newest so far, came from here.
+    pub fn heard(&mut self, from: Endpoint, bytes: usize) -> Heard {
         if self.endpoint == Some(from) {
             // Something was sent here, and the peer goes on from here: it is there. Only who has the keys could pretend that.
-            self.credit = if self.used { PROVEN } else { self.credit.saturating_add(bytes as u32) };
-            return false;
+            let before = self.credit;
+            self.credit = if self.used { PROVEN } else { before.saturating_add(bytes as u32) };
+            return if self.credit == before || self.credit != PROVEN { Heard::Same } else { Heard::Proven };
         }
         // Another port of the same machine, a connection, and this machine itself need no proof.
         let same_ip = self.endpoint.is_some_and(|before| before.ip() == from.ip()) && self.credit == PROVEN;
         let proven = same_ip || from.connection().is_some() || from.is_loopback();
-        let moved = self.endpoint.is_some();
+        let moved = if self.endpoint.is_some() { Heard::Moved { proven } } else { Heard::Same };
         *self = Self { endpoint: Some(from), credit: if proven { PROVEN } else { bytes as u32 }, used: false };
         moved
     }

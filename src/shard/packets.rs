@@ -1,6 +1,7 @@
 //! A packet of the link comes in (protocol.md 2): whose it is, where the peer is now, and which frames it brings.
 
 use super::apart::Role;
+use super::channel::Heard;
 use super::endpoint::Endpoint;
 use super::notice::{Code, Refused};
 use super::requests::{sender, subject};
@@ -88,9 +89,13 @@ impl Shard {
         }
         let Some(channel) = self.channel(key) else { return };
         channel.touch(cx);
-        if arrival.newest && channel.path.heard(from, length) {
+        let heard = if arrival.newest { channel.path.heard(from, length) } else { Heard::Same };
+        if let Heard::Moved { .. } = heard {
             channel.link.path_changed();
-            self.moved(cx, from, key);
+            self.counters.moved += 1;
+        }
+        if let Heard::Moved { proven: true } | Heard::Proven = heard {
+            self.save_address(cx, from, key);
         }
         if let Some(close) = arrival.close {
             let code = if close.code == CloseCode::SignedOut as u8 { CloseCode::SignedOut } else { CloseCode::Idle };
@@ -141,9 +146,9 @@ impl Shard {
         }
     }
 
-    /// The peer is somewhere else now. The store is told now and then, so that a restarted server knows where to knock.
-    fn moved(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey) {
-        self.counters.moved += 1;
+    /// The peer is somewhere else now, for sure. The store is told now and then, so that a restarted server knows where to
+    /// knock.
+    fn save_address(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey) {
         let now_ms = cx.now.mono_ms;
         let signed_in = self.linked_session(key);
         let Some(channel) = self.channel(key) else { return };

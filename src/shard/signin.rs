@@ -255,7 +255,7 @@ impl Shard {
             let Some(channel) = self.channel(key) else {
                 return self.attempt_failed(cx, number, id, &Refused::wrong_password());
             };
-            let (keys, path) = (channel.link.keys(), channel.path.endpoint);
+            let (keys, path) = (channel.link.keys(), channel.path.proven_endpoint());
             let born = born.wrapping_sub(u32::from(channel.link.epoch()));
             let record = SessionRecord {
                 number,

@@ -58,7 +58,7 @@ impl World {
                 return Some(format!("client {nth}, {number}, is not signed in"));
             }
             if person.core.unsent_count() > 0 {
-                return Some(format!("{} messages of {number} have no receipt", person.core.unsent_count()));
+            return Some(format!("{} messages of {number} have no receipt", person.core.unsent_count()));
             }
             if !person.asked.is_empty() {
                 return Some(format!("{number} waits for {:?}", person.asked.values().collect::<Vec<_>>()));
