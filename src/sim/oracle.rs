@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 
 /// The notice code of a message that its recipient does not want.
 const BLOCKED: u8 = 5;
+/// The one of a message that could not be stored.
+const STORAGE: u8 = 10;
 
 /// Recipient, sender, id.
 type Name = (u32, u32, u64);
@@ -53,6 +55,8 @@ pub struct Oracle {
     facts: BTreeMap<Fact, bool>,
     /// Who may come into a list by somebody's answer.
     open: BTreeSet<(u32, u32)>,
+    /// Syncs have failed.
+    pub disk_fails: bool,
     /// What has happened, in one number.
     pub trace: u64,
     pub figures: Figures,
@@ -121,7 +125,11 @@ impl Oracle {
             self.wrong(&format!("{to} is shown {from}/{id} twice"));
         }
         let single = matches!(letter.to, Recipient::User(_));
-        if single && let Some(ReceiptState::Refused { code }) = self.receipts.get(&name) {
+        // What could not be stored may have been on its way to the recipient (see `src/sim/README.md`).
+        if single
+            && let Some(ReceiptState::Refused { code }) = self.receipts.get(&name)
+            && !(self.disk_fails && *code == STORAGE)
+        {
             self.wrong(&format!("{to} is shown {from}/{id}, of which a receipt says that it never will be ({code})"));
         }
         // A broadcast that is sent again goes to those who are friends by then.
@@ -148,8 +156,9 @@ impl Oracle {
             }
             ReceiptState::Delivered => {}
             ReceiptState::Refused { .. } if !self.is_single(from, id) => {}
-            // The server has forgotten with a restart that it was delivered, and the recipient has blocked the sender since.
-            ReceiptState::Refused { code: BLOCKED } if shown && self.figures.ends > 0 => {}
+            // The server has forgotten with a restart that it was delivered; the recipient has blocked the sender since, or
+            // the disk fails.
+            ReceiptState::Refused { code: BLOCKED | STORAGE } if shown && (self.figures.ends > 0 || self.disk_fails) => {}
             ReceiptState::Refused { code } if shown || self.stored.contains(&name) => {
                 let known = if shown { "shown" } else { "stored" };
                 self.wrong(&format!("a receipt says that {to} never gets {from}/{id} ({code}), which was {known}"))
