@@ -196,7 +196,9 @@ impl Oracle {
             Err(error) => self.wrong(&format!("the server sends what is no packet: {error}")),
         }
         let Some(at) = at else { return };
+        let machine = self.traffic.get(&SocketAddr::new(at.ip(), 0)).is_some_and(|ip| ip.proven);
         let traffic = self.traffic.entry(at).or_default();
+        traffic.proven |= machine;
         traffic.to += bytes.len() as u64;
         if !traffic.proven && traffic.to > traffic.from {
             let Traffic { from, to, .. } = *traffic;
@@ -218,6 +220,11 @@ impl Oracle {
         let traffic = self.traffic.entry(from).or_default();
         traffic.from += bytes.len() as u64;
         traffic.proven |= proven;
+    }
+
+    /// Something has come by a connection: its machine is there.
+    pub fn connected(&mut self, from: SocketAddr) {
+        self.traffic.entry(SocketAddr::new(from.ip(), 0)).or_default().proven = true;
     }
 
     // ---- lists
