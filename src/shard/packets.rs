@@ -109,7 +109,9 @@ impl Shard {
             return;
         }
         let Some(apart) = self.apart.get_mut(&key) else { return };
-        apart.heard_ms = now_ms;
+        if apart.role != Role::Entering {
+            apart.heard_ms = now_ms;
+        }
         match apart.role {
             Role::Entering => {
                 for frame in frames.iter().filter(|frame| !frame.loose) {
@@ -208,6 +210,10 @@ impl Shard {
                 self.register(cx, origin, &profile, bytes);
             }
             User::SignIn { me, password, mode, token } if me == key.number => {
+                // What follows it at once is held for the session, and may be large.
+                if let Some(channel) = self.channel(key) {
+                    channel.link.widen();
+                }
                 self.sign_in(cx, origin, me, password, token.unwrap_or(""), mode, bytes);
             }
             User::SignIn { .. } => self.sign_in_refused(cx, origin, Some(&Refused::not_your_number())),
