@@ -99,7 +99,12 @@ impl Shard {
         self.store_mails(cx, key.number, early);
     }
 
-    fn store_mails(&mut self, cx: &mut Cx<'_>, number: u32, mails: Vec<Mail>) {
+    /// The messages that wait for a kept session wait no more.
+    pub(super) fn take_early(&mut self, number: u32) -> Vec<Mail> {
+        self.kept_session(number).map(|(_, apart)| std::mem::take(&mut apart.early)).unwrap_or_default()
+    }
+
+    pub(super) fn store_mails(&mut self, cx: &mut Cx<'_>, number: u32, mails: Vec<Mail>) {
         for mail in mails {
             let pending = Pending::Message { from: mail.from, to: number, id: mail.id };
             self.add_mail(cx, number, vec![Change::AddMail(number, mail)], pending);
@@ -215,6 +220,10 @@ impl Shard {
     /// Ends a link that is apart: a kept session is offline with it.
     pub(super) fn end_apart(&mut self, cx: &mut Cx<'_>, key: SessionKey, code: CloseCode, reason: &str) {
         let Some(apart) = self.apart.remove(&key) else { return };
+        if let Role::Leaving { .. } = apart.role {
+            // It has said farewell, or nothing reaches it: it must not begin to leave anew.
+            return;
+        }
         self.abandon_attempts(key.number, |one| one.from == super::way::Origin::Link(key));
         if let Role::Kept { .. } = apart.role {
             self.kept.remove(&key.number);

@@ -88,7 +88,7 @@ pub(super) enum After {
     /// The friend was on the list already: nobody is told again.
     AlreadyListed {
         asker: Asker,
-        friend: u32,
+        card: Card,
     },
     Answered {
         by: u32,
@@ -255,9 +255,7 @@ impl Shard {
             After::Moved { asker } => self.reply(cx, asker, &Server::FriendsMoved { ok: 1 }),
             After::Added { asker, card } => self.friend_added(cx, asker, &card),
             After::FriendDeleted { asker, friend } => self.friend_deleted(cx, self.answer_to(asker), friend),
-            After::AlreadyListed { asker, friend } => {
-                self.reply(cx, asker, &Server::AddResult { result: friends::DONE, friend });
-            }
+            After::AlreadyListed { asker, card } => self.already_listed(cx, asker, &card),
             After::Answered { by, entry, told } => self.answer_done(cx, number, by, entry, told),
             After::Blocked { asker, other, on } => {
                 self.reply(cx, self.answer_to(asker), &Server::Blocked { ok: 1, other, on: on.into() });

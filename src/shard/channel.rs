@@ -48,6 +48,11 @@ impl Path {
         Self { endpoint, credit: PROVEN, used: false }
     }
 
+    /// A path whose peer has been heard of there and may not be there: nothing is sent before its packet is counted.
+    pub fn unproven(endpoint: Endpoint) -> Self {
+        Self { endpoint: Some(endpoint), credit: 0, used: false }
+    }
+
     /// A genuine packet, the newest so far, came from here; whether that is somewhere else than before.
     pub fn heard(&mut self, from: Endpoint, bytes: usize) -> bool {
         if self.endpoint == Some(from) {

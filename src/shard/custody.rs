@@ -57,6 +57,12 @@ enum Place {
 const SYSTEM: u8 = super::sending::SYSTEM;
 
 impl Custody {
+    /// How many messages it holds.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
     /// Whether it has no room for another message.
     fn is_full(&self) -> bool {
         self.held.len() >= limits::CUSTODY || self.bytes >= limits::CUSTODY_BYTES

@@ -121,8 +121,11 @@ impl Handshakes {
         let handshake = self.table.get(&key).filter(|one| one.until_ms > now_ms)?;
         let mut link = Link::new(Side::Server, key.number, key.session, handshake.keys, 0);
         link.narrow();
-        // Whoever has the keys has read the welcome, which went to this address or to one that the packet has left since.
-        Some(Channel::new(link, Path::proven(Some(from))))
+        // Whoever has the keys has read the welcome, which went to the address of the hello. Its first packet can come from
+        // elsewhere: somebody between may have sent a copy of it.
+        let there = handshake.from.ip() == from.ip() || from.connection().is_some() || from.is_loopback();
+        let path = if there { Path::proven(Some(from)) } else { Path::unproven(from) };
+        Some(Channel::new(link, path))
     }
 
     /// It was completed.

@@ -19,6 +19,8 @@ pub(super) enum Delivery {
     Reading {
         /// Something was added since it was asked for.
         more: bool,
+        /// It is of no use any more: the mailbox is read from its beginning.
+        again: bool,
     },
     /// A page is being sent, a burst at a time (bare frames).
     Sending { page: Box<Page>, more: bool },
@@ -34,7 +36,7 @@ pub(super) struct Page(VecDeque<Mail>);
 
 impl Delivery {
     pub fn new() -> Self {
-        Self::Reading { more: false }
+        Self::Reading { more: false, again: false }
     }
 
     #[inline]
@@ -45,7 +47,7 @@ impl Delivery {
     /// Something was added to the mailbox.
     pub fn more_has_come(&mut self) {
         match self {
-            Self::Reading { more } | Self::Sending { more, .. } => *more = true,
+            Self::Reading { more, .. } | Self::Sending { more, .. } => *more = true,
             Self::Waiting | Self::Live => {}
         }
     }
@@ -80,7 +82,7 @@ impl Shard {
     /// Asks for the next page of a mailbox.
     pub(super) fn fetch_mail(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
-        session.delivery = Delivery::Reading { more: false };
+        session.delivery = Delivery::new();
         // Over a link the messages before it are there still, until the user's program says that it has them.
         let after = session.way.link().map_or(0, |channel| channel.mail_sent);
         self.ask_store(cx, Request::MailAfter(key.number, after), Pending::Mail(key));
@@ -88,7 +90,12 @@ impl Shard {
 
     pub(super) fn mail_page(&mut self, cx: &mut Cx<'_>, key: SessionKey, answer: Answer) {
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
-        let Delivery::Reading { more } = session.delivery else { unreachable!("one page is asked for at a time") };
+        let Delivery::Reading { more, again } = session.delivery else {
+            unreachable!("one page is asked for at a time")
+        };
+        if again {
+            return self.fetch_mail(cx, key);
+        }
         match answer {
             Answer::Mail(page) if !page.is_empty() => match session.way {
                 Way::Bare(_) => {
@@ -108,6 +115,20 @@ impl Shard {
                 session.delivery = Delivery::Live;
                 session.way.send(cx, &sending::words("stored messages could not be read; sign in again later"));
             }
+        }
+    }
+
+    /// What was sent over this link came before its user's program knew that it is signed in, and was not taken: all of it
+    /// goes into the mailbox, and comes from there.
+    pub(super) fn deliver_again(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        let Some(channel) = self.channel(key) else { return };
+        channel.mail_sent = 0;
+        let custody = channel.custody.take();
+        self.store_custody(cx, key.number, custody);
+        let Some(session) = self.session_mut(key.number) else { return };
+        match &mut session.delivery {
+            Delivery::Reading { again, .. } => *again = true,
+            _ => self.fetch_mail(cx, key),
         }
     }
 

@@ -14,6 +14,8 @@
 mod apart;
 mod blocks;
 mod board;
+#[cfg(any(test, feature = "sim"))]
+mod census;
 mod changes;
 mod channel;
 mod custody;
@@ -46,6 +48,8 @@ mod wheel;
 mod tests;
 
 pub use board::{Board, OFFLINE};
+#[cfg(any(test, feature = "sim"))]
+pub use census::Census;
 pub use endpoint::Endpoint;
 pub use handshakes::Identity;
 pub use io::{

@@ -329,13 +329,14 @@ impl Shard {
     fn begin_session(&mut self, cx: &mut Cx<'_>, number: u32, attempt: &Attempt, record: &UserRecord) -> bool {
         let now_ms = cx.now.mono_ms;
         let again = self.session(number).is_some_and(|session| session.way.is(attempt.from));
-        if again && matches!(attempt.from, Origin::Link(_)) {
+        if again && let Origin::Link(key) = attempt.from {
             // The answer to the first sign-in by this link was lost with a restart, say: the session stays, with its lists.
             if let Some(session) = self.session_mut(number) {
                 session.status = attempt.status;
             }
             self.answer_sign_in(cx, number, attempt, record);
             self.show(cx, number);
+            self.deliver_again(cx, key);
             return true;
         }
         let (id, way) = match attempt.from {
@@ -438,16 +439,25 @@ impl Shard {
             let why = format!("status {status} does not exist: 1 online, 2 hidden, 3 do not disturb, 4 offline");
             return self.refuse(cx, asker, &Refused::new(Code::Malformed, why));
         }
-        if let Some(session) = self.session_mut(asker.number) {
-            session.status = status;
-            if session.way.link().is_some() {
-                // It stays what it is over a restart of the server.
-                let change = Change::SetSessionStatus { number: asker.number, session: asker.session, status };
-                self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
-            }
+        if self.session(asker.number).is_some_and(|session| session.way.link().is_some()) {
+            // It stays what it is over a restart of the server, so it is on disk before it is answered.
+            let change = Change::SetSessionStatus { number: asker.number, session: asker.session, status };
+            return self.ask_store(cx, Request::Commit(vec![change]), Pending::StatusKept { asker, status });
         }
-        self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
-        self.show(cx, asker.number);
+        self.status_set(cx, asker, status);
+    }
+
+    /// A status is on disk, or could not be written: then it stays as it was.
+    pub(super) fn status_kept(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8, answer: &Answer) {
+        if answer.is_done() { self.status_set(cx, asker, status) } else { self.refuse(cx, asker, &Refused::storage()) }
+    }
+
+    fn status_set(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8) {
+        if let Some(session) = self.session_mut(asker.number).filter(|session| session.id == asker.session) {
+            session.status = status;
+            self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
+            self.show(cx, asker.number);
+        }
     }
 
     /// Ends a session: friends are told, transfers and monitoring stop, the memory is given back.

@@ -229,8 +229,7 @@ impl Core {
                     }
                     if login.status == Status::Busy {
                         let status = Status::Busy.code();
-                        // It can only fail while too many requests wait, and these come before it.
-                        let _ = self.requests.push(now, None, &User::SetStatus { me: number, status });
+                        self.requests.push_first(now, &User::SetStatus { me: number, status });
                     }
                     self.me = Some(Identity { number, login });
                     match id {
