@@ -8,6 +8,7 @@ use super::wheel::{SessionKey, Wheel};
 use crate::limits::DATAGRAM_BYTES;
 use crate::link::{Ciphers, CloseCode, Link};
 use crate::wire::Server;
+use std::net::SocketAddr;
 
 /// The least that a path must take before it is worth sending anything: a packet with an ack alone.
 const LEAST_BYTES: usize = 64;
@@ -26,6 +27,8 @@ pub(super) struct Channel {
     timer_ms: u64,
     /// When its address was last written to the store, in seconds of the shard's clock.
     pub saved_secs: u32,
+    /// It has another one since.
+    pub unsaved: bool,
     touched: bool,
 }
 
@@ -51,6 +54,12 @@ impl Path {
     /// A path whose peer has been heard of there and may not be there: nothing is sent before its packet is counted.
     pub fn unproven(endpoint: Endpoint) -> Self {
         Self { endpoint: Some(endpoint), credit: 0, used: false }
+    }
+
+    /// Where the peer can be reached after a restart: an address that has proven nothing is not kept.
+    pub fn proven_address(&self) -> Option<(SocketAddr, u16)> {
+        let endpoint = self.endpoint.filter(|_| self.credit == PROVEN)?;
+        Some((endpoint.address(), endpoint.listener()?))
     }
 
     /// A genuine packet, the newest so far, came from here; whether that is somewhere else than before.
@@ -84,7 +93,7 @@ impl Path {
 impl Channel {
     pub fn new(link: Link, path: Path) -> Box<Self> {
         let (custody, mail_sent) = (None, 0);
-        Box::new(Self { link, path, custody, mail_sent, timer_ms: 0, saved_secs: 0, touched: false })
+        Box::new(Self { link, path, custody, mail_sent, timer_ms: 0, saved_secs: 0, unsaved: false, touched: false })
     }
 
     /// Whose it is, and which.

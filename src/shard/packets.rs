@@ -90,7 +90,11 @@ impl Shard {
         channel.touch(cx);
         if arrival.newest && channel.path.heard(from, length) {
             channel.link.path_changed();
-            self.moved(cx, from, key);
+            channel.unsaved = true;
+            self.counters.moved += 1;
+        }
+        if self.channel(key).is_some_and(|channel| channel.unsaved) {
+            self.save_address(cx, key);
         }
         if let Some(close) = arrival.close {
             let code = if close.code == CloseCode::SignedOut as u8 { CloseCode::SignedOut } else { CloseCode::Idle };
@@ -143,21 +147,19 @@ impl Shard {
         }
     }
 
-    /// The peer is somewhere else now. The store is told now and then, so that a restarted server knows where to knock.
-    fn moved(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey) {
-        self.counters.moved += 1;
-        let now_ms = cx.now.mono_ms;
-        let signed_in = self.linked_session(key);
-        let Some(channel) = self.channel(key) else { return };
-        let now_secs = (now_ms / 1_000) as u32;
-        let due = u64::from(now_secs.wrapping_sub(channel.saved_secs)) >= limits::SAVE_ADDRESS.as_secs();
-        if let Some(listener) = from.listener().filter(|_| signed_in && due) {
-            channel.saved_secs = now_secs;
-            let (number, session) = (key.number, key.session);
-            let address = Some((from.address(), listener));
-            let change = Change::SetSessionAddress { number, session, address };
-            self.ask_store(cx, Request::Commit(vec![change]), super::pending::Pending::Nothing);
+    /// Tells the store where the peer is, now and then, so that a restarted server knows where to knock.
+    fn save_address(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        let now_secs = (cx.now.mono_ms / 1_000) as u32;
+        if !self.linked_session(key) {
+            return;
         }
+        let Some(channel) = self.channel(key) else { return };
+        let due = u64::from(now_secs.wrapping_sub(channel.saved_secs)) >= limits::SAVE_ADDRESS.as_secs();
+        let Some(address) = channel.path.proven_address().filter(|_| due) else { return };
+        (channel.saved_secs, channel.unsaved) = (now_secs, false);
+        let (number, session) = (key.number, key.session);
+        let change = Change::SetSessionAddress { number, session, address: Some(address) };
+        self.ask_store(cx, Request::Commit(vec![change]), super::pending::Pending::Nothing);
     }
 
     /// Whether this link carries a session.

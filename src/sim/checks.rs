@@ -140,7 +140,12 @@ impl World {
         let Some(store) = self.cluster.store() else { return };
         let lists = store.lists(number).expect("memory can be read").expect("it was registered");
         let stored: Vec<u32> = lists.friends.iter().map(|entry| entry.0).collect();
-        assert_eq!(shown, stored, "at {} ms: the list that {number} is shown and the one in the store", self.agenda.now());
+        assert_eq!(
+            shown,
+            stored,
+            "at {} ms: the list that {number} is shown and the one in the store",
+            self.agenda.now()
+        );
     }
 
     /// Everything that has a bound is within it (architecture.md 5.5).

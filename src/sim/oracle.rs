@@ -125,9 +125,7 @@ impl Oracle {
             self.wrong(&format!("{to} is shown {from}/{id}, of which a receipt says that it never will be ({code})"));
         }
         // A broadcast that is sent again goes to those who are friends by then.
-        if single
-            && let Some(last) = self.last.insert((to, from), id).filter(|last| *last > id)
-        {
+        if single && let Some(last) = self.last.insert((to, from), id).filter(|last| *last > id) {
             self.wrong(&format!("{to} is shown {from}/{id} after {last}"));
         }
         self.stored.remove(&name);
