@@ -44,8 +44,7 @@ fn main() -> ExitCode {
     }
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
     let began = Instant::now();
-    let (next, done, failed, virtual_ms) =
-        (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let (next, done, failed, virtual_ms) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let runs = args.seeds * chosen.len() as u64;
     std::thread::scope(|scope| {
         for _ in 0..threads {

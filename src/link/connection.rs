@@ -146,6 +146,16 @@ impl Link {
         }
     }
 
+    /// From now on little is kept of what is incomplete: the peer has proven nothing.
+    pub fn narrow(&mut self) {
+        self.inbound.narrow();
+    }
+
+    /// From now on frames of any size are taken.
+    pub fn widen(&mut self) {
+        self.inbound.widen();
+    }
+
     /// Its service number.
     pub fn number(&self) -> u32 {
         self.number

@@ -18,7 +18,7 @@ use crate::store::{Answer, Change, Mail, Request, SessionRecord};
 pub(super) struct Apart {
     pub channel: Box<Channel>,
     pub role: Role,
-    /// When it was last heard of.
+    /// When it was last heard of. Whoever does not sign in is not heard: the time begins with the link.
     pub heard_ms: u64,
     /// Frames that came while its lists were read, and their bytes.
     held: Vec<Box<[u8]>>,
@@ -49,7 +49,7 @@ impl Shard {
     pub(super) fn add_apart(&mut self, now_ms: u64, channel: Box<Channel>, role: Role) {
         let key = channel.key();
         let wait = match role {
-            Role::Entering => limits::ENTERING_SILENCE,
+            Role::Entering => limits::ENTERING,
             Role::Kept { .. } => limits::IDLE,
             Role::Leaving { .. } => limits::FAREWELL,
         };
@@ -275,7 +275,7 @@ impl Shard {
         let until_ms = match apart.role {
             Role::Leaving { until_ms, .. } => until_ms,
             Role::Kept { .. } => apart.heard_ms + limits::IDLE.as_millis() as u64,
-            Role::Entering => apart.heard_ms + limits::ENTERING_SILENCE.as_millis() as u64,
+            Role::Entering => apart.heard_ms + limits::ENTERING.as_millis() as u64,
         };
         if until_ms > now_ms {
             return self.wheel.in_a_while(now_ms, until_ms, key);

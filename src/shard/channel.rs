@@ -8,6 +8,7 @@ use super::wheel::{SessionKey, Wheel};
 use crate::limits::DATAGRAM_BYTES;
 use crate::link::{Ciphers, CloseCode, Link};
 use crate::wire::Server;
+use std::net::SocketAddr;
 
 /// The least that a path must take before it is worth sending anything: a packet with an ack alone.
 const LEAST_BYTES: usize = 64;
@@ -26,6 +27,8 @@ pub(super) struct Channel {
     timer_ms: u64,
     /// When its address was last written to the store, in seconds of the shard's clock.
     pub saved_secs: u32,
+    /// It has another one since.
+    pub unsaved: bool,
     touched: bool,
 }
 
@@ -42,17 +45,6 @@ pub(super) struct Path {
 /// The credit of an address that needs none.
 const PROVEN: u32 = u32::MAX;
 
-/// What a packet says about a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// The peer is where it was.
-    Same,
-    /// It is where it was, and now that is sure.
-    Proven,
-    /// It is somewhere else; whether that is sure.
-    Moved { proven: bool },
-}
-
 impl Path {
     /// A path whose peer has received something there: it was in the handshake.
     pub fn proven(endpoint: Option<Endpoint>) -> Self {
@@ -64,23 +56,23 @@ impl Path {
         Self { endpoint: Some(endpoint), credit: 0, used: false }
     }
 
-    /// Where the peer is, if that is sure.
-    pub fn proven_endpoint(&self) -> Option<Endpoint> {
-        self.endpoint.filter(|_| self.credit == PROVEN)
+    /// Where the peer can be reached after a restart: an address that has proven nothing is not kept.
+    pub fn proven_address(&self) -> Option<(SocketAddr, u16)> {
+        let endpoint = self.endpoint.filter(|_| self.credit == PROVEN)?;
+        Some((endpoint.address(), endpoint.listener()?))
     }
 
-    /// A genuine packet, the newest so far, came from here.
-    pub fn heard(&mut self, from: Endpoint, bytes: usize) -> Heard {
+    /// A genuine packet, the newest so far, came from here; whether that is somewhere else than before.
+    pub fn heard(&mut self, from: Endpoint, bytes: usize) -> bool {
         if self.endpoint == Some(from) {
             // Something was sent here, and the peer goes on from here: it is there. Only who has the keys could pretend that.
-            let before = self.credit;
-            self.credit = if self.used { PROVEN } else { before.saturating_add(bytes as u32) };
-            return if self.credit == before || self.credit != PROVEN { Heard::Same } else { Heard::Proven };
+            self.credit = if self.used { PROVEN } else { self.credit.saturating_add(bytes as u32) };
+            return false;
         }
         // Another port of the same machine, a connection, and this machine itself need no proof.
         let same_ip = self.endpoint.is_some_and(|before| before.ip() == from.ip()) && self.credit == PROVEN;
         let proven = same_ip || from.connection().is_some() || from.is_loopback();
-        let moved = if self.endpoint.is_some() { Heard::Moved { proven } } else { Heard::Same };
+        let moved = self.endpoint.is_some();
         *self = Self { endpoint: Some(from), credit: if proven { PROVEN } else { bytes as u32 }, used: false };
         moved
     }
@@ -101,7 +93,7 @@ impl Path {
 impl Channel {
     pub fn new(link: Link, path: Path) -> Box<Self> {
         let (custody, mail_sent) = (None, 0);
-        Box::new(Self { link, path, custody, mail_sent, timer_ms: 0, saved_secs: 0, touched: false })
+        Box::new(Self { link, path, custody, mail_sent, timer_ms: 0, saved_secs: 0, unsaved: false, touched: false })
     }
 
     /// Whose it is, and which.

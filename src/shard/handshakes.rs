@@ -119,7 +119,8 @@ impl Handshakes {
     /// The link of a handshake that this packet completes, and what the packet held.
     pub fn complete(&mut self, now_ms: u64, key: SessionKey, from: Endpoint) -> Option<Box<Channel>> {
         let handshake = self.table.get(&key).filter(|one| one.until_ms > now_ms)?;
-        let link = Link::new(Side::Server, key.number, key.session, handshake.keys, 0);
+        let mut link = Link::new(Side::Server, key.number, key.session, handshake.keys, 0);
+        link.narrow();
         // Whoever has the keys has read the welcome, which went to the address of the hello. Its first packet can come from
         // elsewhere: somebody between may have sent a copy of it.
         let there = handshake.from.ip() == from.ip() || from.connection().is_some() || from.is_loopback();

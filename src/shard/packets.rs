@@ -1,7 +1,6 @@
 //! A packet of the link comes in (protocol.md 2): whose it is, where the peer is now, and which frames it brings.
 
 use super::apart::Role;
-use super::channel::Heard;
 use super::endpoint::Endpoint;
 use super::notice::{Code, Refused};
 use super::requests::{sender, subject};
@@ -89,13 +88,13 @@ impl Shard {
         }
         let Some(channel) = self.channel(key) else { return };
         channel.touch(cx);
-        let heard = if arrival.newest { channel.path.heard(from, length) } else { Heard::Same };
-        if let Heard::Moved { .. } = heard {
+        if arrival.newest && channel.path.heard(from, length) {
             channel.link.path_changed();
+            channel.unsaved = true;
             self.counters.moved += 1;
         }
-        if let Heard::Moved { proven: true } | Heard::Proven = heard {
-            self.save_address(cx, from, key);
+        if self.channel(key).is_some_and(|channel| channel.unsaved) {
+            self.save_address(cx, key);
         }
         if let Some(close) = arrival.close {
             let code = if close.code == CloseCode::SignedOut as u8 { CloseCode::SignedOut } else { CloseCode::Idle };
@@ -114,7 +113,9 @@ impl Shard {
             return;
         }
         let Some(apart) = self.apart.get_mut(&key) else { return };
-        apart.heard_ms = now_ms;
+        if apart.role != Role::Entering {
+            apart.heard_ms = now_ms;
+        }
         match apart.role {
             Role::Entering => {
                 for frame in frames.iter().filter(|frame| !frame.loose) {
@@ -146,21 +147,19 @@ impl Shard {
         }
     }
 
-    /// The peer is somewhere else now, for sure. The store is told now and then, so that a restarted server knows where to
-    /// knock.
-    fn save_address(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey) {
-        let now_ms = cx.now.mono_ms;
-        let signed_in = self.linked_session(key);
-        let Some(channel) = self.channel(key) else { return };
-        let now_secs = (now_ms / 1_000) as u32;
-        let due = u64::from(now_secs.wrapping_sub(channel.saved_secs)) >= limits::SAVE_ADDRESS.as_secs();
-        if let Some(listener) = from.listener().filter(|_| signed_in && due) {
-            channel.saved_secs = now_secs;
-            let (number, session) = (key.number, key.session);
-            let address = Some((from.address(), listener));
-            let change = Change::SetSessionAddress { number, session, address };
-            self.ask_store(cx, Request::Commit(vec![change]), super::pending::Pending::Nothing);
+    /// Tells the store where the peer is, now and then, so that a restarted server knows where to knock.
+    fn save_address(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        let now_secs = (cx.now.mono_ms / 1_000) as u32;
+        if !self.linked_session(key) {
+            return;
         }
+        let Some(channel) = self.channel(key) else { return };
+        let due = u64::from(now_secs.wrapping_sub(channel.saved_secs)) >= limits::SAVE_ADDRESS.as_secs();
+        let Some(address) = channel.path.proven_address().filter(|_| due) else { return };
+        (channel.saved_secs, channel.unsaved) = (now_secs, false);
+        let (number, session) = (key.number, key.session);
+        let change = Change::SetSessionAddress { number, session, address: Some(address) };
+        self.ask_store(cx, Request::Commit(vec![change]), super::pending::Pending::Nothing);
     }
 
     /// Whether this link carries a session.
@@ -213,6 +212,10 @@ impl Shard {
                 self.register(cx, origin, &profile, bytes);
             }
             User::SignIn { me, password, mode, token } if me == key.number => {
+                // What follows it at once is held for the session, and may be large.
+                if let Some(channel) = self.channel(key) {
+                    channel.link.widen();
+                }
                 self.sign_in(cx, origin, me, password, token.unwrap_or(""), mode, bytes);
             }
             User::SignIn { .. } => self.sign_in_refused(cx, origin, Some(&Refused::not_your_number())),

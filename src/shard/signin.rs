@@ -255,7 +255,8 @@ impl Shard {
             let Some(channel) = self.channel(key) else {
                 return self.attempt_failed(cx, number, id, &Refused::wrong_password());
             };
-            let (keys, path) = (channel.link.keys(), channel.path.proven_endpoint());
+            let (keys, address) = (channel.link.keys(), channel.path.proven_address());
+            channel.unsaved = address.is_none();
             let born = born.wrapping_sub(u32::from(channel.link.epoch()));
             let record = SessionRecord {
                 number,
@@ -265,7 +266,7 @@ impl Shard {
                 born,
                 status,
                 started_ms: cx.now.unix_ms,
-                address: path.and_then(|at| Some((at.address(), at.listener()?))),
+                address,
             };
             let hash = Sha256::digest(&token).into();
             let until_ms = cx.now.unix_ms + limits::TOKEN.as_millis() as u64;

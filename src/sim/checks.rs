@@ -58,7 +58,7 @@ impl World {
                 return Some(format!("client {nth}, {number}, is not signed in"));
             }
             if person.core.unsent_count() > 0 {
-            return Some(format!("{} messages of {number} have no receipt", person.core.unsent_count()));
+                return Some(format!("{} messages of {number} have no receipt", person.core.unsent_count()));
             }
             if !person.asked.is_empty() {
                 return Some(format!("{number} waits for {:?}", person.asked.values().collect::<Vec<_>>()));
@@ -140,7 +140,12 @@ impl World {
         let Some(store) = self.cluster.store() else { return };
         let lists = store.lists(number).expect("memory can be read").expect("it was registered");
         let stored: Vec<u32> = lists.friends.iter().map(|entry| entry.0).collect();
-        assert_eq!(shown, stored, "at {} ms: the list that {number} is shown and the one in the store", self.agenda.now());
+        assert_eq!(
+            shown,
+            stored,
+            "at {} ms: the list that {number} is shown and the one in the store",
+            self.agenda.now()
+        );
     }
 
     /// Everything that has a bound is within it (architecture.md 5.5).

@@ -269,7 +269,8 @@ impl Cluster {
             if self.disk.is_off() {
                 return;
             }
-            messages.extend(answers.into_iter().map(|((shard, ticket), answer)| (shard, Message::Stored(ticket, answer))));
+            messages
+                .extend(answers.into_iter().map(|((shard, ticket), answer)| (shard, Message::Stored(ticket, answer))));
         }
     }
 

@@ -99,7 +99,8 @@ impl World {
             (Asked::SignIn, Ok(Reply::SignedIn(groups))) => {
                 self.oracle.figures.sessions += 1;
                 person.show(&groups);
-                person.status = person.wants.map(|status| if status == Status::Hidden { status } else { Status::Online });
+                person.status =
+                    person.wants.map(|status| if status == Status::Hidden { status } else { Status::Online });
                 self.check_list(nth);
             }
             (Asked::Register, Err(error)) => {

@@ -94,9 +94,8 @@ impl World {
     /// A datagram is where it was sent to; somebody may be there.
     pub(super) fn datagram_arrives(&mut self, to: SocketAddr, mut bytes: Vec<u8>) {
         let now = self.agenda.now();
-        let there = |person: &super::person::Person| {
-            person.address == to && !person.udp_blocked && person.cut_until <= now
-        };
+        let there =
+            |person: &super::person::Person| person.address == to && !person.udp_blocked && person.cut_until <= now;
         let Some(nth) = self.people.iter().position(there) else { return };
         self.people[nth].heard_here = true;
         self.client_takes(nth, Way::Udp, &mut bytes);

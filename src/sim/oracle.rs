@@ -133,9 +133,7 @@ impl Oracle {
             self.wrong(&format!("{to} is shown {from}/{id}, of which a receipt says that it never will be ({code})"));
         }
         // A broadcast that is sent again goes to those who are friends by then.
-        if single
-            && let Some(last) = self.last.insert((to, from), id).filter(|last| *last > id)
-        {
+        if single && let Some(last) = self.last.insert((to, from), id).filter(|last| *last > id) {
             self.wrong(&format!("{to} is shown {from}/{id} after {last}"));
         }
         self.stored.remove(&name);
@@ -158,7 +156,8 @@ impl Oracle {
             ReceiptState::Refused { .. } if !self.is_single(from, id) => {}
             // The server has forgotten with a restart that it was delivered; the recipient has blocked the sender since, or
             // the disk fails.
-            ReceiptState::Refused { code: BLOCKED | STORAGE } if shown && (self.figures.ends > 0 || self.disk_fails) => {}
+            ReceiptState::Refused { code: BLOCKED | STORAGE }
+                if shown && (self.figures.ends > 0 || self.disk_fails) => {}
             ReceiptState::Refused { code } if shown || self.stored.contains(&name) => {
                 let known = if shown { "shown" } else { "stored" };
                 self.wrong(&format!("a receipt says that {to} never gets {from}/{id} ({code}), which was {known}"))

@@ -164,7 +164,8 @@ impl Person {
         self.shows_list = true;
         self.missing.clear();
         self.unwanted.clear();
-        self.list = groups.iter().flat_map(|group| &group.friends).map(|friend| (friend.number, friend.status)).collect();
+        self.list =
+            groups.iter().flat_map(|group| &group.friends).map(|friend| (friend.number, friend.status)).collect();
     }
 
     /// Somewhere else: another port, or another network.

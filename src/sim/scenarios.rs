@@ -1,9 +1,9 @@
 //! Scenarios by name, and one in which the seed chooses everything.
 
+use super::Plan;
 use super::chance::Chance;
 use super::oracle::Figures;
 use super::world::World;
-use super::Plan;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs a world of this seed to its end.
