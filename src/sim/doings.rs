@@ -193,6 +193,8 @@ impl World {
                 let agree = u8::from(self.chance.percent(70));
                 self.ask(nth, Asked::Other, &User::Answer { me, friend: from, agree });
             }
+            // What tells the key is not sealed: somebody between can change it.
+            Event::KeyChanged { .. } if self.plan.corrupt > 0 => {}
             Event::KeyChanged { .. } => panic!("client {nth} sees another key, and there is none"),
             _ => {}
         }
