@@ -101,7 +101,6 @@ impl World {
                 person.show(&groups);
                 person.status =
                     person.wants.map(|status| if status == Status::Hidden { status } else { Status::Online });
-                self.check_list(nth);
             }
             (Asked::Register, Err(error)) => {
                 self.refused_at_the_door(nth, &error);
@@ -181,7 +180,6 @@ impl World {
             }
             Event::Restored { groups } => {
                 person.show(&groups);
-                self.check_list(nth);
             }
             Event::Token { token, .. } => person.token = Some(token),
             Event::ServerKey { .. } => person.knows_key = true,

@@ -3,8 +3,9 @@
 use crate::client::{ReceiptState, Recipient};
 use crate::link::{Packet, Side};
 use crate::store::{MemoryIndex, SimDisk, Store};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher;
 use std::net::SocketAddr;
 
 /// The notice code of a message that its recipient does not want.
@@ -53,6 +54,8 @@ pub struct Oracle {
     /// The last counter that the server has used, by number and session.
     counters: FxHashMap<(u32, u32), u64>,
     traffic: BTreeMap<SocketAddr, Traffic>,
+    /// Packets that the server has had since it started.
+    taken: FxHashSet<u64>,
     facts: BTreeMap<Fact, bool>,
     /// Who may come into a list by somebody's answer.
     open: BTreeSet<(u32, u32)>,
@@ -234,6 +237,26 @@ impl Oracle {
     /// Something has come by a connection: its machine is there.
     pub fn connected(&mut self, from: SocketAddr) {
         self.traffic.entry(SocketAddr::new(from.ip(), 0)).or_default().proven = true;
+    }
+
+    /// The server takes a packet. Whether it had the same one before, since its start: then it must not take it again.
+    pub fn is_repeat(&mut self, bytes: &[u8]) -> bool {
+        if !matches!(Packet::decode(bytes, Side::Client), Ok(Packet::Data { .. })) {
+            return false;
+        }
+        let mut hasher = FxHasher::default();
+        hasher.write(bytes);
+        !self.taken.insert(hasher.finish())
+    }
+
+    /// It has taken it again.
+    pub fn repeat_taken(&self) -> ! {
+        self.wrong("a packet that was seen is taken again")
+    }
+
+    /// The server starts: it knows its sessions, and not what it had from them.
+    pub fn server_starts(&mut self) {
+        self.taken.clear();
     }
 
     // ---- lists
