@@ -207,7 +207,9 @@ impl World {
         if !kept.is_empty() {
             return Some(format!("sessions of {kept:?} are kept"));
         }
-        // A message that was shown and could not be deleted comes again with the next sign-in, and is deleted then.
-        (!mail.is_empty() && !self.oracle.disk_fails).then(|| format!("mailboxes hold {mail:?}"))
+        // A message that was shown and was not deleted, or was said again, comes again with the next sign-in, and is
+        // deleted then.
+        let twice = self.oracle.disk_fails || self.oracle.figures.ends > 0;
+        (!mail.is_empty() && !twice).then(|| format!("mailboxes hold {mail:?}"))
     }
 }
