@@ -156,7 +156,9 @@ impl World {
 
     pub(super) fn stream_up_arrives(&mut self, stream: u32, mut bytes: Vec<u8>) {
         let Some(line) = self.lines.get(&stream) else { return };
-        let from = Endpoint::stream(self.people[line.nth].address, stream);
+        let address = self.people[line.nth].address;
+        self.oracle.connected(address);
+        let from = Endpoint::stream(address, stream);
         self.cluster.packet(&mut self.agenda, from, &mut bytes);
     }
 

@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 
 /// The notice code of a message that its recipient does not want.
 const BLOCKED: u8 = 5;
+/// The one of a message that could not be stored.
+const STORAGE: u8 = 10;
 
 /// Recipient, sender, id.
 type Name = (u32, u32, u64);
@@ -53,6 +55,8 @@ pub struct Oracle {
     facts: BTreeMap<Fact, bool>,
     /// Who may come into a list by somebody's answer.
     open: BTreeSet<(u32, u32)>,
+    /// Syncs have failed.
+    pub disk_fails: bool,
     /// What has happened, in one number.
     pub trace: u64,
     pub figures: Figures,
@@ -121,7 +125,11 @@ impl Oracle {
             self.wrong(&format!("{to} is shown {from}/{id} twice"));
         }
         let single = matches!(letter.to, Recipient::User(_));
-        if single && let Some(ReceiptState::Refused { code }) = self.receipts.get(&name) {
+        // What could not be stored may have been on its way to the recipient (see `src/sim/README.md`).
+        if single
+            && let Some(ReceiptState::Refused { code }) = self.receipts.get(&name)
+            && !(self.disk_fails && *code == STORAGE)
+        {
             self.wrong(&format!("{to} is shown {from}/{id}, of which a receipt says that it never will be ({code})"));
         }
         // A broadcast that is sent again goes to those who are friends by then.
@@ -146,8 +154,10 @@ impl Oracle {
             }
             ReceiptState::Delivered => {}
             ReceiptState::Refused { .. } if !self.is_single(from, id) => {}
-            // The server has forgotten with a restart that it was delivered, and the recipient has blocked the sender since.
-            ReceiptState::Refused { code: BLOCKED } if shown && self.figures.ends > 0 => {}
+            // The server has forgotten with a restart that it was delivered; the recipient has blocked the sender since, or
+            // the disk fails.
+            ReceiptState::Refused { code: BLOCKED | STORAGE }
+                if shown && (self.figures.ends > 0 || self.disk_fails) => {}
             ReceiptState::Refused { code } if shown || self.stored.contains(&name) => {
                 let known = if shown { "shown" } else { "stored" };
                 self.wrong(&format!("a receipt says that {to} never gets {from}/{id} ({code}), which was {known}"))
@@ -185,7 +195,9 @@ impl Oracle {
             Err(error) => self.wrong(&format!("the server sends what is no packet: {error}")),
         }
         let Some(at) = at else { return };
+        let machine = self.traffic.get(&SocketAddr::new(at.ip(), 0)).is_some_and(|ip| ip.proven);
         let traffic = self.traffic.entry(at).or_default();
+        traffic.proven |= machine;
         traffic.to += bytes.len() as u64;
         if !traffic.proven && traffic.to > traffic.from {
             let Traffic { from, to, .. } = *traffic;
@@ -207,6 +219,11 @@ impl Oracle {
         let traffic = self.traffic.entry(from).or_default();
         traffic.from += bytes.len() as u64;
         traffic.proven |= proven;
+    }
+
+    /// Something has come by a connection: its machine is there.
+    pub fn connected(&mut self, from: SocketAddr) {
+        self.traffic.entry(SocketAddr::new(from.ip(), 0)).or_default().proven = true;
     }
 
     // ---- lists

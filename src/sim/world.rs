@@ -180,6 +180,7 @@ impl World {
                 let times = 1 + self.chance.below(2) as u32;
                 if !self.healed {
                     self.cluster.fail_syncs(times);
+                    self.oracle.disk_fails = true;
                 }
                 self.again(&self.plan.sync_fails_every.clone(), Event::SyncFails);
             }

@@ -104,6 +104,15 @@ impl Entry {
         }
     }
 
+    /// The server has started anew, and knows of nothing that was said before.
+    pub(super) fn say_again(&mut self) {
+        let Phase::Inside(mut session) = std::mem::replace(&mut self.phase, Phase::Pausing(0)) else { return };
+        session.link.take_unacknowledged();
+        self.refused_at = None;
+        self.say(&mut session);
+        self.phase = Phase::Inside(session);
+    }
+
     /// The token was not good: once more with the password, if there is one.
     pub(super) fn try_password(&mut self) -> bool {
         let Purpose::SignIn(_, login) = &mut self.purpose else { return false };
