@@ -2,7 +2,7 @@
 //! belongs to it: the message in and out, the recipient's 0x41 in, the receipt out.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use oicq::link::{Ciphers, Frames, Initiator, Keys, Link, Offer, Packet, Side, public_key, respond};
+use oicq::link::{Ciphers, Frames, Initiator, Keys, Link, Offer, Packet, Side, StaticKey, public_key, respond};
 use oicq::shard::{Board, Classic, Endpoint, Identity, Input, Now, Outbox, PasswordOutcome, Shard, Territory};
 use oicq::store::{Account, Answer, Request, UserRecord};
 use oicq::wire::{List, Profile, ReceivedId, User};
@@ -182,11 +182,11 @@ fn packets(c: &mut Criterion) {
 }
 
 fn handshakes(c: &mut Criterion) {
-    let (private, key) = ([7; 32], public_key(&[7; 32]));
-    let message = Initiator::new(FIRST, &key, [5; 32]).expect("begun").message().to_vec();
+    let key = StaticKey::new([7; 32]);
+    let message = Initiator::new(FIRST, &key.public, [5; 32]).expect("begun").message().to_vec();
     let offer = Offer { session: 1, idle_secs: 90, largest_datagram: 1_232 };
     c.bench_function("link/the server's side of a handshake", |b| {
-        b.iter(|| respond(&private, FIRST, black_box(&message), [9; 32], offer).expect("answered"));
+        b.iter(|| respond(&key, FIRST, black_box(&message), [9; 32], offer).expect("answered"));
     });
 }
 

@@ -7,7 +7,7 @@ use super::recent::Recent;
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
 use crate::limits;
-use crate::link::{Cookies, Keys, Link, Offer, Packet, Side, public_key, respond};
+use crate::link::{Cookies, Keys, Link, Offer, Packet, Side, StaticKey, respond};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rustc_hash::FxHashMap;
@@ -40,8 +40,7 @@ struct Handshake {
 
 /// Handshakes in progress, and what limits them.
 pub(super) struct Handshakes {
-    private: [u8; 32],
-    public: [u8; 32],
+    key: StaticKey,
     always_retry: bool,
     pub chance: ChaCha20Rng,
     cookies: Cookies,
@@ -59,8 +58,7 @@ impl Handshakes {
         let mut chance = ChaCha20Rng::from_seed(identity.seed);
         let secrets = [random(&mut chance), random(&mut chance)];
         Self {
-            private: identity.private,
-            public: public_key(&identity.private),
+            key: StaticKey::new(identity.private),
             always_retry: identity.always_retry,
             cookies: Cookies::new(0, secrets),
             chance,
@@ -153,7 +151,7 @@ impl Shard {
             return;
         }
         if noise.is_empty() {
-            let noise = self.handshakes.public;
+            let noise = self.handshakes.key.public;
             return send_packet(cx.out, from, &Packet::Welcome { number, noise: &noise });
         }
         let pressed = self.handshakes.always_retry || self.handshakes.len() >= limits::HANDSHAKES / 2;
@@ -183,7 +181,7 @@ impl Shard {
             largest_datagram: limits::DATAGRAM_BYTES as u16,
         };
         let ephemeral = random(&mut self.handshakes.chance);
-        match respond(&self.handshakes.private, number, noise, ephemeral, offer) {
+        match respond(&self.handshakes.key, number, noise, ephemeral, offer) {
             Ok((noise, keys)) => {
                 self.handshakes.insert(now_ms, key, keys, from);
                 send_packet(cx.out, from, &Packet::Welcome { number, noise: &noise });
