@@ -1,7 +1,7 @@
 //! What must be so while it runs, and what must come to be so once nothing goes wrong any more.
 
 use super::world::World;
-use crate::client::Status;
+use crate::client::{Recipient, Status};
 use crate::limits;
 use crate::shard::OFFLINE;
 use std::collections::BTreeSet;
@@ -10,6 +10,10 @@ use std::collections::BTreeSet;
 const LIVENESS_MS: u64 = 150_000;
 /// So long after everybody has signed out, nothing of them is left: farewells, repeats and handshakes have an end.
 const LEAVING_MS: u64 = 100_000;
+/// Within so long a message has its receipt: it is stored if nobody says in a second to have it.
+const SOON_MS: u64 = 1_600;
+/// The same where some datagrams are lost.
+const LOSSY_MS: u64 = 10_000;
 /// How often it is looked whether that is so.
 const STEP_MS: u64 = 1_000;
 
@@ -43,8 +47,55 @@ impl World {
             panic!("at {} ms, after all was well: {why}", self.agenda.now());
         }
         self.look();
+        self.answers_soon();
+        self.look();
         self.everybody_leaves();
         self
+    }
+
+    /// Now that all is well, a message has its receipt as soon as it should: a timer that is lost would only show as a long
+    /// wait, until something else comes by.
+    fn answers_soon(&mut self) {
+        self.everybody_says_something(1);
+        self.receipts_within(SOON_MS, "read at once");
+        let now = self.agenda.now();
+        self.people.iter_mut().for_each(|person| person.reads_at = now + 2 * SOON_MS);
+        self.everybody_says_something(1);
+        self.receipts_within(SOON_MS, "not read");
+        self.pass(2 * SOON_MS);
+        self.plan.loss = 5;
+        self.everybody_says_something(5);
+        self.receipts_within(LOSSY_MS, "lost at times");
+        self.plan.loss = 0;
+        let until = self.agenda.now() + LIVENESS_MS;
+        while let Some(why) = self.unfinished() {
+            assert!(self.agenda.now() < until, "at {} ms, after some messages more: {why}", self.agenda.now());
+            self.pass(STEP_MS);
+        }
+    }
+
+    fn everybody_says_something(&mut self, messages: usize) {
+        let count = self.people.len();
+        for nth in (0..count).flat_map(|nth| std::iter::repeat_n(nth, messages)) {
+            let (me, other) = (self.people[nth].number, self.people[(nth + 1) % count].number);
+            if let (Some(me), Some(other)) = (me, other) {
+                self.say(nth, me, Recipient::User(other));
+                self.run_program(nth);
+            }
+        }
+    }
+
+    fn receipts_within(&mut self, ms: u64, what: &str) {
+        let until = self.agenda.now() + ms;
+        while let Some(person) = self.people.iter().find(|person| person.core.unsent_count() > 0) {
+            let number = person.number.unwrap_or_default();
+            assert!(
+                self.agenda.now() < until,
+                "at {} ms: {number} has no receipt of a message {what}",
+                self.agenda.now()
+            );
+            self.pass(50);
+        }
     }
 
     /// What is not yet as it should be, if anything.

@@ -350,7 +350,8 @@ impl World {
         self.ask(nth, Asked::Delete(friend), &User::DeleteFriend { me, friend });
     }
 
-    fn say(&mut self, nth: usize, me: u32, to: Recipient) {
+    /// Somebody says something.
+    pub(super) fn say(&mut self, nth: usize, me: u32, to: Recipient) {
         self.words += 1;
         let mut text = format!("words {} of {me}", self.words);
         if self.chance.percent(3) {
