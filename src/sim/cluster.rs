@@ -121,6 +121,15 @@ impl Cluster {
         self.life.as_mut().map(|life| &mut life.store)
     }
 
+    /// How many packets it has not taken.
+    pub fn not_taken(&self) -> u64 {
+        let refused = |shard: &Shard| {
+            let counters = shard.counters();
+            counters.replayed + counters.unknown + counters.forged + counters.malformed + counters.old_epoch
+        };
+        self.shards().iter().map(refused).sum()
+    }
+
     pub fn board(&self) -> Option<&Board> {
         self.life.as_ref().map(|life| &*life.board)
     }

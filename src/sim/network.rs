@@ -159,7 +159,9 @@ impl World {
         let address = self.people[line.nth].address;
         self.oracle.connected(address);
         let from = Endpoint::stream(address, stream);
-        self.cluster.packet(&mut self.agenda, from, &mut bytes);
+        if self.cluster.runs() {
+            self.give_packet(from, &mut bytes);
+        }
     }
 
     pub(super) fn stream_down_arrives(&mut self, stream: u32, mut bytes: Vec<u8>) {

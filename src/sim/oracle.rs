@@ -3,8 +3,9 @@
 use crate::client::{ReceiptState, Recipient};
 use crate::link::{Packet, Side};
 use crate::store::{MemoryIndex, SimDisk, Store};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher;
 use std::net::SocketAddr;
 
 /// The notice code of a message that its recipient does not want.
@@ -26,6 +27,7 @@ pub enum Fact {
 /// A message as its sender said it.
 #[derive(Debug)]
 struct Letter {
+    at: u64,
     to: Recipient,
     text: String,
 }
@@ -52,11 +54,15 @@ pub struct Oracle {
     /// The last counter that the server has used, by number and session.
     counters: FxHashMap<(u32, u32), u64>,
     traffic: BTreeMap<SocketAddr, Traffic>,
+    /// Packets that the server has had since it started.
+    taken: FxHashSet<u64>,
     facts: BTreeMap<Fact, bool>,
     /// Who may come into a list by somebody's answer.
     open: BTreeSet<(u32, u32)>,
     /// Syncs have failed.
     pub disk_fails: bool,
+    /// When somebody has last blocked somebody, or ended it.
+    blocked: BTreeMap<(u32, u32), u64>,
     /// What has happened, in one number.
     pub trace: u64,
     pub figures: Figures,
@@ -101,7 +107,7 @@ impl Oracle {
     pub fn said(&mut self, from: u32, id: u64, to: Recipient, text: &str) {
         self.figures.messages += 1;
         self.note(id);
-        let letter = Letter { to, text: text.to_owned() };
+        let letter = Letter { at: self.now, to, text: text.to_owned() };
         if self.letters.insert((from, id), letter).is_some() {
             self.wrong(&format!("{from} uses the id {id} twice"));
         }
@@ -125,15 +131,22 @@ impl Oracle {
             self.wrong(&format!("{to} is shown {from}/{id} twice"));
         }
         let single = matches!(letter.to, Recipient::User(_));
-        // What could not be stored may have been on its way to the recipient (see `src/sim/README.md`).
+        let blocked_since = self.blocked.get(&(to, from)).is_some_and(|at| *at >= letter.at);
+        // What could not be stored, or was sent before its sender was blocked, may have been on its way to the recipient (see `src/sim/README.md`).
         if single
             && let Some(ReceiptState::Refused { code }) = self.receipts.get(&name)
             && !(self.disk_fails && *code == STORAGE)
+            && !(blocked_since && *code == BLOCKED)
         {
             self.wrong(&format!("{to} is shown {from}/{id}, of which a receipt says that it never will be ({code})"));
         }
         // A broadcast that is sent again goes to those who are friends by then.
-        if single && let Some(last) = self.last.insert((to, from), id).filter(|last| *last > id) {
+        // Nor does what was refused for a block, or by the disk, and comes again because its sender never learnt so.
+        let steady = !self.disk_fails && !blocked_since;
+        if single
+            && steady
+            && let Some(last) = self.last.insert((to, from), id).filter(|last| *last > id)
+        {
             self.wrong(&format!("{to} is shown {from}/{id} after {last}"));
         }
         self.stored.remove(&name);
@@ -226,10 +239,33 @@ impl Oracle {
         self.traffic.entry(SocketAddr::new(from.ip(), 0)).or_default().proven = true;
     }
 
+    /// The server takes a packet. Whether it had the same one before, since its start: then it must not take it again.
+    pub fn is_repeat(&mut self, bytes: &[u8]) -> bool {
+        if !matches!(Packet::decode(bytes, Side::Client), Ok(Packet::Data { .. })) {
+            return false;
+        }
+        let mut hasher = FxHasher::default();
+        hasher.write(bytes);
+        !self.taken.insert(hasher.finish())
+    }
+
+    /// It has taken it again.
+    pub fn repeat_taken(&self) -> ! {
+        self.wrong("a packet that was seen is taken again")
+    }
+
+    /// The server starts: it knows its sessions, and not what it had from them.
+    pub fn server_starts(&mut self) {
+        self.taken.clear();
+    }
+
     // ---- lists
 
     /// A change was asked for: until it is answered nobody knows.
     pub fn unsure(&mut self, fact: &Fact) {
+        if let Fact::Block(owner, other) = fact {
+            self.blocked.insert((*owner, *other), self.now);
+        }
         self.facts.remove(fact);
     }
 
@@ -239,6 +275,9 @@ impl Oracle {
         self.note(u64::from(holds));
         if matches!(fact, Fact::Friend(owner, friend) if self.open.contains(&(owner, friend))) {
             return;
+        }
+        if let Fact::Block(owner, other) = fact {
+            self.blocked.insert((owner, other), self.now);
         }
         self.facts.insert(fact, holds);
     }

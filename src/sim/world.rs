@@ -148,7 +148,7 @@ impl World {
             Event::Datagram { from, mut bytes, proven } => {
                 if self.cluster.runs() {
                     self.oracle.arrives(from, &bytes, proven);
-                    self.cluster.packet(&mut self.agenda, Endpoint::datagram(from, 0), &mut bytes);
+                    self.give_packet(Endpoint::datagram(from, 0), &mut bytes);
                 }
             }
             Event::StreamUp { stream, bytes } => self.stream_up_arrives(stream, bytes),
@@ -191,6 +191,16 @@ impl World {
         }
     }
 
+    /// Gives the server a packet. One that it has had before, it must not take.
+    pub(super) fn give_packet(&mut self, from: Endpoint, bytes: &mut [u8]) {
+        let repeat = self.oracle.is_repeat(bytes);
+        let (life, before) = (self.cluster.nth, self.cluster.not_taken());
+        self.cluster.packet(&mut self.agenda, from, bytes);
+        if repeat && life == self.cluster.nth && self.cluster.not_taken() == before {
+            self.oracle.repeat_taken();
+        }
+    }
+
     /// Takes what the server has sent, and sees whether it still runs.
     fn after_server(&mut self) {
         self.take_sent();
@@ -206,6 +216,7 @@ impl World {
     fn start(&mut self) {
         self.cluster.start(&self.plan, &mut self.agenda);
         self.starting = false;
+        self.oracle.server_starts();
         self.look();
     }
 

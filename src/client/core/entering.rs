@@ -113,7 +113,7 @@ impl Core {
                 self.refused(now, at, 0, String::new());
                 continue;
             }
-            if dead || matches!(entry.phase, Phase::Pausing(until) if now >= until) {
+            if dead || entry.is_unanswered(now) || matches!(entry.phase, Phase::Pausing(until) if now >= until) {
                 let number = entry.number;
                 let door = self.door(now, number);
                 self.entries[at].knock(door);
@@ -174,7 +174,7 @@ impl Core {
             Welcome::OtherKey(shown) => self.other_key(at, shown, ephemeral),
             Welcome::Broken => door.begin(self.key.map(|(key, _)| key), ephemeral),
             Welcome::Open(established) => {
-                entry.enter(&established);
+                entry.enter(now, &established);
                 entry.give_up_at = entry.give_up_at.map(|_| now + ENTER_WITHIN_MS);
                 if let Some((key, proven @ false)) = &mut self.key {
                     *proven = true;
