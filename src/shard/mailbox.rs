@@ -121,7 +121,11 @@ impl Shard {
     /// What was sent over this link came before its user's program knew that it is signed in, and was not taken: all of it
     /// goes into the mailbox, and comes from there.
     pub(super) fn deliver_again(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        let live = self.session(key.number).is_some_and(|session| session.delivery.is_live());
         let Some(channel) = self.channel(key) else { return };
+        if live && channel.custody.is_none() {
+            return;
+        }
         channel.mail_sent = 0;
         let custody = channel.custody.take();
         self.store_custody(cx, key.number, custody);

@@ -162,6 +162,10 @@ impl Core {
         let Phase::Knocking(door) = &mut entry.phase else { return };
         match door.welcome(noise) {
             Welcome::Nothing => {}
+            // The one that was given is none that a handshake can begin with.
+            Welcome::Key(shown) if self.key.is_some_and(|(key, _)| key != shown) => {
+                self.other_key(at, shown, ephemeral);
+            }
             Welcome::Key(key) => {
                 let (key, _) = *self.key.get_or_insert((key, false));
                 door.begin(Some(key), ephemeral);

@@ -1,16 +1,17 @@
 //! The command line, and the bounds within which a measurement is one.
 
-use crate::round::MARK_BYTES;
+use crate::classic::MARK_BYTES;
+use crate::drive::To;
 use clap::{Args, Parser, Subcommand};
-use oicq::limits::{FIRST_USER, LAST_USER, TEXT_BYTES};
+use oicq::limits::{FIRST_USER, LAST_USER, SHARDS, TEXT_BYTES};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Measures an OICQ server on this machine beside the floor: a bare echo of the same datagrams.
+/// Measures an OICQ server on this machine beside the floor: a bare program that passes the same datagrams on.
 ///
-/// A few users write to each other in pairs, with a fixed number of messages in flight. The driver spins on a core of
-/// its own, so what is measured is the server's CPU time a message. Only loopback addresses are taken.
+/// The driver spins on a core of its own, so what is measured is the server's CPU time, and how long its users wait. Only
+/// loopback addresses are taken.
 #[derive(Parser)]
 #[command(name = "oicq-load", version)]
 pub struct Cli {
@@ -22,34 +23,51 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand)]
 pub enum Job {
-    /// Start the floor and oicqd on one core, measure them in turns, and print both and their ratio
+    /// Measure the floor and oicqd in turns, each on the same core, and print both and their ratio
     Compare(CompareArgs),
-    /// Measure a running server: registers users, signs them in, lets them write to each other
+    /// Measure messages between users who are online
     Relay(RelayArgs),
-    /// Measure a running floor-server with the datagrams that `relay` sends
-    Echo(EchoArgs),
-    /// Be the floor: receive up to 64 datagrams in one call, send them back in one call
-    FloorServer(FloorArgs),
+    /// Measure the floor alone
+    Floor(FloorArgs),
+    /// Be the floor: receive up to 64 datagrams in one call, send them on in one call
+    FloorServer(FloorServerArgs),
+    /// Write accounts with tokens and friend lists into a new data directory
+    Prepare(PrepareArgs),
 }
 
 /// The load itself.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Load {
-    /// Users, in pairs that write to each other
-    #[arg(long, default_value_t = 64, value_parser = bounded(2, 100_000))]
+    /// Users
+    #[arg(long, default_value_t = 1_000, value_parser = bounded(2, 1_000_000))]
     pub users: usize,
-    /// Messages in flight, all users together
-    #[arg(long, default_value_t = 128, value_parser = bounded(1, 65_536))]
+    /// Sockets that the users share [default: one for each user, 10,000 at most]
+    #[arg(long, value_parser = bounded(1, 65_000))]
+    pub sockets: Option<usize>,
+    /// Messages in flight, all users together: the next is sent when one is done
+    #[arg(long, default_value_t = 64, value_parser = bounded(1, 65_536))]
     pub window: usize,
+    /// Messages a second instead of a window, whatever the server does; latency counts from when each was to be sent
+    #[arg(long, value_parser = rate, conflicts_with = "window")]
+    pub rate: Option<f64>,
     /// Seconds that a round lasts
-    #[arg(long, default_value_t = 2.0, value_parser = seconds)]
+    #[arg(long, default_value_t = 5.0, value_parser = seconds)]
     pub seconds: f64,
+    /// Rounds
+    #[arg(long, default_value_t = 1, value_parser = bounded(1, 100))]
+    pub rounds: usize,
     /// Bytes of text in each message
-    #[arg(long, default_value_t = 100, value_parser = bounded(MARK_BYTES, TEXT_BYTES))]
+    #[arg(long, default_value_t = 100, value_parser = bounded(1, TEXT_BYTES))]
     pub text_bytes: usize,
-    /// Sockets that the users share
-    #[arg(long, default_value_t = 8, value_parser = bounded(1, 1_000))]
-    pub sockets: usize,
+    /// Share of the datagrams that are dropped, in each direction: 0.01 is one of a hundred
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub loss: f64,
+    /// Of all chance
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Measure the floor in turns with the server
+    #[arg(long)]
+    pub with_floor: bool,
 }
 
 impl Load {
@@ -58,11 +76,57 @@ impl Load {
         if self.users % 2 == 1 {
             return Err(format!("--users {} leaves one without a partner; give an even number", self.users));
         }
+        if self.text_bytes > 900 && self.with_floor {
+            return Err("a text of more than 900 bytes takes several datagrams, which the floor does not have".into());
+        }
         Ok(())
+    }
+
+    /// How many sockets are used.
+    pub fn sockets(&self) -> usize {
+        self.sockets.unwrap_or(10_000).min(self.users)
+    }
+
+    /// The same with bare frames.
+    pub fn classic(&self) -> ClassicLoad {
+        ClassicLoad {
+            users: self.users,
+            window: self.window,
+            seconds: self.seconds,
+            text_bytes: self.text_bytes.max(MARK_BYTES),
+            sockets: self.sockets().min(1_000),
+        }
     }
 }
 
 impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { users, text_bytes, seconds, loss, .. } = self;
+        write!(f, "{users} users over {} sockets, ", self.sockets())?;
+        match self.rate {
+            Some(rate) => write!(f, "{rate} messages/s")?,
+            None => write!(f, "{} in flight", self.window)?,
+        }
+        write!(f, ", {text_bytes} bytes of text, {seconds} s a round")?;
+        if *loss > 0.0 { write!(f, ", {:.1} % of the datagrams lost", loss * 100.0) } else { Ok(()) }
+    }
+}
+
+/// A load of bare frames.
+pub struct ClassicLoad {
+    /// Users, in pairs that write to each other
+    pub users: usize,
+    /// Messages in flight
+    pub window: usize,
+    /// Seconds that a round lasts
+    pub seconds: f64,
+    /// Bytes of text
+    pub text_bytes: usize,
+    /// Sockets
+    pub sockets: usize,
+}
+
+impl fmt::Display for ClassicLoad {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { users, window, seconds, text_bytes, sockets } = self;
         write!(
@@ -72,8 +136,65 @@ impl fmt::Display for Load {
     }
 }
 
+/// The server, and the cores.
+#[derive(Args, Clone)]
+pub struct Target {
+    /// The server program: it is started for this, and ended with it
+    #[arg(long, value_name = "PATH", conflicts_with = "server", required_unless_present = "server")]
+    pub oicqd: Option<PathBuf>,
+    /// A server that runs already
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback)]
+    pub server: Option<SocketAddr>,
+    /// Its process, for its CPU time and its memory
+    #[arg(long, requires = "server")]
+    pub pid: Option<u32>,
+    /// A data directory that `prepare` has filled [default: one that is made for this]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Shards of a server that is started
+    #[arg(long, default_value_t = 1, value_parser = bounded(1, SHARDS))]
+    pub shards: usize,
+    /// Cores of a server that is started, and of the floor
+    #[arg(long, default_value = "0", value_delimiter = ',')]
+    pub server_cpu: Vec<usize>,
+    /// Core of the driver [default: 1 beside a server that is started]
+    #[arg(long)]
+    pub cpu: Option<usize>,
+}
+
+impl Target {
+    /// Cores of the driver; none if it may run anywhere.
+    pub fn cpu(&self) -> Vec<usize> {
+        self.cpu.or(self.oicqd.as_ref().map(|_| 1)).into_iter().collect()
+    }
+}
+
+/// `relay`.
+#[derive(Args, Clone)]
+pub struct RelayArgs {
+    /// The server.
+    #[command(flatten)]
+    pub target: Target,
+    /// The load.
+    #[command(flatten)]
+    pub load: Load,
+    /// Who writes to whom
+    #[arg(long, value_enum, default_value = "partner")]
+    pub to: To,
+    /// Bare frames instead of the link
+    #[arg(long)]
+    pub classic: bool,
+    /// With --classic: existing users from this number on instead of new ones
+    #[arg(long, value_name = "NUMBER", requires = "classic")]
+    #[arg(value_parser = clap::value_parser!(u32).range(i64::from(FIRST_USER)..=i64::from(LAST_USER)))]
+    pub first: Option<u32>,
+    /// With --classic: password of all these users, who are made for measuring
+    #[arg(long, default_value = "load")]
+    pub password: String,
+}
+
 /// `compare`.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct CompareArgs {
     /// The server program
     #[arg(long, value_name = "PATH")]
@@ -81,66 +202,120 @@ pub struct CompareArgs {
     /// The load.
     #[command(flatten)]
     pub load: Load,
-    /// Rounds of each server
-    #[arg(long, default_value_t = 5, value_parser = bounded(1, 100))]
-    pub rounds: usize,
+    /// Who writes to whom
+    #[arg(long, value_enum, default_value = "partner")]
+    pub to: To,
     /// Core of both servers
     #[arg(long, default_value_t = 0)]
     pub server_cpu: usize,
     /// Core of the driver
     #[arg(long, default_value_t = 1)]
     pub cpu: usize,
+    /// Bare frames instead of the link, and an echo instead of the floor
+    #[arg(long)]
+    pub classic: bool,
 }
 
-/// `relay`.
-#[derive(Args)]
-pub struct RelayArgs {
-    /// The server's address
-    #[arg(long, value_parser = loopback)]
-    pub server: SocketAddr,
+impl CompareArgs {
+    /// A comparison is `relay` with the floor beside it, five rounds unless said otherwise.
+    pub fn relay(&self) -> RelayArgs {
+        let target = Target {
+            oicqd: Some(self.oicqd.clone()),
+            server: None,
+            pid: None,
+            data: None,
+            shards: 1,
+            server_cpu: vec![self.server_cpu],
+            cpu: Some(self.cpu),
+        };
+        let load = Load { with_floor: true, rounds: self.rounds(), ..self.load.clone() };
+        RelayArgs { target, load, to: self.to, classic: self.classic, first: None, password: "load".into() }
+    }
+
+    /// Rounds.
+    pub fn rounds(&self) -> usize {
+        if self.load.rounds == 1 { 5 } else { self.load.rounds }
+    }
+}
+
+/// `floor`.
+#[derive(Args, Clone)]
+pub struct FloorArgs {
+    /// A floor-server that runs already [default: one is started]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback)]
+    pub server: Option<SocketAddr>,
     /// Its process, for its CPU time
-    #[arg(long)]
+    #[arg(long, requires = "server")]
     pub pid: Option<u32>,
     /// The load.
     #[command(flatten)]
     pub load: Load,
+    /// Core of the floor, if it is started
+    #[arg(long, default_value = "0")]
+    pub server_cpu: Vec<usize>,
     /// Core of the driver
     #[arg(long)]
     pub cpu: Option<usize>,
-    /// Use existing users from this number on instead of registering new ones
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(i64::from(FIRST_USER)..=i64::from(LAST_USER)))]
-    pub first: Option<u32>,
-    /// Password of all these users. They are made for measuring: give them one that is used nowhere else
-    #[arg(long, default_value = "load")]
-    pub password: String,
-}
-
-/// `echo`.
-#[derive(Args)]
-pub struct EchoArgs {
-    /// The floor-server's address
-    #[arg(long, value_parser = loopback)]
-    pub server: SocketAddr,
-    /// Its process, for its CPU time
+    /// An echo of bare frames
     #[arg(long)]
-    pub pid: Option<u32>,
-    /// The load.
-    #[command(flatten)]
-    pub load: Load,
-    /// Core of the driver
-    #[arg(long)]
-    pub cpu: Option<usize>,
+    pub classic: bool,
 }
 
 /// `floor-server`.
 #[derive(Args)]
-pub struct FloorArgs {
+pub struct FloorServerArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_parser = loopback)]
     pub listen: SocketAddr,
     /// Its core
     #[arg(long)]
     pub cpu: Option<usize>,
+}
+
+/// `prepare`.
+#[derive(Args)]
+pub struct PrepareArgs {
+    /// The directory, which is made, or empty
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Accounts
+    #[arg(long, default_value_t = 1_000, value_parser = bounded(2, 1_000_000))]
+    pub users: usize,
+    /// Friends of each, on average; some have few and a few have very many
+    #[arg(long, default_value_t = 20, value_parser = bounded(0, 80))]
+    pub friends: usize,
+    /// So many list the first account, for `presence`
+    #[arg(long, default_value_t = 1_000, value_parser = bounded(0, 100_000))]
+    pub watchers: usize,
+    /// Of all chance
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+impl Job {
+    /// What is wrong with arguments that are each right.
+    pub fn bad_input(&self) -> Option<String> {
+        let (load, servers, driver) = match self {
+            Self::Compare(args) => (Some(&args.load), vec![args.server_cpu], vec![args.cpu]),
+            Self::Relay(args) if args.target.oicqd.is_some() || args.load.with_floor => {
+                (Some(&args.load), args.target.server_cpu.clone(), args.target.cpu())
+            }
+            Self::Relay(args) => (Some(&args.load), Vec::new(), args.target.cpu()),
+            Self::Floor(args) => (Some(&args.load), args.server_cpu.clone(), args.cpu.into_iter().collect()),
+            Self::FloorServer(args) => (None, args.cpu.into_iter().collect(), Vec::new()),
+            Self::Prepare(_) => (None, Vec::new(), Vec::new()),
+        };
+        let allowed = crate::sys::allowed_cpus().unwrap_or_default();
+        if let Some(core) = servers.iter().chain(&driver).find(|core| !allowed.contains(core)) {
+            return Some(format!("core {core} is not one of those that this program may use: {allowed:?}"));
+        }
+        if servers.len() == 1 && servers == driver {
+            return Some(
+                "--server-cpu and --cpu are the same core; the driver spins, so it needs one of its own".into(),
+            );
+        }
+        load.and_then(|load| load.check().err())
+    }
 }
 
 /// An echo on a public address would answer forged senders, and a load generator belongs on the own machine.
@@ -156,6 +331,20 @@ fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.1..=30.0).contains(&seconds) => Ok(seconds),
         _ => Err("a round lasts 0.1 to 30 seconds".into()),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (1.0..=5_000_000.0).contains(&rate) => Ok(rate),
+        _ => Err("a rate is 1 to 5000000 a second".into()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=0.5).contains(&share) => Ok(share),
+        _ => Err("a share is 0 to 0.5".into()),
     }
 }
 
@@ -192,11 +381,11 @@ mod tests {
     fn a_wrong_argument_is_refused_in_one_line() {
         assert_eq!(
             refusal(&["relay", "--server", "8.8.8.8:8000"]),
-            "invalid value '8.8.8.8:8000' for '--server <SERVER>': only loopback addresses are taken, like 127.0.0.1:8000 \
+            "invalid value '8.8.8.8:8000' for '--server <ADDRESS:PORT>': only loopback addresses are taken, like 127.0.0.1:8000 \
              or [::1]:8000; see --help"
         );
-        let text = refusal(&["echo", "--server", "127.0.0.1:1", "--users", "one"]);
-        assert!(text.ends_with("a whole number from 2 to 100000 is needed; see --help"), "{text}");
+        let text = refusal(&["floor", "--server", "127.0.0.1:1", "--users", "one"]);
+        assert!(text.ends_with("a whole number from 2 to 1000000 is needed; see --help"), "{text}");
         let text = refusal(&["compare"]);
         assert!(text.contains("--oicqd <PATH>") && !text.contains('\n'), "{text}");
     }

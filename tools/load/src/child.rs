@@ -45,12 +45,12 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a program on one core, its output in a log file.
+    /// Starts a program on these cores, its output in a log file.
     pub fn start(
         name: &'static str,
         program: &Path,
         arguments: &[&OsStr],
-        cpu: usize,
+        cpus: &[usize],
         scratch: &Scratch,
     ) -> Result<Self, String> {
         let log = scratch.path().join(format!("{name}.log"));
@@ -58,7 +58,7 @@ impl Running {
         let errors = file.try_clone().map_err(|error| error.to_string())?;
         let mut command = Command::new(program);
         command.args(arguments).current_dir(scratch.path()).stdin(Stdio::null()).stdout(file).stderr(errors);
-        sys::confine(&mut command, cpu);
+        sys::confine(&mut command, cpus);
         let child = command.spawn().map_err(|error| {
             format!("{} could not be started: {error}; give the path of the program", program.display())
         })?;
@@ -114,6 +114,22 @@ pub fn time_in_line(pid: u32) -> Option<Duration> {
     Some(Duration::from_nanos(waits.sum()))
 }
 
+/// How much CPU time a process has used in its own code and in the kernel, in hundredths of a second.
+pub fn cpu_split(pid: u32) -> Option<(Duration, Duration)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program may contain anything, so what follows is counted from its end.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || Some(Duration::from_millis(10 * fields.next()?.parse::<u64>().ok()?));
+    Some((ticks()?, ticks()?))
+}
+
+/// Bytes of memory that a process has in use.
+pub fn resident(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
 /// A loopback address whose port is free for UDP and TCP at this moment.
 pub fn free_address() -> Result<SocketAddr, String> {
     for _ in 0..16 {
@@ -136,7 +152,7 @@ mod tests {
         let path = scratch.path().to_owned();
         let cpu = sys::allowed_cpus().unwrap()[0];
         let arguments = ["-c", "echo nothing to serve; exit 3"].map(OsStr::new);
-        let mut server = Running::start("sh", Path::new("/bin/sh"), &arguments, cpu, &scratch).unwrap();
+        let mut server = Running::start("sh", Path::new("/bin/sh"), &arguments, &[cpu], &scratch).unwrap();
         let text = server.explain("no answer".into());
         assert!(text.starts_with("sh ended") && text.ends_with("nothing to serve"), "{text}");
         drop(server);
@@ -145,10 +161,17 @@ mod tests {
     }
 
     #[test]
+    fn what_this_process_uses_is_found() {
+        assert!(resident(std::process::id()).is_some_and(|bytes| bytes > 100_000));
+        assert!(cpu_split(std::process::id()).is_some());
+        assert_eq!(resident(u32::MAX), None);
+    }
+
+    #[test]
     fn a_child_runs_on_its_core_only() {
         let scratch = Scratch::new().unwrap();
         let cpu = sys::allowed_cpus().unwrap()[0];
-        let server = Running::start("sleep", Path::new("/bin/sleep"), &[OsStr::new("30")], cpu, &scratch).unwrap();
+        let server = Running::start("sleep", Path::new("/bin/sleep"), &[OsStr::new("30")], &[cpu], &scratch).unwrap();
         assert_eq!(server.cores(), [cpu.to_string()]);
     }
 }

@@ -1,10 +1,10 @@
-//! The system calls that std does not have: many datagrams at once, the cores a process may use, its CPU time. The only
-//! file of this program with `unsafe`.
+//! The system calls that std does not have: many datagrams at once, many sockets at once, the cores a process may use, its
+//! CPU time. The only file of this program with `unsafe`.
 
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,23 @@ use std::time::Duration;
 
 /// Datagrams in one system call: what the server uses too (`limits::DATAGRAM_BATCH`).
 pub const BATCH: usize = 64;
+
+/// Bytes of an address of either sort, as the kernel has it.
+const NAME_BYTES: usize = size_of::<libc::sockaddr_in6>();
+
+/// An address as the kernel has it.
+#[derive(Clone, Copy)]
+pub struct Name([u8; NAME_BYTES]);
+
+impl Name {
+    /// No address.
+    pub const NONE: Self = Self([0; NAME_BYTES]);
+
+    /// Whether it is none.
+    pub fn is_none(&self) -> bool {
+        self.0 == [0; NAME_BYTES]
+    }
+}
 
 /// Whether a call waits for the first datagram.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,6 +87,41 @@ impl Batch {
         datagram
     }
 
+    /// Datagram `index`, of which more or fewer bytes of its slot go out than came in.
+    pub fn resize(&mut self, index: usize, bytes: usize) -> &mut [u8] {
+        debug_assert!(index < self.filled && bytes <= self.slot_bytes);
+        self.lengths[index] = bytes;
+        &mut self.buffers[index * self.slot_bytes..][..bytes]
+    }
+
+    /// Where datagram `index` has come from, or goes to.
+    pub fn name(&self, index: usize) -> Name {
+        let mut name = Name([0; NAME_BYTES]);
+        // SAFETY: a sockaddr_storage is larger than NAME_BYTES, and plain bytes may be copied out of it.
+        unsafe {
+            std::ptr::copy_nonoverlapping((&raw const self.names[index]).cast::<u8>(), name.0.as_mut_ptr(), NAME_BYTES);
+        }
+        name
+    }
+
+    /// Sends datagram `index` to there with the next [`send_back`](Self::send_back).
+    pub fn set_name(&mut self, index: usize, name: &Name) {
+        // SAFETY: a sockaddr_storage is larger than NAME_BYTES, and any bytes may be written to it.
+        unsafe {
+            std::ptr::copy_nonoverlapping(name.0.as_ptr(), (&raw mut self.names[index]).cast::<u8>(), NAME_BYTES);
+        }
+    }
+
+    /// Bytes of the addresses: they are all of one sort.
+    pub fn name_bytes(&self) -> usize {
+        self.headers.first().map_or(0, |header| header.msg_hdr.msg_namelen) as usize
+    }
+
+    /// Sends each datagram to its name, of so many bytes, and empties the batch.
+    pub fn send_to_names(&mut self, socket: &UdpSocket, name_bytes: usize) -> io::Result<usize> {
+        self.send_named(socket, name_bytes)
+    }
+
     /// Reads what has arrived, at most a batch of it, in place of what was there.
     pub fn receive(&mut self, socket: &UdpSocket, wait: Wait) -> io::Result<usize> {
         self.filled = 0;
@@ -108,8 +160,7 @@ impl Batch {
 
     /// Sends each datagram back to where it came from, and empties the batch.
     pub fn send_back(&mut self, socket: &UdpSocket) -> io::Result<usize> {
-        let name_bytes = self.headers.first().map_or(0, |header| header.msg_hdr.msg_namelen);
-        self.send_named(socket, name_bytes as usize)
+        self.send_named(socket, self.name_bytes())
     }
 
     fn send_named(&mut self, socket: &UdpSocket, name_bytes: usize) -> io::Result<usize> {
@@ -155,12 +206,161 @@ impl Batch {
     }
 }
 
-/// Binds the calling thread to one core.
-pub fn pin_to(cpu: usize) -> io::Result<()> {
+/// Many sockets, and which of them have something to read.
+pub struct Poller(OwnedFd);
+
+impl Poller {
+    /// One without sockets.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: the call takes no pointer; a descriptor that it gives belongs to nobody else.
+        let fd = unsafe {
+            match libc::epoll_create1(libc::EPOLL_CLOEXEC) {
+                -1 => return Err(io::Error::last_os_error()),
+                fd => OwnedFd::from_raw_fd(fd),
+            }
+        };
+        Ok(Self(fd))
+    }
+
+    /// Adds a socket. It is told once for each time that something arrives, not for as long as something is there.
+    pub fn add(&self, socket: &UdpSocket, token: u32) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: u64::from(token) };
+        // SAFETY: both descriptors are open, and the event outlives the call.
+        let done =
+            unsafe { libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, socket.as_raw_fd(), &raw mut event) };
+        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Which sockets have something new; waits so long at most.
+    pub fn wait(&self, millis: i32, tokens: &mut Vec<u32>) -> io::Result<()> {
+        // So many that the first of them has not waited long when the last is read.
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 256];
+        // SAFETY: the kernel writes at most as many events as there are.
+        let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), events.len() as i32, millis) };
+        if count < 0 {
+            let error = io::Error::last_os_error();
+            return if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) };
+        }
+        tokens.extend(events[..count as usize].iter().map(|event| event.u64 as u32));
+        Ok(())
+    }
+}
+
+/// Buffers that are pointed to once and for all: reading one datagram costs no more than the system call.
+pub struct Inbox {
+    buffers: Vec<u8>,
+    slot_bytes: usize,
+    headers: Vec<libc::mmsghdr>,
+    /// The headers point to these.
+    _vectors: Vec<libc::iovec>,
+}
+
+impl Inbox {
+    /// Room for so many datagrams of so many bytes in one call.
+    pub fn new(slots: usize, slot_bytes: usize) -> Self {
+        let mut buffers = vec![0; slots * slot_bytes];
+        let base: *mut u8 = buffers.as_mut_ptr();
+        // SAFETY: each slot is within the buffers, which are neither moved nor resized while this value lives.
+        let slot = |index: usize| unsafe { base.add(index * slot_bytes) };
+        let mut vectors: Vec<libc::iovec> =
+            (0..slots).map(|index| libc::iovec { iov_base: slot(index).cast(), iov_len: slot_bytes }).collect();
+        let headers = vectors
+            .iter_mut()
+            .map(|vector| {
+                // SAFETY: a header of zeroes has no name, no vectors and no control data.
+                let mut header: libc::mmsghdr = unsafe { zeroed() };
+                header.msg_hdr.msg_iov = vector;
+                header.msg_hdr.msg_iovlen = 1;
+                header
+            })
+            .collect();
+        Self { buffers, slot_bytes, headers, _vectors: vectors }
+    }
+
+    /// Reads what has arrived and fits; fewer than [`slots`](Self::slots) mean that no more was there.
+    pub fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
+        // SAFETY: the headers point to vectors and buffers of `self`, which is borrowed for the whole call. The kernel
+        // changes only the lengths of what it read.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                self.headers.len() as u32,
+                libc::MSG_DONTWAIT as _,
+                std::ptr::null_mut(),
+            )
+        };
+        if count >= 0 {
+            return Ok(count as usize);
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(0),
+            _ => Err(error),
+        }
+    }
+
+    /// How many are read in one call.
+    pub fn slots(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// Datagram `index` of those that were read.
+    pub fn datagram(&mut self, index: usize) -> &mut [u8] {
+        let bytes = self.headers[index].msg_len as usize;
+        &mut self.buffers[index * self.slot_bytes..][..bytes]
+    }
+}
+
+/// Sends these datagrams, at most [`BATCH`], to where the socket is connected, with one system call. Gives how many the
+/// kernel took.
+pub fn send_many(socket: &UdpSocket, datagrams: &[&[u8]]) -> io::Result<usize> {
+    let count = datagrams.len().min(BATCH);
+    // SAFETY: zeroes are a vector and a header without anything.
+    let (mut vectors, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) = unsafe { zeroed() };
+    for ((datagram, vector), header) in datagrams.iter().zip(&mut vectors).zip(&mut headers) {
+        *vector = libc::iovec { iov_base: datagram.as_ptr().cast_mut().cast(), iov_len: datagram.len() };
+        header.msg_hdr.msg_iov = vector;
+        header.msg_hdr.msg_iovlen = 1;
+    }
+    // SAFETY: `count` headers point to vectors that point to the datagrams, all of which outlive the call; the kernel only
+    // reads the bytes.
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count as u32, 0) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
+}
+
+/// Makes room for so many open files; the error says how many there can be.
+pub fn allow_files(needed: usize) -> Result<(), String> {
+    let needed = needed as libc::rlim_t;
+    // SAFETY: both calls only read or write the local variable.
+    unsafe {
+        let mut limit: libc::rlimit = zeroed();
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) != 0 {
+            return Err(io::Error::last_os_error().to_string());
+        }
+        if limit.rlim_cur >= needed {
+            return Ok(());
+        }
+        let hard = limit.rlim_max;
+        // Only root may raise the hard limit; trying does no harm.
+        let wanted = libc::rlimit { rlim_cur: needed, rlim_max: hard.max(needed) };
+        if libc::setrlimit(libc::RLIMIT_NOFILE, &wanted) == 0 {
+            return Ok(());
+        }
+        Err(format!(
+            "{needed} open files are needed and {hard} are allowed; give fewer --sockets, or raise `ulimit -Hn`"
+        ))
+    }
+}
+
+/// Binds the calling thread to these cores.
+pub fn pin_to(cpus: &[usize]) -> io::Result<()> {
     // SAFETY: a cpu_set_t of zeroes is the empty set; CPU_SET checks its bound; the set outlives the call.
     let done = unsafe {
         let mut set: libc::cpu_set_t = zeroed();
-        libc::CPU_SET(cpu, &mut set);
+        for &cpu in cpus {
+            libc::CPU_SET(cpu, &mut set);
+        }
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set)
     };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -178,15 +378,16 @@ pub fn allowed_cpus() -> io::Result<Vec<usize>> {
     }
 }
 
-/// Lets a child run on one core only, and end when this program ends, however that happens.
-pub fn confine(command: &mut Command, cpu: usize) {
+/// Lets a child run on these cores only, and end when this program ends, however that happens.
+pub fn confine(command: &mut Command, cpus: &[usize]) {
+    let cpus = cpus.to_vec();
     // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
     unsafe {
         command.pre_exec(move || {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
                 return Err(io::Error::last_os_error());
             }
-            pin_to(cpu)
+            pin_to(&cpus)
         });
     }
 }

@@ -1,7 +1,7 @@
 //! One round: so many messages kept in flight between the users, each followed from its sender to its receiver.
 
+use super::fleet::{Fleet, gone};
 use crate::child::time_in_line;
-use crate::fleet::{Fleet, gone};
 use crate::sys::{self, BATCH, Batch, Wait};
 use oicq::wire::{Dialect, Server, User};
 use std::collections::HashSet;

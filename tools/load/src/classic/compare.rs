@@ -1,10 +1,11 @@
 //! The comparison: the floor and the server in turns, on the same core, with the same driver, so that what disturbs the
 //! machine disturbs both.
 
+use super::fleet::{Fleet, Source};
+use super::round::{Loop, Tally, Way};
 use crate::args::CompareArgs;
 use crate::child::{Running, Scratch, free_address};
-use crate::fleet::{Fleet, Source};
-use crate::round::{Loop, Tally, Way};
+use crate::stats::median;
 use crate::sys;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -37,8 +38,8 @@ struct Row {
 /// Runs all rounds and prints them.
 pub fn run(args: &CompareArgs) -> Result<(), String> {
     let mut both = start(args)?;
-    sys::pin_to(args.cpu).map_err(|error| format!("core {} cannot be used: {error}", args.cpu))?;
-    let load = &args.load;
+    sys::pin_to(&[args.cpu]).map_err(|error| format!("core {} cannot be used: {error}", args.cpu))?;
+    let load = &args.load.classic();
     let gather = |at, source| Fleet::gather(at, load.users, load.sockets, load.text_bytes, source);
     let imagined = gather(both.floor_at, &Source::Imagined)?;
     let signed_in = gather(both.server_at, &Source::Register(PASSWORD)).map_err(|error| both.server.explain(error))?;
@@ -57,7 +58,7 @@ pub fn run(args: &CompareArgs) -> Result<(), String> {
     let mut echo = Loop::new(&imagined, Way::Echo, load.window, Some(both.floor.pid()));
     let mut relay = Loop::new(&signed_in, Way::Relay, load.window, Some(both.server.pid()));
     let mut rows = Vec::new();
-    for round in 1..=args.rounds {
+    for round in 1..=args.rounds() {
         let floor = measure(&mut echo, load.seconds).map_err(|error| both.floor.explain(error))?;
         signed_in.keep_alive()?;
         let server = measure(&mut relay, load.seconds).map_err(|error| both.server.explain(error))?;
@@ -77,11 +78,11 @@ fn start(args: &CompareArgs) -> Result<Both, String> {
     let (floor_at, server_at) = (free_address()?, free_address()?);
     let (floor_text, server_text) = (floor_at.to_string(), server_at.to_string());
     let arguments = ["floor-server", "--listen", &floor_text].map(OsStr::new);
-    let floor = Running::start("floor", &own, &arguments, args.server_cpu, &scratch)?;
+    let floor = Running::start("floor", &own, &arguments, &[args.server_cpu], &scratch)?;
     let data = scratch.path().join("data");
     let mut arguments = ["--listen", &server_text, "--shards", "1", "--data"].map(OsStr::new).to_vec();
     arguments.push(data.as_os_str());
-    let server = Running::start("oicqd", &program, &arguments, args.server_cpu, &scratch)?;
+    let server = Running::start("oicqd", &program, &arguments, &[args.server_cpu], &scratch)?;
     Ok(Both { floor, floor_at, server, server_at, _scratch: scratch })
 }
 
@@ -118,23 +119,5 @@ fn conclude(rows: &[Row]) {
             2 * rows.len(),
             DISTURBED * 100.0
         );
-    }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::median;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
-        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
     }
 }
