@@ -332,6 +332,7 @@ impl Link {
 
     fn write_extra(&mut self, out: &mut Vec<u8>, most: usize) {
         const LOOSE_HEADER_BYTES: usize = 3;
+        const CLOSE_HEADER_BYTES: usize = 4;
         let Some(extra) = &mut self.extra else { return };
         let mut written = 0;
         for frame in &extra.loose {
@@ -343,7 +344,13 @@ impl Link {
         }
         extra.loose.drain(..written);
         if let Some((code, reason)) = extra.close.take() {
-            Record::Close { code: code as u8, reason: &reason }.write(out);
+            // The code always fits; words are cut where the peer has not proven to be there.
+            let room = most.saturating_sub(out.len() + CLOSE_HEADER_BYTES);
+            let mut end = room.min(reason.len());
+            while !reason.is_char_boundary(end) {
+                end -= 1;
+            }
+            Record::Close { code: code as u8, reason: &reason[..end] }.write(out);
             self.closed = true;
         }
         if extra.loose.is_empty() && extra.unacknowledged.is_empty() {
