@@ -264,7 +264,8 @@ impl Oracle {
     /// A change was asked for: until it is answered nobody knows.
     pub fn unsure(&mut self, fact: &Fact) {
         if let Fact::Block(owner, other) = fact {
-            self.blocked.insert((*owner, *other), self.now);
+            // Until it is answered, it can come to be at any time.
+            self.blocked.insert((*owner, *other), u64::MAX);
         }
         self.facts.remove(fact);
     }
