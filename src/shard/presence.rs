@@ -1,16 +1,54 @@
-//! Presence (protocol.md 1.7): who is told that somebody's visible status has changed.
+//! Presence (protocol.md 1.7): a user's status, and who is told that the visible one has changed.
 //!
 //! The shard of a user knows which online users list that user, wherever they live: each of them said so at sign-in. So a
 //! change is told without a look at the disk.
 
-use super::user::visible;
-use super::{Cx, Peer, Shard};
+use super::notice::{Code, Refused};
+use super::pending::Pending;
+use super::user::{Asker, ONLINE, visible};
+use super::{Cx, OFFLINE, Peer, Shard};
+use crate::link::CloseCode;
+use crate::store::{Answer, Change, Request};
 use crate::wire::Server;
 
 /// No status: whoever believes this of a friend is told the real one, whatever it is.
 pub(super) const NEVER_TOLD: u8 = u8::MAX;
 
 impl Shard {
+    /// 0x10: another status, or the end of the session.
+    pub(super) fn set_status(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8) {
+        if status == OFFLINE {
+            self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
+            if let Some(from) = self.session(asker.number).and_then(|session| session.way.bare()) {
+                self.signed_out.insert(cx.now.mono_ms, (asker.number, from), ());
+            }
+            return self.end_session_with(cx, asker.number, CloseCode::SignedOut, "");
+        }
+        if !(ONLINE..OFFLINE).contains(&status) {
+            let why = format!("status {status} does not exist: 1 online, 2 hidden, 3 do not disturb, 4 offline");
+            return self.refuse(cx, asker, &Refused::new(Code::Malformed, why));
+        }
+        if self.session(asker.number).is_some_and(|session| session.way.link().is_some()) {
+            // It stays what it is over a restart of the server, so it is on disk before it is answered.
+            let change = Change::SetSessionStatus { number: asker.number, session: asker.session, status };
+            return self.ask_store(cx, Request::Commit(vec![change]), Pending::StatusKept { asker, status });
+        }
+        self.status_set(cx, asker, status);
+    }
+
+    /// A status is on disk, or could not be written: then it stays as it was.
+    pub(super) fn status_kept(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8, answer: &Answer) {
+        if answer.is_done() { self.status_set(cx, asker, status) } else { self.refuse(cx, asker, &Refused::storage()) }
+    }
+
+    fn status_set(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8) {
+        if let Some(session) = self.session_mut(asker.number).filter(|session| session.id == asker.session) {
+            session.status = status;
+            self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
+            self.show(cx, asker.number);
+        }
+    }
+
     /// Puts a user's visible status on the board, and tells those who list the user if it has changed.
     pub(super) fn show(&mut self, cx: &mut Cx<'_>, number: u32) {
         let status = visible(self.own_status(number));

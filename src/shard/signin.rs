@@ -8,10 +8,10 @@ use super::mailbox::Delivery;
 use super::monitor::Monitor;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
-use super::user::{Asker, Fingerprint, HIDDEN, Latest, Lists, ONLINE, Session, User as Known};
+use super::user::{Fingerprint, HIDDEN, Latest, Lists, ONLINE, Session, User as Known};
 use super::way::{Origin, Way};
 use super::wheel::SessionKey;
-use super::{Cx, OFFLINE, Peer, Shard, sending};
+use super::{Cx, Peer, Shard, sending};
 use crate::limits;
 use crate::link::CloseCode;
 use crate::store::{Answer, Card, Change, Request, SessionRecord, UserRecord};
@@ -425,40 +425,6 @@ impl Shard {
         let key = SessionKey { number, session: session.id };
         self.wheel.soon(now_ms + limits::REPEAT.as_millis() as u64 + 1, key);
         friends.shown
-    }
-
-    /// 0x10: another status, or the end of the session.
-    pub(super) fn set_status(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8) {
-        if status == OFFLINE {
-            self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
-            if let Some(from) = self.session(asker.number).and_then(|session| session.way.bare()) {
-                self.signed_out.insert(cx.now.mono_ms, (asker.number, from), ());
-            }
-            return self.end_session_with(cx, asker.number, CloseCode::SignedOut, "");
-        }
-        if !(ONLINE..OFFLINE).contains(&status) {
-            let why = format!("status {status} does not exist: 1 online, 2 hidden, 3 do not disturb, 4 offline");
-            return self.refuse(cx, asker, &Refused::new(Code::Malformed, why));
-        }
-        if self.session(asker.number).is_some_and(|session| session.way.link().is_some()) {
-            // It stays what it is over a restart of the server, so it is on disk before it is answered.
-            let change = Change::SetSessionStatus { number: asker.number, session: asker.session, status };
-            return self.ask_store(cx, Request::Commit(vec![change]), Pending::StatusKept { asker, status });
-        }
-        self.status_set(cx, asker, status);
-    }
-
-    /// A status is on disk, or could not be written: then it stays as it was.
-    pub(super) fn status_kept(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8, answer: &Answer) {
-        if answer.is_done() { self.status_set(cx, asker, status) } else { self.refuse(cx, asker, &Refused::storage()) }
-    }
-
-    fn status_set(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8) {
-        if let Some(session) = self.session_mut(asker.number).filter(|session| session.id == asker.session) {
-            session.status = status;
-            self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
-            self.show(cx, asker.number);
-        }
     }
 
     /// Ends a session: friends are told, transfers and monitoring stop, the memory is given back.

@@ -131,7 +131,7 @@ impl Oracle {
             self.wrong(&format!("{to} is shown {from}/{id} twice"));
         }
         let single = matches!(letter.to, Recipient::User(_));
-        let blocked_since = self.blocked.get(&(to, from)).is_some_and(|at| *at >= letter.at);
+        let blocked_since = self.blocked_since(to, from, id);
         // What could not be stored, or was sent before its sender was blocked, may have been on its way to the recipient (see `src/sim/README.md`).
         if single
             && let Some(ReceiptState::Refused { code }) = self.receipts.get(&name)
@@ -167,10 +167,10 @@ impl Oracle {
             }
             ReceiptState::Delivered => {}
             ReceiptState::Refused { .. } if !self.is_single(from, id) => {}
-            // The server has forgotten with a restart that it was delivered; the recipient has blocked the sender since, or
-            // the disk fails.
-            ReceiptState::Refused { code: BLOCKED | STORAGE }
-                if shown && (self.figures.ends > 0 || self.disk_fails) => {}
+            // It was delivered before its sender was blocked, or before the disk failed, and the server does not know so any
+            // more (see `src/sim/README.md`).
+            ReceiptState::Refused { code: BLOCKED } if shown && self.blocked_since(to, from, id) => {}
+            ReceiptState::Refused { code: STORAGE } if shown && self.disk_fails => {}
             ReceiptState::Refused { code } if shown || self.stored.contains(&name) => {
                 let known = if shown { "shown" } else { "stored" };
                 self.wrong(&format!("a receipt says that {to} never gets {from}/{id} ({code}), which was {known}"))
@@ -178,6 +178,12 @@ impl Oracle {
             ReceiptState::Refused { .. } => {}
         }
         self.receipts.insert(name, state);
+    }
+
+    /// Whether its recipient has blocked its sender at some time since the message was said.
+    fn blocked_since(&self, to: u32, from: u32, id: u64) -> bool {
+        let said = self.letters.get(&(from, id)).map(|letter| letter.at);
+        self.blocked.get(&(to, from)).is_some_and(|at| Some(*at) >= said)
     }
 
     /// Whether a message is for one user. A broadcast that is sent again goes to whoever is a friend by then, and who has
