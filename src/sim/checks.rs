@@ -123,6 +123,11 @@ impl World {
                 return Some(format!("{number} waits for an answer of the server"));
             }
         }
+        let sessions: usize =
+            self.cluster.shards().iter().map(|shard| shard.census()).map(|one| one.sessions + one.kept).sum();
+        if sessions != self.people.len() {
+            return Some(format!("{sessions} sessions stand, of {}", self.people.len()));
+        }
         if let Some((to, from, id)) = self.oracle.not_shown().next() {
             return Some(format!("{from}/{id} is stored for {to}, and was not shown"));
         }
