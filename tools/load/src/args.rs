@@ -218,6 +218,9 @@ pub struct RelayArgs {
     /// Who writes to whom
     #[arg(long, value_enum, default_value = "partner")]
     pub to: To,
+    /// Partners write so many in turns before others do: then acks ride along, as they cannot where people think in between
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000), conflicts_with = "rate")]
+    pub talk: u32,
     /// Bare frames instead of the link
     #[arg(long)]
     pub classic: bool,
@@ -244,6 +247,9 @@ pub struct CompareArgs {
     /// Core of the driver
     #[arg(long, default_value_t = 1)]
     pub cpu: usize,
+    /// Partners write so many in turns before others do: then acks ride along, as they cannot where people think in between
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000), conflicts_with = "rate")]
+    pub talk: u32,
     /// Bare frames instead of the link, and an echo instead of the floor
     #[arg(long)]
     pub classic: bool,
@@ -264,7 +270,7 @@ impl CompareArgs {
             cpu: Some(self.cpu),
         };
         let load = Load { with_floor: true, rounds: Some(self.rounds()), ..self.load.clone() };
-        RelayArgs { target, load, to: self.to, classic: self.classic }
+        RelayArgs { target, load, to: self.to, talk: self.talk, classic: self.classic }
     }
 
     /// Rounds.

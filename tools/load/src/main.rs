@@ -25,6 +25,9 @@
 //!   With `--server` and `--pid` one is measured that runs already. Only loopback addresses are taken.
 //! - Each user is a client of its own: a handshake, a token, acks, retransmissions, keep-alives. Messages are followed by
 //!   their ids: lost and doubled must be 0, and if they are not, the exit status is 1.
+//! - A message is four datagrams: in and out, 0x41 and receipt 2. Where a user has nothing else to send within 10 ms, an ack
+//!   follows on its own (protocol.md 2.4), and the floor does not have it: that is part of the ratio, and `datagrams` shows
+//!   it. With `--talk 10` partners answer each other at once ten times, and acks ride along.
 //! - A closed loop (`--window`) shows what the server can do; an open one (`--rate`) how long people wait, counted from the
 //!   moment at which each thing was to begin, so that a server which stands still does not hide it.
 //! - The driver spins on a core of its own. `other` is the share of the time for which something else had one of the two

@@ -143,6 +143,24 @@ impl Report {
         (!values.is_empty()).then(|| median(values.into_iter()))
     }
 
+    /// How much longer each thing took than over the floor: the median of the rounds' p50 and p99.
+    fn latency_ratios(&self) -> Vec<(&'static str, [f64; 2])> {
+        let Some(turn) = self.of("floor").next() else { return Vec::new() };
+        let names = turn.tally.counted.latencies.iter().map(|(name, _)| *name);
+        let at = |who, name: &str, quantile| {
+            self.median_of(who, |turn| {
+                let times = turn.tally.counted.latencies.iter().find(|(other, _)| *other == name)?;
+                Some(times.1.value_at_quantile(quantile) as f64)
+            })
+        };
+        names
+            .filter_map(|name| {
+                let ratio = |quantile| Some(at("oicqd", name, quantile)? / at("floor", name, quantile)?);
+                Some((name, [ratio(0.5)?, ratio(0.99)?]))
+            })
+            .collect()
+    }
+
     fn conclude(&self) {
         let micros = |turn: &Turn| turn.tally.micros().map(|micros| micros[0]);
         if let (Some(floor), Some(server), Some(ratio)) =
@@ -150,11 +168,16 @@ impl Report {
         {
             println!("median: floor {floor:.3} µs, oicqd {server:.3} µs, ratio {ratio:.2}");
         }
+        for (what, [p50, p99]) in self.latency_ratios() {
+            println!("latency, {what}, oicqd ÷ floor, median: p50 {p50:.2}, p99 {p99:.2}");
+        }
         for (what, value) in &self.facts {
             println!("{what}: {value:.2}");
         }
         let (lost, doubled) = self.sum("oicqd");
-        println!("oicqd in all: {lost} lost, {doubled} doubled");
+        if self.turns.iter().any(|turn| turn.who != "floor") {
+            println!("oicqd in all: {lost} lost, {doubled} doubled");
+        }
         let disturbed = self.turns.iter().filter(|turn| turn.tally.disturbance() > DISTURBED).count();
         if disturbed > 0 {
             println!(
@@ -187,6 +210,9 @@ impl Report {
                 "ratio": self.median_of("oicqd", Turn::ratio),
                 "a_second": self.median_of("oicqd", |turn| Some(turn.tally.rate())),
             },
+            "latency_ratio": self.latency_ratios().iter()
+                .map(|(what, [p50, p99])| ((*what).to_owned(), json!({ "p50": p50, "p99": p99 })))
+                .collect::<serde_json::Map<_, _>>(),
             "facts": self.facts.iter().map(|(what, value)| ((*what).to_owned(), json!(value)))
                 .collect::<serde_json::Map<_, _>>(),
         })

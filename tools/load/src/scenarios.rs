@@ -22,8 +22,11 @@ pub fn relay(args: &RelayArgs) -> Result<(), String> {
     let (users, pace, seed) = (load.users as u32, load.pace(), load.seed);
     let mut stage = Stage::set("relay", &args.target, &load, 0)?;
     stage.sign_in(users)?;
+    let talk = if args.to == To::Partner { args.talk } else { 1 };
+    let mut scene = Messages::between(users, args.to, pace, seed);
     let mut bare = Messages::bare(users, args.to, pace, seed);
-    stage.rounds(&mut Messages::between(users, args.to, pace, seed), Some(&mut bare))?;
+    (scene.talk, bare.talk) = (talk, talk);
+    stage.rounds(&mut scene, Some(&mut bare))?;
     stage.report.end()
 }
 

@@ -43,6 +43,12 @@ pub struct Messages {
     done_when: Done,
     /// So many in a round at most.
     pub most: u64,
+    /// So many two partners write in turns before others do; each waits for the receipt of the last.
+    pub talk: u32,
+    /// How many more are to follow each message of the round, if they talk.
+    follow: Vec<u32>,
+    /// Who answers next, and how many more are to follow.
+    answers: Vec<(u32, u32)>,
     give_up: u64,
     next_id: u64,
     sender: u32,
@@ -75,6 +81,9 @@ impl Messages {
             flights: Flights::new(next_id, done_when, 0, SECOND),
             done_when,
             most: u64::MAX,
+            talk: 1,
+            follow: Vec::new(),
+            answers: Vec::new(),
             give_up: GIVE_UP,
             next_id,
             dice: Dice::new(seed),
@@ -105,6 +114,8 @@ impl<C: Carrier> Scene<C> for Messages {
         // Rising over all scenes and runs: the same id is the same message.
         self.next_id = first_id().max(self.next_id + self.flights.begun());
         self.pacer = Pacer::new(self.pace, now_ns);
+        self.follow.clear();
+        self.answers.clear();
         self.flights = Flights::new(self.next_id, self.done_when, now_ns, stretch_ns);
     }
 
@@ -112,8 +123,14 @@ impl<C: Carrier> Scene<C> for Messages {
         while self.flights.begun() < self.most
             && let Some(due) = self.pacer.next(now_ns, self.flights.in_flight)
         {
-            let (from, to) = self.pair();
+            let ((from, to), follow) = match self.answers.pop() {
+                Some((from, follow)) => ((from, from ^ 1), follow),
+                None => (self.pair(), self.talk - 1),
+            };
             let id = self.flights.begin(due);
+            if self.talk > 1 {
+                self.follow.push(follow);
+            }
             carrier.send(from, to, id);
         }
         Ok(())
@@ -122,8 +139,14 @@ impl<C: Carrier> Scene<C> for Messages {
     fn event(&mut self, _: &mut C, event: Event, now_ns: u64) -> Result<(), String> {
         match event {
             Event::Message { id, .. } => self.flights.arrive(id, now_ns),
-            Event::Receipt { id, state, .. } => {
+            Event::Receipt { user, id, state } => {
+                let open = self.flights.in_flight;
                 self.flights.receipt(id, state, now_ns);
+                let done = self.flights.in_flight < open;
+                let at = id.saturating_sub(self.next_id) as usize;
+                if let Some(&follow @ 1..) = self.follow.get(at).filter(|_| done) {
+                    self.answers.push((user ^ 1, follow - 1));
+                }
             }
             Event::Notice { text, .. } => return Err(format!("the server says: {text}")),
             Event::Ended { user, why } => return Err(format!("user {user} is signed out: {why}")),

@@ -7,13 +7,18 @@ use super::presence::Presence;
 use super::search::Search;
 use super::sign_ins::SignIns;
 use super::workday::Workday;
+use crate::args::{Cli, Job};
 use crate::carrier::Linked;
+use crate::child::Scratch;
 use crate::classic::register;
 use crate::clock::{Clock, millis};
 use crate::crowd::{Crowd, Event, learn_key};
 use crate::flights::Done;
 use crate::play::{Pace, Player, Scene, Tally};
+use crate::report::{Report, Turn};
+use crate::table;
 use crate::target::{leave, sign_in};
+use clap::Parser;
 use oicq::server::Trial;
 use oicq::wire::User as Said;
 use std::time::Duration;
@@ -62,6 +67,15 @@ fn messages_arrive_and_are_known_to() {
         assert_eq!(counted.latencies[1].1.len(), counted.done);
         assert!(tally.used.is_some() && tally.datagrams.to_server >= 2 * counted.done / 8);
     }
+}
+
+#[test]
+fn partners_who_talk_answer_each_other() {
+    let mut place = Place::new();
+    let mut scene = Messages::between(USERS, To::Partner, Pace::Window(2), 1);
+    scene.talk = 5;
+    let tally = place.play(&mut scene);
+    assert!(tally.counted.done > 5);
 }
 
 #[test]
@@ -121,6 +135,28 @@ fn people_sign_in_again_and_again() {
 fn a_working_day_loses_nothing() {
     let mut place = Place::new();
     place.play(&mut Workday::new(USERS, Pace::Rate(300.0), 1));
+}
+
+#[test]
+fn a_run_is_kept_as_json_and_drawn_and_compared() {
+    let mut place = Place::new();
+    let tally = place.play(&mut Messages::between(USERS, To::Anyone, Pace::Window(8), 1));
+    let cli = Cli::try_parse_from(["oicq-load", "sign-in", "--server", "127.0.0.1:1", "--json"]).unwrap();
+    let Job::SignIn(args) = cli.job else { panic!("it was asked for") };
+    let mut report = Report::new("relay", &args.load);
+    report.turn(Turn { round: 1, who: "oicqd", tally, beside: Some(5.0) });
+    let json = report.json();
+    assert!(json["median"]["ratio"].as_f64().is_some_and(|ratio| ratio > 0.0), "{json}");
+    assert_eq!(json["turns"][0]["lost"], 0);
+    let scratch = Scratch::new().unwrap();
+    let (run, plot) = (scratch.path().join("run.json"), scratch.path().join("run.svg"));
+    std::fs::write(&run, json.to_string()).unwrap();
+    table::print(&run, &run).unwrap();
+    std::fs::write(&plot, "{}").unwrap();
+    assert!(table::print(&run, &plot).unwrap_err().contains("is no run of oicq-load"));
+    crate::plot::draw(&plot, "relay", &report.turns).unwrap();
+    let drawn = std::fs::read_to_string(&plot).unwrap();
+    assert!(drawn.starts_with("<svg") && drawn.contains("p99") && drawn.contains("polyline"));
 }
 
 #[test]
