@@ -11,6 +11,8 @@ pub mod link;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod shard;
+#[cfg(all(feature = "server", any(test, feature = "sim")))]
+pub mod sim;
 #[cfg(feature = "server")]
 pub mod store;
 pub mod wire;

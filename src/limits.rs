@@ -56,8 +56,8 @@ pub const UNKNOWN_WINDOW: Duration = Duration::from_secs(1);
 pub const UNKNOWN_ADDRESSES: usize = 16_384;
 /// Links of a shard by which nobody has signed in, or that have just ended.
 pub const APART: usize = 16_384;
-/// Silence after which a link is dropped by which nobody has signed in.
-pub const ENTERING_SILENCE: Duration = Duration::from_secs(30);
+/// How long a link may be there by which nobody signs in: time to type a password again.
+pub const ENTERING: Duration = Duration::from_secs(60);
 /// How long a link that has ended says so again to whoever missed it.
 pub const FAREWELL: Duration = Duration::from_secs(30);
 /// Links of a shard whose keys are kept prepared, two each: about three megabytes. The others cost 0.1 µs more a packet.
@@ -78,7 +78,7 @@ pub const TOKEN: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Failed sign-ins in a minute from one address that is not a loopback address (protocol.md 2.6).
 pub const ADDRESS_FAILURES: u32 = 60;
 
-const _: () = assert!(FAREWELL.as_secs() < IDLE.as_secs() && ENTERING_SILENCE.as_secs() < IDLE.as_secs());
+const _: () = assert!(FAREWELL.as_secs() < IDLE.as_secs() && ENTERING.as_secs() < IDLE.as_secs());
 
 // ---- custody of messages (protocol.md 3.3)
 

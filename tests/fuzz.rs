@@ -12,7 +12,8 @@
 //! as they are. To fuzz with a coverage-guided fuzzer, call the bodies below from its targets: each is a `fn(&[u8])`.
 #![cfg(feature = "server")]
 
-use oicq::limits::{HEADER_BYTES, QUERY_BYTES, SEARCH_USERS};
+use oicq::limits::{DATA_HEADER_BYTES, DATAGRAM_BYTES, HEADER_BYTES, QUERY_BYTES, SEARCH_USERS, TAG_BYTES};
+use oicq::link::{Ciphers, Dropped, Frames, Keys, Link, Packet, Side};
 use oicq::shard::search::parse;
 use oicq::store::{Account, AccountView, Grant, Mail};
 use oicq::wire::{Dialect, PublicProfile, Server, User, WireError, stream_frame_bytes};
@@ -145,6 +146,50 @@ fn grant(bytes: &[u8]) {
     }
 }
 
+/// A packet is read, or what is wrong with it has a place. Encoded again it is the same but for its padding.
+fn packet(bytes: &[u8]) {
+    for from in [Side::Client, Side::Server] {
+        match Packet::decode(bytes, from) {
+            Ok(Packet::Data { .. }) => {}
+            Ok(packet) => {
+                let mut again = Vec::new();
+                packet.encode(&mut again);
+                assert_eq!(Packet::decode(&again, from), Ok(packet));
+            }
+            Err(error) => names_a_place(error, bytes),
+        }
+    }
+}
+
+/// Records that a peer with the right keys has sealed: whatever they are, the link stays within its bounds and answers
+/// with packets that the other side can read.
+fn records(bytes: &[u8]) {
+    let keys = Keys { to_server: [1; 32], to_client: [2; 32] };
+    for side in [Side::Server, Side::Client] {
+        let mut link = Link::new(side, 10_001, 7, keys, 3);
+        let mut peer = Link::new(side.peer(), 10_001, 7, keys, 3);
+        let (mut ciphers, mut frames, mut packet) = (Ciphers::new(4), Frames::default(), Vec::new());
+        link.send(&[1; 3_000]);
+        let plain = &bytes[..bytes.len().min(DATAGRAM_BYTES - DATA_HEADER_BYTES - TAG_BYTES)];
+        link.seal_for_test(side.peer(), plain, &mut ciphers, &mut packet);
+        let _ = link.receive(5, &mut packet, &mut ciphers, &mut frames);
+        let handed_up: usize = frames.iter().map(|frame| frame.bytes.len()).sum();
+        assert!(handed_up <= bytes.len(), "{handed_up} bytes of {}", bytes.len());
+        for now in [5, 20, 700] {
+            for _ in 0..64 {
+                packet.clear();
+                if !link.poll(now, &mut ciphers, &mut packet) {
+                    break;
+                }
+                assert!(packet.len() <= DATAGRAM_BYTES);
+                frames.clear();
+                let taken = peer.receive(now, &mut packet, &mut ciphers, &mut frames);
+                assert!(!matches!(taken, Err(Dropped::Malformed | Dropped::Forged)), "{taken:?}");
+            }
+        }
+    }
+}
+
 // ---- the entries
 
 #[test]
@@ -155,6 +200,24 @@ fn frames_of_users() {
 #[test]
 fn frames_of_servers() {
     run("frame", server, frames());
+}
+
+#[test]
+fn packets() {
+    let link: Value = serde_json::from_str(include_str!("vectors/link.json")).expect("the vectors are JSON");
+    let whole = ["hello", "welcome"].map(|name| hex(link[name].as_str().expect("hex")));
+    let data = link["data"].as_array().expect("a list").iter();
+    let data: Vec<_> = data.map(|one| hex(one["packet"].as_str().expect("hex"))).collect();
+    run("packet", packet, whole.into_iter().chain(data).collect());
+}
+
+#[test]
+fn sealed_records() {
+    let link: Value = serde_json::from_str(include_str!("vectors/link.json")).expect("the vectors are JSON");
+    let data = link["data"].as_array().expect("a list").iter();
+    // The epoch of these links is 3.
+    let plain = data.map(|one| [&[0, 3], &hex(one["plaintext"].as_str().expect("hex"))[2..]].concat());
+    run("records", records, plain.collect());
 }
 
 #[test]
@@ -290,7 +353,7 @@ fn overwrite(bytes: &mut [u8], at: usize, with: &[u8]) {
 
 /// Makes the length of a frame true again: else hardly a changed frame would come past its header.
 fn mend_length(bytes: &mut [u8]) {
-    if bytes.len() >= HEADER_BYTES && bytes[0] == 0x81 {
+    if bytes.len() >= HEADER_BYTES && matches!(bytes[0], 0x81 | 0x82) {
         let length = (bytes.len() - HEADER_BYTES) as u32;
         bytes[4..HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 mod common;
 
 use common::{Server, oicqd, said};
+use oicq::client::{Client, Connect, Error, Event, Events, OwnedProfile, ServerLine};
 
 /// Ends a server as the system would, and checks that it ends well.
 fn end(mut server: Server) {
@@ -182,4 +183,94 @@ fn the_figures_are_for_people_and_for_programs() {
     done(data.path(), &["announce", "hello"]);
     end(server);
     refused(data.path(), &["stats"]);
+}
+
+/// A client of this server that has registered and signed in, and its token.
+fn linked(line: &str) -> (Client, Events, u32, String) {
+    let (client, events) = Client::connect(Connect::new(line.parse().expect("a line"))).expect("sockets");
+    let number = client.register(&OwnedProfile::new("Ann", "secret")).expect("registered");
+    client.sign_in(number, "secret", false).expect("signed in");
+    let token = wait_for(&events, |event| if let Event::Token { token, .. } = event { Some(token) } else { None });
+    (client, events, number, token)
+}
+
+fn wait_for<T>(events: &Events, wanted: impl Fn(Event) -> Option<T>) -> T {
+    std::iter::from_fn(|| events.recv_timeout(Duration::from_secs(20))).find_map(wanted).expect("it happens")
+}
+
+#[test]
+fn clients_are_given_one_line_and_it_stays_the_same() {
+    let data = directory();
+    refused(data.path(), &["line"]);
+    let server = Server::start(data.path(), 1);
+    let line = done(data.path(), &["line"]);
+    assert!(server.banner.contains(line.trim()), "{} {line}", server.banner);
+    let (host, key) = line.trim().split_once("/?key=").expect("a key");
+    assert_eq!(host, format!("oicq://{}", server.address));
+    let file = fs::metadata(data.path().join("link.key")).expect("the key is kept");
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+    end(server);
+    let server = Server::start(data.path(), 2);
+    assert!(done(data.path(), &["line"]).contains(key), "clients know it by this key");
+    end(server);
+    fs::write(data.path().join("link.key"), "rubbish").expect("written");
+    let error = refused(data.path(), &["--listen", "127.0.0.1:0"]);
+    assert!(error.contains("link.key"), "{error}");
+}
+
+#[test]
+fn sessions_are_listed_and_ended_with_their_tokens() {
+    let data = directory();
+    let server = Server::start(data.path(), 2);
+    let line = done(data.path(), &["line"]);
+    let (client, events, number, token) = linked(line.trim());
+    let all = done(data.path(), &["account", "sessions"]);
+    assert!(
+        all.starts_with(&format!("{number}  since ")) && all.contains("127.0.0.1:") && all.contains("online"),
+        "{all}"
+    );
+    assert_eq!(done(data.path(), &["account", "sessions", &number.to_string()]), all);
+    refused(data.path(), &["account", "sessions", "77777"]);
+    done(data.path(), &["account", "signout", &number.to_string()]);
+    wait_for(&events, |event| matches!(event, Event::SignInAgain { .. }).then_some(()));
+    assert_eq!(done(data.path(), &["account", "sessions"]), "");
+    assert!(matches!(client.sign_in_with_token(number, &token, false), Err(Error::Refused { code: 3, .. })));
+    client.sign_in(number, "secret", false).expect("the password is as it was");
+    end(server);
+    // Also without a server: the session would go on with its next start.
+    assert!(done(data.path(), &["account", "sessions"]).starts_with(&number.to_string()));
+    done(data.path(), &["account", "signout", &number.to_string()]);
+    assert_eq!(done(data.path(), &["account", "sessions"]), "");
+}
+
+#[test]
+fn sessions_end_with_the_server_only_if_the_operator_says_so() {
+    let data = directory();
+    refused(data.path(), &["stop"]);
+    let mut server = Server::start(data.path(), 2);
+    let address = server.address.to_string();
+    let line = done(data.path(), &["line"]);
+    let (client, events, number, _) = linked(line.trim());
+    done(data.path(), &["stop"]);
+    assert!(server.process.wait().expect("it ends").success());
+    let mut server = Server::start_at(data.path(), 1, &address);
+    client.test().expect("the session goes on");
+    let figures: serde_json::Value =
+        serde_json::from_str(&done(data.path(), &["stats", "--json"])).expect("sound JSON");
+    assert_eq!((&figures["total"]["resumed"], &figures["total"]["sign_ins"]), (&1.into(), &0.into()));
+    done(data.path(), &["stop", "--end-sessions"]);
+    assert!(server.process.wait().expect("it ends").success());
+    assert_eq!(done(data.path(), &["account", "sessions"]), "");
+    drop((client, events, number));
+}
+
+#[test]
+fn a_client_with_another_key_says_nothing() {
+    let data = directory();
+    let server = Server::start(data.path(), 1);
+    let wrong: ServerLine = format!("oicq://{}/?key={}", server.address, "A".repeat(43)).parse().expect("a line");
+    let (client, _events) = Client::connect(Connect::new(wrong)).expect("sockets");
+    let error = client.sign_in(10_000, "secret", false).expect_err("another server");
+    assert!(matches!(error, Error::KeyChanged { .. }), "{error}");
+    end(server);
 }

@@ -14,8 +14,9 @@ pub(super) struct Congestion {
     threshold: u8,
     /// Segments acknowledged since the window last grew beyond the threshold.
     credit: u8,
-    /// Losses of packets before this one belong to the round trip that was answered already.
-    recovery: u64,
+    /// Losses of packets before this one belong to the round trip that was answered already. The lower half of its counter:
+    /// packets that are compared are never two thousand million apart.
+    recovery: u32,
 }
 
 impl Congestion {
@@ -27,10 +28,14 @@ impl Congestion {
         usize::from(self.window)
     }
 
+    fn in_recovery(&self, counter: u64) -> bool {
+        (counter as u32).wrapping_sub(self.recovery) as i32 <= -1
+    }
+
     /// So many segments were acknowledged, the latest of them sent with packet `counter`, while the window was full or not.
     pub fn acknowledged(&mut self, segments: usize, counter: u64, full: bool) {
         const MOST: u8 = SEGMENTS_IN_FLIGHT as u8;
-        if !full || counter < self.recovery {
+        if !full || self.in_recovery(counter) {
             return;
         }
         for _ in 0..segments {
@@ -49,8 +54,8 @@ impl Congestion {
     /// A segment that went out with packet `counter` was lost; `next` is the next packet to go out. Once a round trip the
     /// window is halved.
     pub fn lost(&mut self, counter: u64, next: u64) {
-        if counter >= self.recovery {
-            self.recovery = next;
+        if !self.in_recovery(counter) {
+            self.recovery = next as u32;
             self.window = (self.window / 2).max(LEAST);
             self.threshold = self.window;
             self.credit = 0;

@@ -146,6 +146,21 @@ impl Link {
         }
     }
 
+    /// From now on little is kept of what is incomplete: the peer has proven nothing.
+    pub fn narrow(&mut self) {
+        self.inbound.narrow();
+    }
+
+    /// From now on frames of any size are taken.
+    pub fn widen(&mut self) {
+        self.inbound.widen();
+    }
+
+    /// Its service number.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Its session.
     pub fn session(&self) -> u32 {
         self.session
@@ -349,6 +364,19 @@ impl Link {
         let (key, _) = self.directions();
         seal::seal(ciphers, &key, self.counter, out, start);
         self.counter += 1;
+    }
+
+    /// Appends a packet with this plaintext, epoch and all, as `from` would seal it: for those who try what a peer with the
+    /// right keys could send.
+    #[doc(hidden)]
+    pub fn seal_for_test(&mut self, from: Side, plain: &[u8], ciphers: &mut Ciphers, out: &mut Vec<u8>) {
+        let start = out.len();
+        begin_data(out, from, self.number, self.session, self.counter);
+        out.extend_from_slice(plain);
+        let length = out.len() - start + TAG_BYTES - HEADER_BYTES;
+        write_length(&mut out[start..], length);
+        let key = if from == Side::Client { self.keys.to_server } else { self.keys.to_client };
+        seal::seal(ciphers, &key, self.counter, out, start);
     }
 
     /// Appends the answer to a packet of an older epoch, which has this many bytes: an ack in the present epoch, no longer

@@ -23,16 +23,17 @@ impl Cookies {
         Self { present, previous, since_ms: now_ms }
     }
 
-    /// Whether the present secret has served its minute.
+    /// Whether the present secret has served its minute. After a long rest the previous one has, too: ask again.
     pub fn is_due(&self, now_ms: u64) -> bool {
         now_ms >= self.since_ms + SECRET_MS
     }
 
-    /// Takes a fresh secret.
+    /// Takes a fresh secret for the next minute.
     pub fn renew(&mut self, now_ms: u64, secret: [u8; 32]) {
         let present = hmac::Key::new(hmac::HMAC_SHA256, &secret);
         self.previous = std::mem::replace(&mut self.present, present);
-        self.since_ms = now_ms;
+        // Of a rest of hours the last two minutes are enough.
+        self.since_ms = (self.since_ms + SECRET_MS).max(now_ms.saturating_sub(2 * SECRET_MS - 1));
     }
 
     /// The cookie of this address for this number.
@@ -84,5 +85,13 @@ mod tests {
         assert!(cookies.check(here, 10_001, &cookie) && cookies.make(here, 10_001) != cookie);
         cookies.renew(120_000, [4; 32]);
         assert!(!cookies.check(here, 10_001, &cookie));
+        // Nobody has asked for an hour.
+        let cookie = cookies.make(here, 10_001);
+        let mut renewed = 0;
+        while cookies.is_due(3_600_000) {
+            cookies.renew(3_600_000, [5 + renewed; 32]);
+            renewed += 1;
+        }
+        assert!((2..=3).contains(&renewed) && !cookies.check(here, 10_001, &cookie));
     }
 }

@@ -3,6 +3,7 @@
 //! Randomness is an argument: the private half of the ephemeral key of each side.
 
 use super::seal::Keys;
+use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey};
 use snow::resolvers::{CryptoResolver, DefaultResolver};
 use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState};
@@ -48,6 +49,28 @@ impl fmt::Display for HandshakeError {
 
 impl std::error::Error for HandshakeError {}
 
+/// The server's static key, both halves.
+#[derive(Clone, Copy)]
+pub struct StaticKey {
+    private: [u8; 32],
+    /// What clients are given.
+    pub public: [u8; 32],
+}
+
+impl StaticKey {
+    /// From the private half.
+    pub fn new(private: [u8; 32]) -> Self {
+        Self { private, public: public_key(&private) }
+    }
+}
+
+/// The private half is never shown.
+impl fmt::Debug for StaticKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StaticKey")
+    }
+}
+
 /// The client's side of a handshake.
 pub struct Initiator {
     state: HandshakeState,
@@ -59,7 +82,8 @@ impl Initiator {
     /// used again.
     pub fn new(number: u32, server_key: &[u8; 32], ephemeral: [u8; 32]) -> Result<Self, HandshakeError> {
         let prologue = prologue(number);
-        let builder = builder(ephemeral).prologue(&prologue).and_then(|builder| builder.remote_public_key(server_key));
+        let builder = builder(ephemeral, None).prologue(&prologue);
+        let builder = builder.and_then(|builder| builder.remote_public_key(server_key));
         let mut state = builder.and_then(Builder::build_initiator).map_err(|_| HandshakeError)?;
         let mut message = [0; MESSAGE_1_BYTES];
         state.write_message(&[], &mut message).map_err(|_| HandshakeError)?;
@@ -97,14 +121,15 @@ impl fmt::Debug for Initiator {
 /// The server's side: answers noise message 1 with message 2, and has the keys. `ephemeral` must be random and is never
 /// used again.
 pub fn respond(
-    private: &[u8; 32],
+    key: &StaticKey,
     number: u32,
     noise: &[u8],
     ephemeral: [u8; 32],
     offer: Offer,
 ) -> Result<(Vec<u8>, Keys), HandshakeError> {
     let prologue = prologue(number);
-    let builder = builder(ephemeral).prologue(&prologue).and_then(|builder| builder.local_private_key(private));
+    let builder = builder(ephemeral, Some(*key)).prologue(&prologue);
+    let builder = builder.and_then(|builder| builder.local_private_key(&key.private));
     let mut state = builder.and_then(Builder::build_responder).map_err(|_| HandshakeError)?;
     state.read_message(noise, &mut [0; MESSAGE_1_BYTES]).map_err(|_| HandshakeError)?;
     let mut payload = [0; PAYLOAD_BYTES];
@@ -119,9 +144,9 @@ pub fn respond(
 
 /// The public key that belongs to a private X25519 key.
 pub fn public_key(private: &[u8; 32]) -> [u8; 32] {
-    let mut dh = DefaultResolver.resolve_dh(&snow::params::DHChoice::Curve25519).expect("X25519 is built in");
+    let mut dh = X25519::new(None);
     dh.set(private);
-    dh.pubkey().try_into().expect("32 bytes")
+    dh.public
 }
 
 fn prologue(number: u32) -> [u8; 15] {
@@ -130,9 +155,9 @@ fn prologue(number: u32) -> [u8; 15] {
     prologue
 }
 
-fn builder(ephemeral: [u8; 32]) -> Builder<'static> {
+fn builder(ephemeral: [u8; 32], key: Option<StaticKey>) -> Builder<'static> {
     let pattern = PATTERN.parse().expect("a pattern that this build has");
-    Builder::with_resolver(pattern, Box::new(Given(ephemeral)))
+    Builder::with_resolver(pattern, Box::new(Given { ephemeral, key }))
 }
 
 fn split(state: &mut HandshakeState) -> Keys {
@@ -140,16 +165,20 @@ fn split(state: &mut HandshakeState) -> Keys {
     Keys { to_server, to_client }
 }
 
-/// The default algorithms, with the randomness that was given.
-struct Given([u8; 32]);
+/// The algorithms, with the randomness that was given.
+struct Given {
+    ephemeral: [u8; 32],
+    /// A key whose public half need not be computed.
+    key: Option<StaticKey>,
+}
 
 impl CryptoResolver for Given {
     fn resolve_rng(&self) -> Option<Box<dyn Random>> {
-        Some(Box::new(Ephemeral(Some(self.0))))
+        Some(Box::new(Ephemeral(Some(self.ephemeral))))
     }
 
     fn resolve_dh(&self, choice: &snow::params::DHChoice) -> Option<Box<dyn Dh>> {
-        DefaultResolver.resolve_dh(choice)
+        (*choice == snow::params::DHChoice::Curve25519).then(|| Box::new(X25519::new(self.key)) as Box<dyn Dh>)
     }
 
     fn resolve_hash(&self, choice: &snow::params::HashChoice) -> Option<Box<dyn Hash>> {
@@ -158,6 +187,70 @@ impl CryptoResolver for Given {
 
     fn resolve_cipher(&self, choice: &snow::params::CipherChoice) -> Option<Box<dyn Cipher>> {
         DefaultResolver.resolve_cipher(choice)
+    }
+}
+
+/// X25519 of the library that seals the packets: half the time of snow's own.
+struct X25519 {
+    private: [u8; 32],
+    public: [u8; 32],
+    known: Option<StaticKey>,
+}
+
+impl X25519 {
+    fn new(known: Option<StaticKey>) -> Self {
+        Self { private: [0; 32], public: [0; 32], known }
+    }
+
+    fn key(&self) -> Result<PrivateKey, snow::Error> {
+        PrivateKey::from_private_key(&agreement::X25519, &self.private).map_err(|_| snow::Error::Dh)
+    }
+}
+
+impl Dh for X25519 {
+    fn name(&self) -> &'static str {
+        "25519"
+    }
+
+    fn pub_len(&self) -> usize {
+        32
+    }
+
+    fn priv_len(&self) -> usize {
+        32
+    }
+
+    fn set(&mut self, private: &[u8]) {
+        self.private.copy_from_slice(private);
+        if let Some(known) = self.known.filter(|known| known.private == *private) {
+            self.public = known.public;
+            return;
+        }
+        let public = self.key().ok().and_then(|key| key.compute_public_key().ok());
+        self.public.copy_from_slice(public.expect("32 bytes are a key").as_ref());
+    }
+
+    fn generate(&mut self, chance: &mut dyn Random) -> Result<(), snow::Error> {
+        let mut private = [0; 32];
+        chance.try_fill_bytes(&mut private)?;
+        self.set(&private);
+        Ok(())
+    }
+
+    fn pubkey(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn privkey(&self) -> &[u8] {
+        &self.private
+    }
+
+    fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
+        let peer = UnparsedPublicKey::new(&agreement::X25519, &public[..32]);
+        agreement::agree(&self.key()?, peer, snow::Error::Dh, |secret| {
+            out[..32].copy_from_slice(secret);
+            Ok(())
+        })
     }
 }
 

@@ -5,6 +5,11 @@ use super::frames::Frames;
 use super::record::Ack;
 use crate::limits::{ACK_DELAY, FRAME_BYTES, SEGMENTS_IN_FLIGHT};
 
+const ACK_DELAY_MS: u64 = ACK_DELAY.as_millis() as u64;
+/// The largest frame, and the segments kept beyond a gap, of a peer that has proven nothing.
+const NARROW_BYTES: usize = 4 * 1024;
+const NARROW_SEGMENTS: usize = 4;
+
 /// A frame that grows beyond what a frame can be: the peer's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FrameTooLong;
@@ -18,9 +23,10 @@ pub(super) struct Inbound {
     unacknowledged: u8,
     /// An ack is to go out at once.
     at_once: bool,
-    /// When the newest segment came, and when an ack of it must go out at the latest.
+    /// What has not proven itself is given little room: see [`Inbound::narrow`].
+    narrow: bool,
+    /// When the newest segment came.
     newest_ms: u64,
-    due_ms: u64,
     /// Only while something is incomplete.
     incomplete: Option<Box<Incomplete>>,
 }
@@ -41,6 +47,17 @@ struct Segment {
 }
 
 impl Inbound {
+    /// Keeps little of what is incomplete, until [`widen`](Self::widen): a registration and a sign-in are small, and
+    /// anybody can have a link.
+    pub fn narrow(&mut self) {
+        self.narrow = true;
+    }
+
+    /// Keeps what any frame needs.
+    pub fn widen(&mut self) {
+        self.narrow = false;
+    }
+
     /// Takes a segment, and hands up what it completes.
     pub fn accept(
         &mut self,
@@ -51,25 +68,25 @@ impl Inbound {
         frames: &mut Frames,
     ) -> Result<(), FrameTooLong> {
         let distance = seq.wrapping_sub(self.next) as i32;
-        if distance < 0 || distance as usize >= SEGMENTS_IN_FLIGHT {
+        let window = if self.narrow { NARROW_SEGMENTS } else { SEGMENTS_IN_FLIGHT };
+        if distance < 0 || distance as usize >= window {
             // Again, so our ack was lost; or beyond the window, where nothing has room.
             self.at_once = true;
             return Ok(());
-        }
-        self.newest_ms = now_ms;
-        self.unacknowledged = self.unacknowledged.saturating_add(1);
-        if self.unacknowledged == 1 {
-            self.due_ms = now_ms + ACK_DELAY.as_millis() as u64;
         }
         if distance > 0 {
             self.at_once = true;
             let ahead = &mut self.incomplete.get_or_insert_default().ahead;
             if let Err(at) = ahead.binary_search_by_key(&distance, |one| one.seq.wrapping_sub(self.next) as i32) {
                 ahead.insert(at, Segment { seq, last, bytes: bytes.into() });
+                self.newest_ms = now_ms;
             }
             return Ok(());
         }
+        self.newest_ms = now_ms;
+        self.unacknowledged = self.unacknowledged.saturating_add(1);
         self.next = self.next.wrapping_add(1);
+        let most = if self.narrow { NARROW_BYTES } else { FRAME_BYTES };
         let Some(mut incomplete) = self.incomplete.take() else {
             if last {
                 frames.push([bytes, &[]], false);
@@ -80,12 +97,12 @@ impl Inbound {
         };
         // A gap that closes is told at once, too: the peer may be waiting with its window full.
         self.at_once |= !incomplete.ahead.is_empty();
-        incomplete.append(last, bytes, frames)?;
+        incomplete.append(last, bytes, most, frames)?;
         let ready = incomplete.ahead.iter().enumerate();
         let ready = ready.take_while(|(at, one)| one.seq == self.next.wrapping_add(*at as u32)).count();
         for segment in incomplete.ahead.drain(..ready).collect::<Vec<_>>() {
             self.next = self.next.wrapping_add(1);
-            incomplete.append(segment.last, &segment.bytes, frames)?;
+            incomplete.append(segment.last, &segment.bytes, most, frames)?;
         }
         if !incomplete.ahead.is_empty() || !incomplete.partial.is_empty() {
             self.incomplete = Some(incomplete);
@@ -104,7 +121,8 @@ impl Inbound {
         for segment in self.incomplete.iter().flat_map(|incomplete| &incomplete.ahead) {
             bits |= 1 << (segment.seq.wrapping_sub(self.next).wrapping_sub(1) % 64);
         }
-        let delay = if self.unacknowledged > 0 { now_ms.saturating_sub(self.newest_ms) } else { 0 };
+        // Also where an ack is said again: then it is long ago, and the peer must not take that for a round trip.
+        let delay = now_ms.saturating_sub(self.newest_ms);
         Ack {
             next: self.next,
             bits,
@@ -119,7 +137,7 @@ impl Inbound {
         if self.at_once || self.unacknowledged >= 2 {
             return Some(0);
         }
-        (self.unacknowledged > 0).then_some(self.due_ms)
+        (self.unacknowledged > 0).then_some(self.newest_ms + ACK_DELAY_MS)
     }
 
     /// An ack is to go out, whatever has come.
@@ -135,8 +153,8 @@ impl Inbound {
 }
 
 impl Incomplete {
-    fn append(&mut self, last: bool, bytes: &[u8], frames: &mut Frames) -> Result<(), FrameTooLong> {
-        if self.partial.len() + bytes.len() > FRAME_BYTES {
+    fn append(&mut self, last: bool, bytes: &[u8], most: usize, frames: &mut Frames) -> Result<(), FrameTooLong> {
+        if self.partial.len() + bytes.len() > most {
             return Err(FrameTooLong);
         }
         if last {

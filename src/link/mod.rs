@@ -36,6 +36,6 @@ mod window;
 pub use connection::{Arrival, Close, CloseCode, Dropped, EpochChange, Link};
 pub use cookie::Cookies;
 pub use frames::{Frames, Received};
-pub use handshake::{Established, HandshakeError, Initiator, Offer, public_key, respond};
+pub use handshake::{Established, HandshakeError, Initiator, Offer, StaticKey, public_key, respond};
 pub use packet::{Packet, Side};
 pub use seal::{Ciphers, Keys};

@@ -14,7 +14,7 @@ const BROKEN: u8 = 3;
 /// Segments in order, from the first of the oldest frame that has not wholly arrived.
 #[derive(Debug)]
 pub(super) struct Outbound {
-    queue: VecDeque<Segment>,
+    queue: Queue,
     /// The next frame's first segment gets this.
     next: u32,
     /// How many at the front of the queue have gone out at least once, and how many before the first that has not arrived.
@@ -28,6 +28,48 @@ pub(super) struct Outbound {
     timeout_ms: u64,
     pub trip: RoundTrip,
     pub congestion: Congestion,
+}
+
+/// Segments in order. A box, and none while there are none: an idle link has no memory for them.
+#[derive(Debug, Default)]
+struct Queue(Option<Box<Segments>>);
+
+#[derive(Debug, Default)]
+struct Segments(VecDeque<Segment>);
+
+impl Queue {
+    fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |segments| segments.0.len())
+    }
+
+    fn get(&self, at: usize) -> Option<&Segment> {
+        self.0.as_ref()?.0.get(at)
+    }
+
+    fn get_mut(&mut self, at: usize) -> Option<&mut Segment> {
+        self.0.as_mut()?.0.get_mut(at)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Segment> {
+        self.0.iter().flat_map(|segments| segments.0.iter())
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Segment> {
+        self.0.iter_mut().flat_map(|segments| segments.0.iter_mut())
+    }
+
+    fn push_back(&mut self, segment: Segment) {
+        self.0.get_or_insert_default().0.push_back(segment);
+    }
+
+    fn pop_front(&mut self) -> Option<Segment> {
+        let segments = self.0.as_mut()?;
+        let first = segments.0.pop_front();
+        if segments.0.is_empty() {
+            self.0 = None;
+        }
+        first
+    }
 }
 
 #[derive(Debug)]
@@ -56,7 +98,7 @@ enum State {
 impl Outbound {
     pub fn new() -> Self {
         Self {
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             next: 0,
             sent: 0,
             arrived: 0,
@@ -175,18 +217,16 @@ impl Outbound {
 
     /// Lets go of frames that have wholly arrived.
     fn drop_arrived(&mut self) {
-        while let Some(end) = self.queue.iter().position(|segment| segment.last) {
+        loop {
+            let end = self.queue.iter().position(|segment| segment.last);
+            let Some(end) = end else { break };
             if self.queue.iter().take(end + 1).any(|segment| segment.state != State::Arrived) {
                 break;
             }
-            for segment in self.queue.drain(..=end) {
-                self.bytes -= segment.bytes.len() as u32;
+            for _ in 0..=end {
+                self.bytes -= self.queue.pop_front().map_or(0, |segment| segment.bytes.len() as u32);
             }
             self.sent -= end as u32 + 1;
-        }
-        if self.queue.is_empty() {
-            // An idle link holds no memory.
-            self.queue = VecDeque::new();
         }
         self.arrived = self.queue.iter().take_while(|segment| segment.state == State::Arrived).count() as u32;
     }
@@ -238,16 +278,16 @@ impl Outbound {
     /// Whether something of at most so many bytes may go out now.
     #[inline]
     pub fn is_ready(&self, room: usize) -> bool {
-        self.sendable().is_some_and(|at| self.queue[at].bytes.len() <= room)
+        self.sendable().is_some_and(|at| self.queue.get(at).is_some_and(|segment| segment.bytes.len() <= room))
     }
 
     /// The next segment to go out with packet `counter`, if it is not longer than this: seq, whether it is the last of its
     /// frame, bytes.
     #[inline]
     pub fn take(&mut self, now_ms: u64, room: usize, counter: u64) -> Option<(u32, bool, &[u8])> {
-        let at = self.sendable().filter(|at| self.queue[*at].bytes.len() <= room)?;
+        let at = self.sendable().filter(|at| self.queue.get(*at).is_some_and(|one| one.bytes.len() <= room))?;
         let seq = self.base().wrapping_add(at as u32);
-        let segment = &mut self.queue[at];
+        let segment = self.queue.get_mut(at)?;
         match segment.state {
             State::Lost => self.lost -= 1,
             _ => {
@@ -283,7 +323,7 @@ impl Outbound {
         let (trip, queue) = (self.trip, std::mem::take(&mut self.queue));
         *self = Self { trip, ..Self::new() };
         let (mut frames, mut frame, mut whole) = (Vec::new(), Vec::new(), true);
-        for segment in queue {
+        for segment in queue.0.into_iter().flat_map(|segments| segments.0) {
             frame.extend_from_slice(&segment.bytes);
             whole &= segment.state == State::Arrived;
             if segment.last {

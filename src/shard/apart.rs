@@ -18,7 +18,7 @@ use crate::store::{Answer, Change, Mail, Request, SessionRecord};
 pub(super) struct Apart {
     pub channel: Box<Channel>,
     pub role: Role,
-    /// When it was last heard of.
+    /// When it was last heard of. Whoever does not sign in is not heard: the time begins with the link.
     pub heard_ms: u64,
     /// Frames that came while its lists were read, and their bytes.
     held: Vec<Box<[u8]>>,
@@ -47,9 +47,9 @@ pub(super) enum Role {
 
 impl Shard {
     pub(super) fn add_apart(&mut self, now_ms: u64, channel: Box<Channel>, role: Role) {
-        let key = channel.key;
+        let key = channel.key();
         let wait = match role {
-            Role::Entering => limits::ENTERING_SILENCE,
+            Role::Entering => limits::ENTERING,
             Role::Kept { .. } => limits::IDLE,
             Role::Leaving { .. } => limits::FAREWELL,
         };
@@ -67,7 +67,8 @@ impl Shard {
 
     /// A message for a kept session waits until that is awake, a second at most. Gives it back if there is none, or too
     /// many wait.
-    pub(super) fn keep_early(&mut self, now_ms: u64, to: u32, mail: Mail) -> Result<(), Mail> {
+    pub(super) fn keep_early(&mut self, cx: &mut Cx<'_>, to: u32, mail: Mail) -> Result<(), Mail> {
+        let now_ms = cx.now.mono_ms;
         let Some((key, apart)) = self.kept_session(to) else { return Err(mail) };
         if apart.mail_came || apart.early.len() >= limits::EARLY_MESSAGES {
             return Err(mail);
@@ -79,6 +80,9 @@ impl Shard {
         }
         if let Some((_, apart)) = self.kept_session(to) {
             apart.early.push(mail);
+            // It may have missed that the server has started anew.
+            apart.channel.link.want_ack();
+            apart.channel.touch(cx);
         }
         Ok(())
     }
@@ -95,7 +99,12 @@ impl Shard {
         self.store_mails(cx, key.number, early);
     }
 
-    fn store_mails(&mut self, cx: &mut Cx<'_>, number: u32, mails: Vec<Mail>) {
+    /// The messages that wait for a kept session wait no more.
+    pub(super) fn take_early(&mut self, number: u32) -> Vec<Mail> {
+        self.kept_session(number).map(|(_, apart)| std::mem::take(&mut apart.early)).unwrap_or_default()
+    }
+
+    pub(super) fn store_mails(&mut self, cx: &mut Cx<'_>, number: u32, mails: Vec<Mail>) {
         for mail in mails {
             let pending = Pending::Message { from: mail.from, to: number, id: mail.id };
             self.add_mail(cx, number, vec![Change::AddMail(number, mail)], pending);
@@ -126,7 +135,7 @@ impl Shard {
         let keys = Keys { to_server: record.to_server, to_client: record.to_client };
         let path = record.address.map(|(address, listener)| Endpoint::datagram(address, listener));
         let link = Link::new(Side::Server, number, session, keys, epoch);
-        let channel = Channel::new(key, link, Path::proven(path));
+        let channel = Channel::new(link, Path::proven(path));
         self.kept.insert(number, session);
         self.add_apart(now.mono_ms, channel, Role::Kept { status: record.status, waking: false });
         self.counters.online += 1;
@@ -211,6 +220,10 @@ impl Shard {
     /// Ends a link that is apart: a kept session is offline with it.
     pub(super) fn end_apart(&mut self, cx: &mut Cx<'_>, key: SessionKey, code: CloseCode, reason: &str) {
         let Some(apart) = self.apart.remove(&key) else { return };
+        if let Role::Leaving { .. } = apart.role {
+            // It has said farewell, or nothing reaches it: it must not begin to leave anew.
+            return;
+        }
         self.abandon_attempts(key.number, |one| one.from == super::way::Origin::Link(key));
         if let Role::Kept { .. } = apart.role {
             self.kept.remove(&key.number);
@@ -262,7 +275,7 @@ impl Shard {
         let until_ms = match apart.role {
             Role::Leaving { until_ms, .. } => until_ms,
             Role::Kept { .. } => apart.heard_ms + limits::IDLE.as_millis() as u64,
-            Role::Entering => apart.heard_ms + limits::ENTERING_SILENCE.as_millis() as u64,
+            Role::Entering => apart.heard_ms + limits::ENTERING.as_millis() as u64,
         };
         if until_ms > now_ms {
             return self.wheel.in_a_while(now_ms, until_ms, key);

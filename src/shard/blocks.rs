@@ -22,13 +22,13 @@ impl Shard {
 
     /// Whether `owner`, a user of this shard who is in memory, blocks `other`. The store knows it of everybody else.
     pub(super) fn blocks(&self, owner: u32, other: u32) -> bool {
-        self.users.get(&owner).is_some_and(|user| user.lists.blocks.binary_search(&other).is_ok())
+        self.users.get(&owner).is_some_and(|user| user.lists.blocks.has(other))
     }
 }
 
 pub(super) fn plan_block(number: u32, lists: &Lists, asker: Asker, other: u32, on: bool) -> Plan {
     let after = After::Blocked { asker, other, on };
-    let blocked = lists.blocks.binary_search(&other).is_ok();
+    let blocked = lists.blocks.has(other);
     if blocked == on {
         return Ok((Vec::new(), after));
     }

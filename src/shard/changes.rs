@@ -88,7 +88,7 @@ pub(super) enum After {
     /// The friend was on the list already: nobody is told again.
     AlreadyListed {
         asker: Asker,
-        friend: u32,
+        card: Card,
     },
     Answered {
         by: u32,
@@ -148,9 +148,9 @@ impl Shard {
     pub(super) fn change(&mut self, cx: &mut Cx<'_>, number: u32, op: Op) {
         let Some(user) = self.users.get_mut(&number) else { return };
         if user.changing {
-            if user.waiting.len() < limits::CHANGES_WAITING {
-                user.waiting.push_back(op);
-                return;
+            let waiting = &mut user.waiting.get_or_insert_default().0;
+            if waiting.len() < limits::CHANGES_WAITING {
+                return waiting.push_back(op);
             }
             return self.change_failed(cx, op.asker(), &Refused::busy());
         }
@@ -220,9 +220,12 @@ impl Shard {
         }
         tell(self, cx);
         while let Some(user) = self.users.get_mut(&number).filter(|user| !user.changing)
-            && let Some(op) = user.waiting.pop_front()
+            && let Some(waiting) = &mut user.waiting
         {
-            self.begin_change(cx, number, op);
+            match waiting.0.pop_front() {
+                Some(op) => self.begin_change(cx, number, op),
+                None => user.waiting = None,
+            }
         }
         self.forget_if_idle(number);
     }
@@ -252,9 +255,7 @@ impl Shard {
             After::Moved { asker } => self.reply(cx, asker, &Server::FriendsMoved { ok: 1 }),
             After::Added { asker, card } => self.friend_added(cx, asker, &card),
             After::FriendDeleted { asker, friend } => self.friend_deleted(cx, self.answer_to(asker), friend),
-            After::AlreadyListed { asker, friend } => {
-                self.reply(cx, asker, &Server::AddResult { result: friends::DONE, friend });
-            }
+            After::AlreadyListed { asker, card } => self.already_listed(cx, asker, &card),
             After::Answered { by, entry, told } => self.answer_done(cx, number, by, entry, told),
             After::Blocked { asker, other, on } => {
                 self.reply(cx, self.answer_to(asker), &Server::Blocked { ok: 1, other, on: on.into() });

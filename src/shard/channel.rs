@@ -8,6 +8,7 @@ use super::wheel::{SessionKey, Wheel};
 use crate::limits::DATAGRAM_BYTES;
 use crate::link::{Ciphers, CloseCode, Link};
 use crate::wire::Server;
+use std::net::SocketAddr;
 
 /// The least that a path must take before it is worth sending anything: a packet with an ack alone.
 const LEAST_BYTES: usize = 64;
@@ -16,7 +17,6 @@ const BLOCKED_MS: u64 = 250;
 
 /// A link and what belongs to it.
 pub(super) struct Channel {
-    pub key: SessionKey,
     pub link: Link,
     pub path: Path,
     /// Messages that this user was sent and has not acknowledged; only while there are any.
@@ -25,8 +25,10 @@ pub(super) struct Channel {
     pub mail_sent: u64,
     /// When a timer is set for it; 0 while none is.
     timer_ms: u64,
-    /// When its address was last written to the store.
-    pub saved_ms: u64,
+    /// When its address was last written to the store, in seconds of the shard's clock.
+    pub saved_secs: u32,
+    /// It has another one since.
+    pub unsaved: bool,
     touched: bool,
 }
 
@@ -36,48 +38,67 @@ pub(super) struct Path {
     /// `None` after a restart, until the peer is heard of.
     pub endpoint: Option<Endpoint>,
     /// An address that has not shown that it receives what is sent there gets no more bytes than have come from it.
-    credit: Option<u32>,
+    credit: u32,
     used: bool,
 }
+
+/// The credit of an address that needs none.
+const PROVEN: u32 = u32::MAX;
 
 impl Path {
     /// A path whose peer has received something there: it was in the handshake.
     pub fn proven(endpoint: Option<Endpoint>) -> Self {
-        Self { endpoint, credit: None, used: false }
+        Self { endpoint, credit: PROVEN, used: false }
+    }
+
+    /// A path whose peer has been heard of there and may not be there: nothing is sent before its packet is counted.
+    pub fn unproven(endpoint: Endpoint) -> Self {
+        Self { endpoint: Some(endpoint), credit: 0, used: false }
+    }
+
+    /// Where the peer can be reached after a restart: an address that has proven nothing is not kept.
+    pub fn proven_address(&self) -> Option<(SocketAddr, u16)> {
+        let endpoint = self.endpoint.filter(|_| self.credit == PROVEN)?;
+        Some((endpoint.address(), endpoint.listener()?))
     }
 
     /// A genuine packet, the newest so far, came from here; whether that is somewhere else than before.
     pub fn heard(&mut self, from: Endpoint, bytes: usize) -> bool {
         if self.endpoint == Some(from) {
             // Something was sent here, and the peer goes on from here: it is there. Only who has the keys could pretend that.
-            self.credit = if self.used { None } else { self.credit.map(|credit| credit.saturating_add(bytes as u32)) };
+            self.credit = if self.used { PROVEN } else { self.credit.saturating_add(bytes as u32) };
             return false;
         }
         // Another port of the same machine, a connection, and this machine itself need no proof.
-        let same_ip = self.endpoint.is_some_and(|before| before.ip() == from.ip()) && self.credit.is_none();
+        let same_ip = self.endpoint.is_some_and(|before| before.ip() == from.ip()) && self.credit == PROVEN;
         let proven = same_ip || from.connection().is_some() || from.is_loopback();
         let moved = self.endpoint.is_some();
-        *self = Self { endpoint: Some(from), credit: (!proven).then_some(bytes as u32), used: false };
+        *self = Self { endpoint: Some(from), credit: if proven { PROVEN } else { bytes as u32 }, used: false };
         moved
     }
 
     /// How many bytes may be sent there now.
     fn room(&self) -> usize {
-        self.credit.map_or(DATAGRAM_BYTES, |credit| (credit as usize).min(DATAGRAM_BYTES))
+        (self.credit as usize).min(DATAGRAM_BYTES)
     }
 
     fn sent(&mut self, bytes: usize) {
         self.used = true;
-        if let Some(credit) = &mut self.credit {
-            *credit = credit.saturating_sub(bytes as u32);
+        if self.credit != PROVEN {
+            self.credit = self.credit.saturating_sub(bytes as u32);
         }
     }
 }
 
 impl Channel {
-    pub fn new(key: SessionKey, link: Link, path: Path) -> Box<Self> {
+    pub fn new(link: Link, path: Path) -> Box<Self> {
         let (custody, mail_sent) = (None, 0);
-        Box::new(Self { key, link, path, custody, mail_sent, timer_ms: 0, saved_ms: 0, touched: false })
+        Box::new(Self { link, path, custody, mail_sent, timer_ms: 0, saved_secs: 0, unsaved: false, touched: false })
+    }
+
+    /// Whose it is, and which.
+    pub fn key(&self) -> SessionKey {
+        SessionKey { number: self.link.number(), session: self.link.session() }
     }
 
     /// Queues a frame for the peer, and gives its place for [`Link::has_arrived`].
@@ -114,7 +135,7 @@ impl Channel {
     #[inline]
     pub fn touch(&mut self, cx: &mut Cx<'_>) {
         if !std::mem::replace(&mut self.touched, true) {
-            cx.out.touched.push(self.key);
+            cx.out.touched.push(self.key());
         }
     }
 
@@ -146,7 +167,7 @@ impl Channel {
         let due = due.max(now_ms + if blocked { BLOCKED_MS } else { 1 });
         if self.timer_ms == 0 || due < self.timer_ms {
             self.timer_ms = due;
-            wheel.soon(due, self.key);
+            wheel.soon(due, self.key());
         }
     }
 

@@ -57,6 +57,12 @@ enum Place {
 const SYSTEM: u8 = super::sending::SYSTEM;
 
 impl Custody {
+    /// How many messages it holds.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
     /// Whether it has no room for another message.
     fn is_full(&self) -> bool {
         self.held.len() >= limits::CUSTODY || self.bytes >= limits::CUSTODY_BYTES
@@ -211,10 +217,12 @@ impl Shard {
         let now_ms = cx.now.mono_ms;
         let room = limits::QUESTIONS.saturating_sub(self.pending.len());
         let Some(custody) = self.custody(key) else { return };
+        // In their order: one that could not be stored holds up those after it.
         let overdue = custody
             .held
             .iter_mut()
-            .filter(|held| held.place == Place::Nowhere && held.mail.flag != SYSTEM && held.due_ms <= now_ms);
+            .filter(|held| held.place == Place::Nowhere && held.mail.flag != SYSTEM)
+            .take_while(|held| held.due_ms <= now_ms);
         let mut mails = Vec::new();
         for held in overdue.take(room) {
             held.place = Place::Storing { delivered: false };

@@ -26,7 +26,8 @@ impl Shard {
             let why = Refused::new(Code::NotPermitted, "you are always with yourself: add somebody else");
             return self.refuse(cx, asker, &why);
         }
-        if self.users.get(&asker.number).is_some_and(|user| user.lists.has_friend(friend)) {
+        let listed = self.users.get(&asker.number).is_some_and(|user| user.lists.has_friend(friend));
+        if listed && self.session(asker.number).is_some_and(|session| session.way.bare().is_some()) {
             return self.reply(cx, asker, &Server::AddResult { result: DONE, friend });
         }
         self.ask_store(cx, Request::Cards(vec![friend]), Pending::AddCard { asker, friend });
@@ -40,7 +41,9 @@ impl Shard {
             },
             _ => return self.refuse(cx, asker, &Refused::storage()),
         };
+        let listed = self.users.get(&asker.number).is_some_and(|user| user.lists.has_friend(friend));
         let result = match card.authorization {
+            _ if listed => return self.already_listed(cx, asker, &card),
             0 => return self.change(cx, asker.number, Op::AddFriend { asker, card }),
             1 if self.board.get(friend) == OFFLINE => NEEDS_AUTHORIZATION_OFFLINE,
             1 => NEEDS_AUTHORIZATION,
@@ -54,6 +57,15 @@ impl Shard {
         self.reply(cx, asker, &Server::AddResult { result: DONE, friend: card.number });
         self.new_entry(cx, asker.number, Some(asker), card);
         self.peer(cx, card.number, Peer::Added { from: asker.number });
+    }
+
+    /// The friend was on the list before. Over the link the entry is shown all the same: the answer that showed it may have
+    /// been lost with a restart of the server, and the user asks again.
+    pub(super) fn already_listed(&mut self, cx: &mut Cx<'_>, asker: Asker, card: &Card) {
+        self.reply(cx, asker, &Server::AddResult { result: DONE, friend: card.number });
+        if self.session(asker.number).is_some_and(|session| session.way.link().is_some()) {
+            self.new_entry(cx, asker.number, Some(asker), card);
+        }
     }
 
     /// Shows a new friend (0x0C) and watches the friend's status: as part of the reply to `asker`, unless another session
@@ -77,7 +89,7 @@ impl Shard {
 
 pub(super) fn plan_add(number: u32, lists: &Lists, asker: Asker, card: &Card) -> Plan {
     if lists.has_friend(card.number) {
-        return Ok((Vec::new(), After::AlreadyListed { asker, friend: card.number }));
+        return Ok((Vec::new(), After::AlreadyListed { asker, card: card.clone() }));
     }
     no_room(lists, FIRST_GROUP)?;
     let change = Change::PutFriend { owner: number, friend: card.number, group: FIRST_GROUP };

@@ -7,7 +7,7 @@ use super::recent::Recent;
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
 use crate::limits;
-use crate::link::{Cookies, Keys, Link, Offer, Packet, Side, public_key, respond};
+use crate::link::{Cookies, Keys, Link, Offer, Packet, Side, StaticKey, respond};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rustc_hash::FxHashMap;
@@ -40,8 +40,7 @@ struct Handshake {
 
 /// Handshakes in progress, and what limits them.
 pub(super) struct Handshakes {
-    private: [u8; 32],
-    public: [u8; 32],
+    key: StaticKey,
     always_retry: bool,
     pub chance: ChaCha20Rng,
     cookies: Cookies,
@@ -59,8 +58,7 @@ impl Handshakes {
         let mut chance = ChaCha20Rng::from_seed(identity.seed);
         let secrets = [random(&mut chance), random(&mut chance)];
         Self {
-            private: identity.private,
-            public: public_key(&identity.private),
+            key: StaticKey::new(identity.private),
             always_retry: identity.always_retry,
             cookies: Cookies::new(0, secrets),
             chance,
@@ -77,7 +75,7 @@ impl Handshakes {
             self.order.pop_front();
             self.remove(key);
         }
-        if self.cookies.is_due(now_ms) {
+        while self.cookies.is_due(now_ms) {
             let secret = random(&mut self.chance);
             self.cookies.renew(now_ms, secret);
         }
@@ -119,9 +117,13 @@ impl Handshakes {
     /// The link of a handshake that this packet completes, and what the packet held.
     pub fn complete(&mut self, now_ms: u64, key: SessionKey, from: Endpoint) -> Option<Box<Channel>> {
         let handshake = self.table.get(&key).filter(|one| one.until_ms > now_ms)?;
-        let link = Link::new(Side::Server, key.number, key.session, handshake.keys, 0);
-        // Whoever has the keys has read the welcome, which went to this address or to one that the packet has left since.
-        Some(Channel::new(key, link, Path::proven(Some(from))))
+        let mut link = Link::new(Side::Server, key.number, key.session, handshake.keys, 0);
+        link.narrow();
+        // Whoever has the keys has read the welcome, which went to the address of the hello. Its first packet can come from
+        // elsewhere: somebody between may have sent a copy of it.
+        let there = handshake.from.ip() == from.ip() || from.connection().is_some() || from.is_loopback();
+        let path = if there { Path::proven(Some(from)) } else { Path::unproven(from) };
+        Some(Channel::new(link, path))
     }
 
     /// It was completed.
@@ -149,7 +151,7 @@ impl Shard {
             return;
         }
         if noise.is_empty() {
-            let noise = self.handshakes.public;
+            let noise = self.handshakes.key.public;
             return send_packet(cx.out, from, &Packet::Welcome { number, noise: &noise });
         }
         let pressed = self.handshakes.always_retry || self.handshakes.len() >= limits::HANDSHAKES / 2;
@@ -179,7 +181,7 @@ impl Shard {
             largest_datagram: limits::DATAGRAM_BYTES as u16,
         };
         let ephemeral = random(&mut self.handshakes.chance);
-        match respond(&self.handshakes.private, number, noise, ephemeral, offer) {
+        match respond(&self.handshakes.key, number, noise, ephemeral, offer) {
             Ok((noise, keys)) => {
                 self.handshakes.insert(now_ms, key, keys, from);
                 send_packet(cx.out, from, &Packet::Welcome { number, noise: &noise });

@@ -19,18 +19,24 @@ pub(super) enum Delivery {
     Reading {
         /// Something was added since it was asked for.
         more: bool,
+        /// It is of no use any more: the mailbox is read from its beginning.
+        again: bool,
     },
     /// A page is being sent, a burst at a time (bare frames).
-    Sending { page: VecDeque<Mail>, more: bool },
+    Sending { page: Box<Page>, more: bool },
     /// There may be more in the mailbox, and the user has yet to say that the last of it has come (links).
     Waiting,
     /// The mailbox is empty: messages go straight out.
     Live,
 }
 
+/// What is left of a page that is being sent: apart, because most sessions have none.
+#[derive(Debug)]
+pub(super) struct Page(VecDeque<Mail>);
+
 impl Delivery {
     pub fn new() -> Self {
-        Self::Reading { more: false }
+        Self::Reading { more: false, again: false }
     }
 
     #[inline]
@@ -41,7 +47,7 @@ impl Delivery {
     /// Something was added to the mailbox.
     pub fn more_has_come(&mut self) {
         match self {
-            Self::Reading { more } | Self::Sending { more, .. } => *more = true,
+            Self::Reading { more, .. } | Self::Sending { more, .. } => *more = true,
             Self::Waiting | Self::Live => {}
         }
     }
@@ -76,7 +82,7 @@ impl Shard {
     /// Asks for the next page of a mailbox.
     pub(super) fn fetch_mail(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
-        session.delivery = Delivery::Reading { more: false };
+        session.delivery = Delivery::new();
         // Over a link the messages before it are there still, until the user's program says that it has them.
         let after = session.way.link().map_or(0, |channel| channel.mail_sent);
         self.ask_store(cx, Request::MailAfter(key.number, after), Pending::Mail(key));
@@ -84,11 +90,16 @@ impl Shard {
 
     pub(super) fn mail_page(&mut self, cx: &mut Cx<'_>, key: SessionKey, answer: Answer) {
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
-        let Delivery::Reading { more } = session.delivery else { unreachable!("one page is asked for at a time") };
+        let Delivery::Reading { more, again } = session.delivery else {
+            unreachable!("one page is asked for at a time")
+        };
+        if again {
+            return self.fetch_mail(cx, key);
+        }
         match answer {
             Answer::Mail(page) if !page.is_empty() => match session.way {
                 Way::Bare(_) => {
-                    session.delivery = Delivery::Sending { page: page.into(), more };
+                    session.delivery = Delivery::Sending { page: Box::new(Page(page.into())), more };
                     self.deliver_more(cx, key);
                 }
                 Way::Link(_) => {
@@ -104,6 +115,24 @@ impl Shard {
                 session.delivery = Delivery::Live;
                 session.way.send(cx, &sending::words("stored messages could not be read; sign in again later"));
             }
+        }
+    }
+
+    /// What was sent over this link came before its user's program knew that it is signed in, and was not taken: all of it
+    /// goes into the mailbox, and comes from there.
+    pub(super) fn deliver_again(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        let live = self.session(key.number).is_some_and(|session| session.delivery.is_live());
+        let Some(channel) = self.channel(key) else { return };
+        if live && channel.custody.is_none() {
+            return;
+        }
+        channel.mail_sent = 0;
+        let custody = channel.custody.take();
+        self.store_custody(cx, key.number, custody);
+        let Some(session) = self.session_mut(key.number) else { return };
+        match &mut session.delivery {
+            Delivery::Reading { again, .. } => *again = true,
+            _ => self.fetch_mail(cx, key),
         }
     }
 
@@ -125,6 +154,7 @@ impl Shard {
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
         let Some(endpoint) = session.way.bare() else { return };
         let Delivery::Sending { page, .. } = &mut session.delivery else { return };
+        let page = &mut page.0;
         if page.is_empty() {
             return self.fetch_mail(cx, key);
         }

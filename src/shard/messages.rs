@@ -116,7 +116,7 @@ impl Shard {
             }
             session.delivery.wait_for_room();
         }
-        let mail = match self.keep_early(cx.now.mono_ms, to, mail) {
+        let mail = match self.keep_early(cx, to, mail) {
             Ok(()) => return,
             Err(mail) => mail,
         };
@@ -131,6 +131,9 @@ impl Shard {
         if let Some(session) = self.session_mut(to) {
             session.delivery.more_has_come();
         }
+        // What waits for a kept session came before it.
+        let early = self.take_early(to);
+        self.store_mails(cx, to, early);
         self.mail_comes(to);
         self.ask_store(cx, Request::Commit(changes), pending);
     }

@@ -14,6 +14,8 @@
 mod apart;
 mod blocks;
 mod board;
+#[cfg(any(test, feature = "sim"))]
+mod census;
 mod changes;
 mod channel;
 mod custody;
@@ -46,6 +48,8 @@ mod wheel;
 mod tests;
 
 pub use board::{Board, OFFLINE};
+#[cfg(any(test, feature = "sim"))]
+pub use census::Census;
 pub use endpoint::Endpoint;
 pub use handshakes::Identity;
 pub use io::{
@@ -270,4 +274,20 @@ impl Shard {
             cx.out.peers.push((to, message));
         }
     }
+}
+
+/// What a user who is signed in over the link takes in memory while nothing goes on: each part and its bytes, without
+/// friends.
+#[cfg(test)]
+fn sizes() -> Vec<(&'static str, usize)> {
+    // A hash table keeps an eighth to a half of its places free: with its byte of control about 1.5 entries each.
+    let entry = (size_of::<(u32, Box<User>)>() + 1) * 3 / 2;
+    vec![
+        ("user: lists, session", size_of::<User>()),
+        ("link: keys, replay window, what is known of the peer", size_of::<crate::link::Link>()),
+        ("path and timers of the link", size_of::<channel::Channel>() - size_of::<crate::link::Link>()),
+        ("place in the table of users", entry),
+        ("place in the wheel of timers", size_of::<SessionKey>()),
+        ("board", 1),
+    ]
 }

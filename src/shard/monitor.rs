@@ -21,10 +21,8 @@ pub(super) struct Monitoring {
 }
 
 /// Where a session is with monitoring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Monitor {
-    #[default]
-    Off,
     /// The grant is looked up, or the start is being logged; which request asked for it.
     Starting {
         serial: u32,
@@ -35,15 +33,14 @@ pub(super) enum Monitor {
 
 impl Monitor {
     /// What is being monitored.
-    pub fn running(self) -> Option<Monitoring> {
-        if let Self::On(monitoring) = self { Some(monitoring) } else { None }
+    pub fn running(&self) -> Option<Monitoring> {
+        if let Self::On(monitoring) = self { Some(*monitoring) } else { None }
     }
 
     /// Whom it is about.
-    pub fn target(self) -> Option<u32> {
-        match self {
-            Self::Off => None,
-            Self::Starting { target, .. } | Self::On(Monitoring { target, .. }) => Some(target),
+    pub fn target(&self) -> u32 {
+        match *self {
+            Self::Starting { target, .. } | Self::On(Monitoring { target, .. }) => target,
         }
     }
 }
@@ -53,13 +50,10 @@ const LOOK_MS: u64 = 60_000;
 
 impl Shard {
     pub(super) fn monitor(&mut self, cx: &mut Cx<'_>, asker: Asker, target: u32) {
-        let next = match target {
-            0 => Monitor::Off,
-            _ => Monitor::Starting { serial: asker.serial, target },
-        };
+        let next = (target != 0).then(|| Box::new(Monitor::Starting { serial: asker.serial, target }));
         let Some(session) = self.session_mut(asker.number) else { return };
         let earlier = std::mem::replace(&mut session.monitor, next);
-        self.stop_monitoring(cx, asker.number, earlier.running(), "stopped by the monitor");
+        self.stop_monitoring(cx, asker.number, earlier.as_deref().and_then(Monitor::running), "stopped by the monitor");
         if target != 0 {
             let request = Request::Grant { monitor: asker.number, target };
             self.ask_store(cx, request, Pending::Grant { asker, target });
@@ -69,7 +63,7 @@ impl Shard {
     /// The session, if the start that this request asked for is still wanted.
     fn starting(&mut self, asker: Asker) -> Option<&mut Session> {
         self.asking(asker)
-            .filter(|session| matches!(session.monitor, Monitor::Starting { serial, .. } if serial == asker.serial))
+            .filter(|session| matches!(session.monitor.as_deref(), Some(Monitor::Starting { serial, .. }) if *serial == asker.serial))
     }
 
     pub(super) fn monitor_granted(&mut self, cx: &mut Cx<'_>, asker: Asker, target: u32, answer: Answer) {
@@ -83,11 +77,11 @@ impl Shard {
             Answer::Grant(Some(_)) => "the grant has ended",
             Answer::Grant(None) => "there is no grant",
             _ => {
-                session.monitor = Monitor::Off;
+                session.monitor = None;
                 return self.refuse(cx, asker, &Refused::storage());
             }
         };
-        session.monitor = Monitor::Off;
+        session.monitor = None;
         let text = format!("monitoring {target} is not permitted: {why}");
         let event = event(cx, AuditAction::Refuse, asker.number, target, why);
         self.ask_store(cx, event, Pending::AuditRefuse { asker, text });
@@ -112,10 +106,10 @@ impl Shard {
             return;
         };
         if !logged {
-            session.monitor = Monitor::Off;
+            session.monitor = None;
             return self.refuse(cx, asker, &Refused::storage());
         }
-        session.monitor = Monitor::On(monitoring);
+        session.monitor = Some(Box::new(Monitor::On(monitoring)));
         let key = SessionKey { number: asker.number, session: session.id };
         let Monitoring { target, until_ms } = monitoring;
         self.wheel.soon(now_ms + LOOK_MS.min(until_ms.saturating_sub(cx.now.unix_ms)), key);
@@ -134,12 +128,12 @@ impl Shard {
     pub(super) fn check_monitoring_end(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         let Now { mono_ms, unix_ms } = cx.now;
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
-        let Monitor::On(monitoring) = session.monitor else { return };
+        let Some(monitoring) = session.monitor.as_deref().and_then(Monitor::running) else { return };
         if monitoring.until_ms > unix_ms {
             let wait = LOOK_MS.min(monitoring.until_ms - unix_ms);
             return self.wheel.soon(mono_ms + wait, key);
         }
-        session.monitor = Monitor::Off;
+        session.monitor = None;
         let text = format!("the grant to monitor {} has ended", monitoring.target);
         session.way.send(cx, &sending::words(&text));
         self.stop_monitoring(cx, key.number, Some(monitoring), "the grant has ended");
@@ -150,12 +144,13 @@ impl Shard {
         if !self.territory.owns(monitor) {
             return;
         }
-        let Some(session) = self.session_mut(monitor).filter(|session| session.monitor.target() == Some(target)) else {
+        let about = |session: &&mut Session| session.monitor.as_ref().is_some_and(|one| one.target() == target);
+        let Some(session) = self.session_mut(monitor).filter(about) else {
             return;
         };
         let ended = std::mem::take(&mut session.monitor);
         session.way.send(cx, &sending::words("the grant to monitor was taken back"));
-        self.stop_monitoring(cx, monitor, ended.running(), "the grant was taken back");
+        self.stop_monitoring(cx, monitor, ended.as_deref().and_then(Monitor::running), "the grant was taken back");
     }
 
     pub(super) fn monitor_on(&mut self, target: u32, monitor: u32, until_ms: u64) {
@@ -186,7 +181,7 @@ impl Shard {
 
     pub(super) fn monitored_copy(&mut self, cx: &mut Cx<'_>, to: u32, target: u32, from: u32, text: &str) {
         let Some(session) = self.session_mut(to) else { return };
-        if session.monitor.running().is_some_and(|one| one.target == target) {
+        if session.monitor.as_deref().and_then(Monitor::running).is_some_and(|one| one.target == target) {
             let kind = Kind::MonitoredCopy as u8;
             let frame = Server::Message { flag: SYSTEM, sender: from, text, kind, id: None, time: None };
             session.way.send(cx, &frame);

@@ -90,7 +90,11 @@ impl Shard {
         channel.touch(cx);
         if arrival.newest && channel.path.heard(from, length) {
             channel.link.path_changed();
-            self.moved(cx, from, key);
+            channel.unsaved = true;
+            self.counters.moved += 1;
+        }
+        if self.channel(key).is_some_and(|channel| channel.unsaved) {
+            self.save_address(cx, key);
         }
         if let Some(close) = arrival.close {
             let code = if close.code == CloseCode::SignedOut as u8 { CloseCode::SignedOut } else { CloseCode::Idle };
@@ -98,7 +102,7 @@ impl Shard {
         }
         if self.linked_session(key) {
             if let Some(session) = self.session_mut(key.number) {
-                session.heard_ms = now_ms;
+                session.heard_ms = now_ms as u32;
             }
             for frame in frames.iter() {
                 if frame.loose { self.loose_frame(cx, key, frame.bytes) } else { self.link_frame(cx, key, frame.bytes) }
@@ -109,7 +113,9 @@ impl Shard {
             return;
         }
         let Some(apart) = self.apart.get_mut(&key) else { return };
-        apart.heard_ms = now_ms;
+        if apart.role != Role::Entering {
+            apart.heard_ms = now_ms;
+        }
         match apart.role {
             Role::Entering => {
                 for frame in frames.iter().filter(|frame| !frame.loose) {
@@ -141,20 +147,19 @@ impl Shard {
         }
     }
 
-    /// The peer is somewhere else now. The store is told now and then, so that a restarted server knows where to knock.
-    fn moved(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey) {
-        self.counters.moved += 1;
-        let now_ms = cx.now.mono_ms;
-        let signed_in = self.linked_session(key);
-        let Some(channel) = self.channel(key) else { return };
-        let due = now_ms >= channel.saved_ms + limits::SAVE_ADDRESS.as_millis() as u64;
-        if let Some(listener) = from.listener().filter(|_| signed_in && due) {
-            channel.saved_ms = now_ms;
-            let (number, session) = (key.number, key.session);
-            let address = Some((from.address(), listener));
-            let change = Change::SetSessionAddress { number, session, address };
-            self.ask_store(cx, Request::Commit(vec![change]), super::pending::Pending::Nothing);
+    /// Tells the store where the peer is, now and then, so that a restarted server knows where to knock.
+    fn save_address(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        let now_secs = (cx.now.mono_ms / 1_000) as u32;
+        if !self.linked_session(key) {
+            return;
         }
+        let Some(channel) = self.channel(key) else { return };
+        let due = u64::from(now_secs.wrapping_sub(channel.saved_secs)) >= limits::SAVE_ADDRESS.as_secs();
+        let Some(address) = channel.path.proven_address().filter(|_| due) else { return };
+        (channel.saved_secs, channel.unsaved) = (now_secs, false);
+        let (number, session) = (key.number, key.session);
+        let change = Change::SetSessionAddress { number, session, address: Some(address) };
+        self.ask_store(cx, Request::Commit(vec![change]), super::pending::Pending::Nothing);
     }
 
     /// Whether this link carries a session.
@@ -207,6 +212,10 @@ impl Shard {
                 self.register(cx, origin, &profile, bytes);
             }
             User::SignIn { me, password, mode, token } if me == key.number => {
+                // What follows it at once is held for the session, and may be large.
+                if let Some(channel) = self.channel(key) {
+                    channel.link.widen();
+                }
                 self.sign_in(cx, origin, me, password, token.unwrap_or(""), mode, bytes);
             }
             User::SignIn { .. } => self.sign_in_refused(cx, origin, Some(&Refused::not_your_number())),

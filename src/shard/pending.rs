@@ -21,6 +21,8 @@ pub(super) enum Pending {
     SignInToken { number: u32, attempt: u64 },
     /// The token and the session of somebody whose password or token was right.
     SignInKept { number: u32, attempt: u64 },
+    /// The status of a session over the link.
+    StatusKept { asker: Asker, status: u8 },
     /// The lists of a session that was kept from before the server started.
     Wake(SessionKey),
     /// The account that somebody wants to sign in to.
@@ -127,6 +129,7 @@ impl Shard {
             Pending::Custody { key, from, id } => self.custody_stored(cx, key, from, id, &answer),
             Pending::SignInToken { number, attempt } => self.sign_in_token(cx, number, attempt, &answer),
             Pending::SignInKept { number, attempt } => self.sign_in_kept(cx, number, attempt, &answer),
+            Pending::StatusKept { asker, status } => self.status_kept(cx, asker, status, &answer),
             Pending::Wake(key) => self.awake(cx, key, answer),
             Pending::Tell(tell) => self.told(cx, tell, &answer),
             Pending::Nothing => {}

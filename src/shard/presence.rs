@@ -48,7 +48,11 @@ impl Shard {
         let mut monitors = Vec::new();
         for (owner, user) in &mut self.users {
             user.lists.friends.retain(|entry| entry.0 != number);
-            if user.session.as_ref().is_some_and(|session| session.monitor.target() == Some(number)) {
+            if user
+                .session
+                .as_ref()
+                .is_some_and(|session| session.monitor.as_ref().is_some_and(|one| one.target() == number))
+            {
                 monitors.push(*owner);
             }
         }

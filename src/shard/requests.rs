@@ -46,7 +46,7 @@ impl Shard {
             }
             return;
         }
-        session.heard_ms = now_ms;
+        session.heard_ms = now_ms as u32;
         let id = session.id;
         match *request {
             User::Message { to, text, .. } => return self.message(cx, me, to, text, None),

@@ -5,6 +5,7 @@ use super::endpoint::Endpoint;
 use super::handshakes::random;
 use super::io::{PasswordJob, PasswordOutcome};
 use super::mailbox::Delivery;
+use super::monitor::Monitor;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::user::{Asker, Fingerprint, HIDDEN, Latest, Lists, ONLINE, Session, User as Known};
@@ -72,7 +73,7 @@ impl Shard {
         if let Some(session) = self.session_mut(me).filter(|session| session.way.is(from))
             && session.latest.as_ref().is_some_and(|one| one.is_repeated_by(now_ms, bytes))
         {
-            session.heard_ms = now_ms;
+            session.heard_ms = now_ms as u32;
             return self.reply_again(cx, me, bytes.len());
         }
         let attempts = self.attempts.get(&me).map_or(&[][..], Vec::as_slice);
@@ -254,7 +255,8 @@ impl Shard {
             let Some(channel) = self.channel(key) else {
                 return self.attempt_failed(cx, number, id, &Refused::wrong_password());
             };
-            let (keys, path) = (channel.link.keys(), channel.path.endpoint);
+            let (keys, address) = (channel.link.keys(), channel.path.proven_address());
+            channel.unsaved = address.is_none();
             let born = born.wrapping_sub(u32::from(channel.link.epoch()));
             let record = SessionRecord {
                 number,
@@ -264,7 +266,7 @@ impl Shard {
                 born,
                 status,
                 started_ms: cx.now.unix_ms,
-                address: path.and_then(|at| Some((at.address(), at.listener()?))),
+                address,
             };
             let hash = Sha256::digest(&token).into();
             let until_ms = cx.now.unix_ms + limits::TOKEN.as_millis() as u64;
@@ -328,13 +330,14 @@ impl Shard {
     fn begin_session(&mut self, cx: &mut Cx<'_>, number: u32, attempt: &Attempt, record: &UserRecord) -> bool {
         let now_ms = cx.now.mono_ms;
         let again = self.session(number).is_some_and(|session| session.way.is(attempt.from));
-        if again && matches!(attempt.from, Origin::Link(_)) {
+        if again && let Origin::Link(key) = attempt.from {
             // The answer to the first sign-in by this link was lost with a restart, say: the session stays, with its lists.
             if let Some(session) = self.session_mut(number) {
                 session.status = attempt.status;
             }
             self.answer_sign_in(cx, number, attempt, record);
             self.show(cx, number);
+            self.deliver_again(cx, key);
             return true;
         }
         let (id, way) = match attempt.from {
@@ -405,7 +408,7 @@ impl Shard {
         let friends = Friends::of(&user.lists, &record.cards, &self.board);
         let bare = session.way.bare();
         let token = bare.is_none().then_some(&*attempt.token);
-        let groups = friends.groups(&user.lists);
+        let groups = friends.groups(&record.groups);
         let frame = Server::SignedIn { ok: 1, groups: List::new(&groups), token };
         let Some(endpoint) = bare else {
             session.way.send(cx, &frame);
@@ -437,16 +440,25 @@ impl Shard {
             let why = format!("status {status} does not exist: 1 online, 2 hidden, 3 do not disturb, 4 offline");
             return self.refuse(cx, asker, &Refused::new(Code::Malformed, why));
         }
-        if let Some(session) = self.session_mut(asker.number) {
-            session.status = status;
-            if session.way.link().is_some() {
-                // It stays what it is over a restart of the server.
-                let change = Change::SetSessionStatus { number: asker.number, session: asker.session, status };
-                self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
-            }
+        if self.session(asker.number).is_some_and(|session| session.way.link().is_some()) {
+            // It stays what it is over a restart of the server, so it is on disk before it is answered.
+            let change = Change::SetSessionStatus { number: asker.number, session: asker.session, status };
+            return self.ask_store(cx, Request::Commit(vec![change]), Pending::StatusKept { asker, status });
         }
-        self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
-        self.show(cx, asker.number);
+        self.status_set(cx, asker, status);
+    }
+
+    /// A status is on disk, or could not be written: then it stays as it was.
+    pub(super) fn status_kept(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8, answer: &Answer) {
+        if answer.is_done() { self.status_set(cx, asker, status) } else { self.refuse(cx, asker, &Refused::storage()) }
+    }
+
+    fn status_set(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8) {
+        if let Some(session) = self.session_mut(asker.number).filter(|session| session.id == asker.session) {
+            session.status = status;
+            self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
+            self.show(cx, asker.number);
+        }
     }
 
     /// Ends a session: friends are told, transfers and monitoring stop, the memory is given back.
@@ -467,11 +479,11 @@ impl Shard {
         self.counters.online -= 1;
         self.unwatch_friends(cx, number);
         self.end_transfers(cx, number, session.transfers);
-        self.stop_monitoring(cx, number, session.monitor.running(), why);
+        self.stop_monitoring(cx, number, session.monitor.as_deref().and_then(Monitor::running), why);
         if let Way::Link(mut channel) = session.way {
             let custody = channel.custody.take();
             self.store_custody(cx, number, custody);
-            self.forget_session(cx, channel.key);
+            self.forget_session(cx, channel.key());
             // The answer to a sign-out, and what came before it, must arrive first.
             if code == CloseCode::SignedOut && channel.link.queued_bytes() > 0 {
                 self.linger(cx, channel, code);
@@ -547,7 +559,8 @@ impl Shard {
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else {
             return self.check_apart(cx, key);
         };
-        let due_ms = session.heard_ms + limits::IDLE.as_millis() as u64;
+        let silence_ms = (now_ms as u32).wrapping_sub(session.heard_ms);
+        let due_ms = now_ms - u64::from(silence_ms) + limits::IDLE.as_millis() as u64;
         if due_ms > now_ms {
             return self.wheel.in_a_while(now_ms, due_ms, key);
         }
@@ -582,14 +595,15 @@ impl<'a> Friends<'a> {
         Self { shown, entries, groups }
     }
 
-    /// The groups with their friends.
-    fn groups<'s>(&'s self, lists: &'s Lists) -> Vec<GroupEntry<'s>> {
+    /// The groups with their friends. What the store has was read after every change that was asked for before, so their
+    /// names are the present ones.
+    fn groups<'s>(&'s self, groups: &'s [(u8, Box<str>)]) -> Vec<GroupEntry<'s>> {
         let entry = |(group, name): &'s (u8, Box<str>)| {
             let from = self.groups.partition_point(|at| at < group);
             let to = self.groups.partition_point(|at| at <= group);
             GroupEntry { name, group: *group, friends: List::new(&self.entries[from..to]) }
         };
-        lists.groups.iter().map(entry).collect()
+        groups.iter().map(entry).collect()
     }
 }
 

@@ -18,34 +18,93 @@ pub(super) struct User {
     pub session: Option<Session>,
     /// A change waits for the store: the next ones wait for it, so that each is decided on what is durable.
     pub changing: bool,
-    pub waiting: VecDeque<Op>,
+    pub waiting: Option<Box<Waiting>>,
 }
 
 impl User {
     pub fn new(lists: Lists) -> Self {
-        Self { lists, session: None, changing: false, waiting: VecDeque::new() }
+        Self { lists, session: None, changing: false, waiting: None }
     }
 
     /// Whether anything still needs it in memory.
     pub fn is_needed(&self) -> bool {
-        self.session.is_some() || self.changing || !self.waiting.is_empty()
+        self.session.is_some() || self.changing || self.waiting.is_some()
     }
 }
+
+/// Changes that wait: apart, because most users have none.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(pub VecDeque<Op>);
 
 /// Groups and friends, as they are in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Lists {
-    /// In order of number.
-    pub groups: Vec<(u8, Box<str>)>,
+    /// Which groups there are. Their names are in the store alone: only a sign-in shows them.
+    pub groups: Groups,
     /// In order of number: who, and in which group.
     pub friends: Vec<(u32, u8)>,
-    /// Whose messages are refused, in order of number.
-    pub blocks: Vec<u32>,
+    /// Whose messages are refused.
+    pub blocks: Blocks,
+}
+
+/// The numbers of somebody's groups: one bit each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Groups([u64; 4]);
+
+impl Groups {
+    pub fn has(&self, group: u8) -> bool {
+        self.0[usize::from(group / 64)] >> (group % 64) & 1 == 1
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    fn set(&mut self, group: u8, there: bool) {
+        let (word, bit) = (&mut self.0[usize::from(group / 64)], 1 << (group % 64));
+        *word = if there { *word | bit } else { *word & !bit };
+    }
+}
+
+/// Whom somebody blocks, in order of number. Most block nobody, and have no memory for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Blocks(Option<Box<Numbers>>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Numbers(Vec<u32>);
+
+impl Blocks {
+    fn of(numbers: &[u32]) -> Self {
+        Self((!numbers.is_empty()).then(|| Box::new(Numbers(numbers.to_vec()))))
+    }
+
+    fn numbers(&self) -> &[u32] {
+        self.0.as_ref().map_or(&[], |numbers| &numbers.0)
+    }
+
+    pub fn has(&self, number: u32) -> bool {
+        self.numbers().binary_search(&number).is_ok()
+    }
+
+    pub fn len(&self) -> usize {
+        self.numbers().len()
+    }
+
+    fn set(&mut self, number: u32, blocked: bool) {
+        let mut numbers: Vec<u32> = self.numbers().iter().copied().filter(|one| *one != number).collect();
+        if blocked {
+            let at = numbers.partition_point(|one| *one < number);
+            numbers.insert(at, number);
+        }
+        *self = Self::of(&numbers);
+    }
 }
 
 impl Lists {
     pub fn of(record: &UserRecord) -> Self {
-        Self { groups: record.groups.clone(), friends: record.friends.clone(), blocks: record.blocks.clone() }
+        let mut groups = Groups::default();
+        record.groups.iter().for_each(|(group, _)| groups.set(*group, true));
+        Self { groups, friends: record.friends.clone(), blocks: Blocks::of(&record.blocks) }
     }
 
     pub fn has_friend(&self, number: u32) -> bool {
@@ -53,7 +112,7 @@ impl Lists {
     }
 
     pub fn has_group(&self, group: u8) -> bool {
-        self.groups.binary_search_by_key(&group, |entry| entry.0).is_ok()
+        self.groups.has(group)
     }
 
     /// How many friends are in a group.
@@ -69,11 +128,8 @@ impl Lists {
     /// Follows a change that the store has made.
     pub fn apply(&mut self, change: &Change) {
         match change {
-            Change::PutGroup(_, group, name) => match self.groups.binary_search_by_key(group, |entry| entry.0) {
-                Ok(at) => self.groups[at].1.clone_from(name),
-                Err(at) => self.groups.insert(at, (*group, name.clone())),
-            },
-            Change::DeleteGroup(_, group) => self.groups.retain(|entry| entry.0 != *group),
+            Change::PutGroup(_, group, _) => self.groups.set(*group, true),
+            Change::DeleteGroup(_, group) => self.groups.set(*group, false),
             Change::PutFriend { friend, group, .. } => {
                 match self.friends.binary_search_by_key(friend, |entry| entry.0) {
                     Ok(at) => self.friends[at].1 = *group,
@@ -81,12 +137,8 @@ impl Lists {
                 }
             }
             Change::DeleteFriend { friend, .. } => self.friends.retain(|entry| entry.0 != *friend),
-            Change::PutBlock { other, .. } => {
-                if let Err(at) = self.blocks.binary_search(other) {
-                    self.blocks.insert(at, *other);
-                }
-            }
-            Change::DeleteBlock { other, .. } => self.blocks.retain(|one| one != other),
+            Change::PutBlock { other, .. } => self.blocks.set(*other, true),
+            Change::DeleteBlock { other, .. } => self.blocks.set(*other, false),
             Change::PutProfile(..)
             | Change::PutPassword(..)
             | Change::SetDisabled(..)
@@ -116,15 +168,15 @@ pub(super) struct Session {
     pub way: Way,
     /// 1 online, 2 hidden, 3 do not disturb.
     pub status: u8,
-    /// When the last packet came.
-    pub heard_ms: u64,
+    /// When the last packet came: the lower half of the clock's milliseconds, which turns around after seven weeks.
+    pub heard_ms: u32,
     pub delivery: Delivery,
     /// Counts requests, so that a late answer finds its own.
     pub serial: u32,
     pub latest: Option<Box<Latest>>,
     pub searching: bool,
     pub transfers: Option<Box<Transfers>>,
-    pub monitor: Monitor,
+    pub monitor: Option<Box<Monitor>>,
 }
 
 impl Session {
@@ -134,13 +186,13 @@ impl Session {
             id,
             way,
             status,
-            heard_ms: now_ms,
+            heard_ms: now_ms as u32,
             delivery: Delivery::new(),
             serial: 0,
             latest: None,
             searching: false,
             transfers: None,
-            monitor: Monitor::default(),
+            monitor: None,
         }
     }
 }

@@ -71,7 +71,7 @@ impl Way {
     pub fn is(&self, origin: Origin) -> bool {
         match (self, origin) {
             (Self::Bare(endpoint), Origin::Bare(from)) => *endpoint == from,
-            (Self::Link(channel), Origin::Link(key)) => channel.key == key,
+            (Self::Link(channel), Origin::Link(key)) => channel.key() == key,
             _ => false,
         }
     }

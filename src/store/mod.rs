@@ -17,6 +17,8 @@ mod accounts;
 mod audit;
 mod base;
 mod behind;
+#[cfg(any(test, feature = "sim"))]
+mod check;
 mod disk;
 mod draft;
 mod error;

@@ -67,7 +67,7 @@ fn account<I: Lookup>(index: &I, number: u32) -> io::Result<Option<Account>> {
     index.get(&key::account(number))?.map(|value| Account::decode(value.as_ref()).map_err(damaged)).transpose()
 }
 
-fn user<I: Lookup>(index: &I, number: u32, mail_start: u64) -> io::Result<Option<UserRecord>> {
+pub(super) fn user<I: Lookup>(index: &I, number: u32, mail_start: u64) -> io::Result<Option<UserRecord>> {
     let Some(account) = account(index, number)? else { return Ok(None) };
     let mut groups = Vec::new();
     each(index, key::groups_of(number), |key, name| {

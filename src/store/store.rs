@@ -432,7 +432,7 @@ impl<D: Disk, I: Index> Store<D, I> {
     }
 
     /// All that the store holds: the index, and what it does not have yet.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "sim"))]
     pub(super) fn behind(&self) -> &Behind<I> {
         &self.index
     }

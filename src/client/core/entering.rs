@@ -113,7 +113,7 @@ impl Core {
                 self.refused(now, at, 0, String::new());
                 continue;
             }
-            if dead || matches!(entry.phase, Phase::Pausing(until) if now >= until) {
+            if dead || entry.is_unanswered(now) || matches!(entry.phase, Phase::Pausing(until) if now >= until) {
                 let number = entry.number;
                 let door = self.door(now, number);
                 self.entries[at].knock(door);
@@ -162,6 +162,10 @@ impl Core {
         let Phase::Knocking(door) = &mut entry.phase else { return };
         match door.welcome(noise) {
             Welcome::Nothing => {}
+            // The one that was given is none that a handshake can begin with.
+            Welcome::Key(shown) if self.key.is_some_and(|(key, _)| key != shown) => {
+                self.other_key(at, shown, ephemeral);
+            }
             Welcome::Key(key) => {
                 let (key, _) = *self.key.get_or_insert((key, false));
                 door.begin(Some(key), ephemeral);
@@ -170,7 +174,7 @@ impl Core {
             Welcome::OtherKey(shown) => self.other_key(at, shown, ephemeral),
             Welcome::Broken => door.begin(self.key.map(|(key, _)| key), ephemeral),
             Welcome::Open(established) => {
-                entry.enter(&established);
+                entry.enter(now, &established);
                 entry.give_up_at = entry.give_up_at.map(|_| now + ENTER_WITHIN_MS);
                 if let Some((key, proven @ false)) = &mut self.key {
                     *proven = true;
@@ -229,8 +233,7 @@ impl Core {
                     }
                     if login.status == Status::Busy {
                         let status = Status::Busy.code();
-                        // It can only fail while too many requests wait, and these come before it.
-                        let _ = self.requests.push(now, None, &User::SetStatus { me: number, status });
+                        self.requests.push_first(now, &User::SetStatus { me: number, status });
                     }
                     self.me = Some(Identity { number, login });
                     match id {

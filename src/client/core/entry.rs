@@ -11,6 +11,9 @@ use crate::wire::{Server, User};
 /// How long a refusal waits for the notice that explains it, which comes right behind it.
 const EXPLANATION_MS: u64 = 1_000;
 
+/// How long the answer to a sign-in may take: a server that ends just then has taken it, and will never answer.
+const ANSWER_MS: u64 = 15_000;
+
 /// What a user signs in with.
 #[derive(Clone)]
 pub(super) struct Login {
@@ -53,6 +56,8 @@ pub(super) struct Entry {
     /// `None`: it goes on for ever.
     pub(super) give_up_at: Option<u64>,
     refused_at: Option<u64>,
+    /// When it begins anew, if it has no answer by then.
+    answer_by: Option<u64>,
     /// The other key has been told.
     pub(super) warned: bool,
 }
@@ -67,7 +72,7 @@ pub(super) enum Verdict {
 
 impl Entry {
     pub(super) fn new(number: u32, purpose: Purpose, phase: Phase, give_up_at: Option<u64>) -> Self {
-        Self { number, purpose, phase, give_up_at, refused_at: None, warned: false }
+        Self { number, purpose, phase, give_up_at, refused_at: None, answer_by: None, warned: false }
     }
 
     /// Whether somebody waits for it.
@@ -83,7 +88,8 @@ impl Entry {
     }
 
     /// The handshake stands: says what it came for.
-    pub(super) fn enter(&mut self, established: &Established) {
+    pub(super) fn enter(&mut self, now: u64, established: &Established) {
+        self.answer_by = (!self.is_register()).then_some(now + ANSWER_MS);
         let mut session = Box::new(Session::new(self.number, established));
         self.say(&mut session);
         self.phase = Phase::Inside(session);
@@ -104,6 +110,15 @@ impl Entry {
         }
     }
 
+    /// The server has started anew, and knows of nothing that was said before.
+    pub(super) fn say_again(&mut self) {
+        let Phase::Inside(mut session) = std::mem::replace(&mut self.phase, Phase::Pausing(0)) else { return };
+        session.link.take_unacknowledged();
+        self.refused_at = None;
+        self.say(&mut session);
+        self.phase = Phase::Inside(session);
+    }
+
     /// The token was not good: once more with the password, if there is one.
     pub(super) fn try_password(&mut self) -> bool {
         let Purpose::SignIn(_, login) = &mut self.purpose else { return false };
@@ -120,7 +135,7 @@ impl Entry {
 
     /// Begins anew at the door.
     pub(super) fn knock(&mut self, door: Box<Door>) {
-        self.refused_at = None;
+        (self.refused_at, self.answer_by) = (None, None);
         self.phase = Phase::Knocking(door);
     }
 
@@ -144,6 +159,11 @@ impl Entry {
         }
     }
 
+    /// No answer has come, and none will.
+    pub(super) fn is_unanswered(&self, now: u64) -> bool {
+        self.answer_by.is_some_and(|at| now >= at) && matches!(self.phase, Phase::Inside(_))
+    }
+
     /// The explanation of a refusal has not come.
     pub(super) fn is_refused(&self, now: u64) -> bool {
         self.refused_at.is_some_and(|at| now >= at + EXPLANATION_MS)
@@ -156,7 +176,7 @@ impl Entry {
             Phase::Inside(session) => session.link.deadline(),
         };
         let refused = self.refused_at.map(|at| at + EXPLANATION_MS);
-        [phase, refused, self.give_up_at].into_iter().flatten().min()
+        [phase, refused, self.give_up_at, self.answer_by].into_iter().flatten().min()
     }
 
     /// The session, to go on with or to be closed.

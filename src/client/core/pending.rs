@@ -170,21 +170,16 @@ impl Requests {
         if self.waiting.len() >= REQUESTS_WAITING {
             return Err(Error::Invalid(format!("{REQUESTS_WAITING} requests wait already; wait for their answers")));
         }
-        let mut bytes = Vec::new();
-        frame.encode(&mut bytes);
-        self.waiting.push_back(Pending {
-            id,
-            kind: frame.kind(),
-            frame: bytes,
-            awaits,
-            give_up_at: now + GIVE_UP_MS,
-            seq: 0,
-            arrived_at: None,
-            refused_at: None,
-            again: false,
-            given_up: false,
-        });
+        self.waiting.push_back(Pending::new(now, id, frame, awaits));
         Ok(())
+    }
+
+    /// Takes a request of the core's own, which goes out before those that wait: what the user has asked for since comes
+    /// after it.
+    pub(super) fn push_first(&mut self, now: u64, frame: &User<'_>) {
+        if let Some(awaits) = Awaits::of(frame) {
+            self.waiting.push_front(Pending::new(now, None, frame, awaits));
+        }
     }
 
     /// Gives the next request that may go out to the link; tells whether there was one. They go in order: one whose type
@@ -292,6 +287,23 @@ impl Requests {
 }
 
 impl Pending {
+    fn new(now: u64, id: Option<RequestId>, frame: &User<'_>, awaits: Awaits) -> Self {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        Self {
+            id,
+            kind: frame.kind(),
+            frame: bytes,
+            awaits,
+            give_up_at: now + GIVE_UP_MS,
+            seq: 0,
+            arrived_at: None,
+            refused_at: None,
+            again: false,
+            given_up: false,
+        }
+    }
+
     fn refused(self, code: u8, text: &str) -> Outcome {
         let result = if self.again && self.awaits.takes_away() && code == code::NO_FRIEND {
             Ok(Reply::Done)

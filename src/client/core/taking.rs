@@ -52,9 +52,9 @@ impl Core {
         frames.clear();
         let arrival = inside.link.receive(now, packet, &mut self.ciphers, &mut frames);
         inside.heard |= arrival.is_ok();
-        // Said again if the server has started anew in between; it is the only thing that was said.
-        for frame in inside.link.take_unacknowledged() {
-            inside.link.send(&frame);
+        if arrival.as_ref().is_ok_and(|arrival| arrival.epoch == EpochChange::Newer) {
+            // The server goes on with this session, and its answer was lost with the restart.
+            self.entries[at].say_again();
         }
         let mut verdict = None;
         // What follows the verdict, stored messages say, is for the session that it makes.

@@ -1,6 +1,8 @@
 //! A server of a few lines on the server's side of the link: enough to be talked to, and obedient to the test.
 
-use crate::link::{Ciphers, Established, Frames, Initiator, Keys, Link, Offer, Packet, Side, public_key, respond};
+use crate::link::{
+    Ciphers, Established, Frames, Initiator, Keys, Link, Offer, Packet, Side, StaticKey, public_key, respond,
+};
 use crate::wire::{Dialect, FriendEntry, GroupEntry, List, Server, User};
 use std::collections::BTreeSet;
 
@@ -137,7 +139,7 @@ impl Fake {
         let offer = Offer { session, idle_secs: 90, largest_datagram: 1_232 };
         let mut ephemeral = [3; 32];
         ephemeral[..4].copy_from_slice(&session.to_be_bytes());
-        let Ok((noise, keys)) = respond(&self.private, number, noise, ephemeral, offer) else { return };
+        let Ok((noise, keys)) = respond(&StaticKey::new(self.private), number, noise, ephemeral, offer) else { return };
         self.handshakes += 1;
         let link = Link::new(Side::Server, number, session, keys, 0);
         self.peers.push(Peer { number, session, keys, link, signed_in: false });

@@ -262,6 +262,50 @@ fn the_largest_frame_fits_and_a_larger_one_ends_the_link() {
 }
 
 #[test]
+fn who_has_proven_nothing_is_given_little_room() {
+    let mut pair = Pair::new(3, 0, 1);
+    pair.ends[1].link.narrow();
+    pair.ends[0].link.send(&frame(1, 3_000));
+    pair.run(1_000, |pair| pair.ends[1].got.len() == 1);
+    pair.ends[0].link.send(&frame(2, 5_000));
+    let packets = pair.ends[0].packets(pair.now);
+    let outcomes: Vec<_> = packets.iter().map(|packet| pair.ends[1].take(pair.now, packet).map(drop)).collect();
+    assert!(outcomes.contains(&Err(Dropped::Malformed)), "{outcomes:?}");
+    let mut pair = Pair::new(3, 0, 1);
+    pair.ends[1].link.narrow();
+    pair.ends[1].link.widen();
+    pair.ends[0].link.send(&frame(2, 50_000));
+    pair.run(5_000, |pair| pair.ends[1].got.len() == 1);
+}
+
+/// An ack that is said again tells how long ago its newest segment came, or the peer takes the loss of the first for a long
+/// round trip.
+#[test]
+fn an_ack_said_again_does_not_lengthen_the_round_trip() {
+    let (mut client, mut server) = (End::new(Side::Client, 0), End::new(Side::Server, 0));
+    client.link.send(&frame(0, 100));
+    let first = client.packet(0).expect("a packet");
+    server.take(2, &first).expect("taken");
+    server.packet(12).expect("an ack, which is lost");
+    client.link.send(&frame(1, 100));
+    let second = client.packet(20).expect("a packet");
+    server.take(3_000, &second).expect("taken");
+    let ack = server.packet(3_010).expect("an ack");
+    client.take(3_012, &ack).expect("taken");
+    let trip = client.link.round_trip_ms().expect("measured");
+    assert!(trip >= 2_900, "the second was under way for so long: {trip}");
+    let (mut client, mut server) = (End::new(Side::Client, 0), End::new(Side::Server, 0));
+    client.link.send(&frame(0, 100));
+    let first = client.packet(0).expect("a packet");
+    server.take(2, &first).expect("taken");
+    server.packet(12).expect("an ack, which is lost");
+    server.link.want_ack();
+    let ack = server.packet(3_000).expect("the same ack, for another reason");
+    client.take(3_002, &ack).expect("taken");
+    assert_eq!(client.link.round_trip_ms(), Some(4));
+}
+
+#[test]
 fn a_close_is_the_last_packet() {
     let (mut client, mut server) = (End::new(Side::Client, 0), End::new(Side::Server, 0));
     server.link.close(CloseCode::Replaced, "signed in elsewhere");

@@ -1,6 +1,8 @@
 //! `link.json` byte for byte.
 
-use crate::link::{Ciphers, EpochChange, Frames, Initiator, Keys, Link, Offer, Packet, Side, public_key, respond};
+use crate::link::{
+    Ciphers, EpochChange, Frames, Initiator, Keys, Link, Offer, Packet, Side, StaticKey, public_key, respond,
+};
 use serde_json::Value;
 
 fn vectors() -> Value {
@@ -30,7 +32,8 @@ fn the_handshake() {
     assert_eq!(client.message(), hex(&v["noise_message_1"]));
     let offer = Offer { session, idle_secs: 90, largest_datagram: 1_232 };
     let (message, keys) =
-        respond(&private, number, client.message(), key(&v["server_ephemeral_private"]), offer).expect("answered");
+        respond(&StaticKey::new(private), number, client.message(), key(&v["server_ephemeral_private"]), offer)
+            .expect("answered");
     assert_eq!(message, hex(&v["noise_message_2"]));
     let established = client.finish(&message).expect("finished");
     assert_eq!((established.keys, established.offer), (keys, offer));
@@ -50,11 +53,15 @@ fn the_handshake() {
 fn a_handshake_with_another_key_or_number_fails() {
     let (private, offer) = ([7; 32], Offer { session: 1, idle_secs: 90, largest_datagram: 1_232 });
     let begin = |number| Initiator::new(number, &public_key(&private), [8; 32]).expect("begun");
-    assert!(respond(&private, 10_002, begin(10_001).message(), [9; 32], offer).is_err(), "another number");
-    assert!(respond(&[6; 32], 10_001, begin(10_001).message(), [9; 32], offer).is_err(), "another key");
-    assert!(respond(&private, 10_001, &[0; 48], [9; 32], offer).is_err(), "no key at all");
-    assert!(respond(&private, 10_001, &[], [9; 32], offer).is_err(), "nothing");
-    let (mut message, _) = respond(&private, 10_001, begin(10_001).message(), [9; 32], offer).expect("answered");
+    assert!(
+        respond(&StaticKey::new(private), 10_002, begin(10_001).message(), [9; 32], offer).is_err(),
+        "another number"
+    );
+    assert!(respond(&StaticKey::new([6; 32]), 10_001, begin(10_001).message(), [9; 32], offer).is_err(), "another key");
+    assert!(respond(&StaticKey::new(private), 10_001, &[0; 48], [9; 32], offer).is_err(), "no key at all");
+    assert!(respond(&StaticKey::new(private), 10_001, &[], [9; 32], offer).is_err(), "nothing");
+    let (mut message, _) =
+        respond(&StaticKey::new(private), 10_001, begin(10_001).message(), [9; 32], offer).expect("answered");
     message[40] ^= 1;
     assert!(begin(10_001).finish(&message).is_err(), "changed on its way");
 }

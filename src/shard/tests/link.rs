@@ -582,3 +582,16 @@ fn nonsense_over_the_link_is_told_and_nothing_is_lost() {
     User::Test { me: 10_000 }.encode(&mut bytes);
     assert!(send(&bytes, &mut world)[0].contains("code: 1"), "two frames in one");
 }
+
+/// What a session over the link costs while nothing goes on, but for its friends (12 bytes each: the entry, and its place
+/// among the watchers).
+#[test]
+fn an_idle_session_is_small() {
+    let sizes = crate::shard::sizes();
+    let sum: usize = sizes.iter().map(|(_, bytes)| bytes).sum();
+    for (what, bytes) in &sizes {
+        println!("{bytes:>5}  {what}");
+    }
+    println!("{sum:>5}  in all");
+    assert!(sum <= 600, "{sum} bytes");
+}

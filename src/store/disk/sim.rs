@@ -76,6 +76,11 @@ impl SimDisk {
         self.state().cut_at = operation;
     }
 
+    /// Whether the power has failed, as [`Self::cut_at`] wanted.
+    pub fn is_off(&self) -> bool {
+        self.state().cut
+    }
+
     /// Only so many more bytes fit; `None`: no bound.
     pub fn set_room(&self, bytes: Option<u64>) {
         self.state().room = bytes;

@@ -2,7 +2,7 @@
 //! something to obey.
 #![allow(clippy::disallowed_methods, reason = "a server on a real socket needs real time")]
 
-use oicq::link::{Ciphers, Frames, Link, Offer, Packet, Side, public_key, respond};
+use oicq::link::{Ciphers, Frames, Link, Offer, Packet, Side, StaticKey, public_key, respond};
 use oicq::wire::{Dialect, FriendEntry, GroupEntry, List, PublicProfile, Server, User};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
@@ -84,7 +84,7 @@ fn welcome(private: &[u8; 32], number: u32, session: u32, noise: &[u8]) -> Optio
         return Some((public_key(private).to_vec(), None));
     }
     let offer = Offer { session, idle_secs: 90, largest_datagram: 1_232 };
-    let (noise, keys) = respond(private, number, noise, [session as u8 + 1; 32], offer).ok()?;
+    let (noise, keys) = respond(&StaticKey::new(*private), number, noise, [session as u8 + 1; 32], offer).ok()?;
     Some((noise, Some(Link::new(Side::Server, number, session, keys, 0))))
 }
 

@@ -1,0 +1,71 @@
+//! What a shard holds, counted for tests and simulations: bounds are checked, and that nothing is left behind.
+
+use super::Shard;
+use super::user::User;
+use super::way::Way;
+
+/// How much a shard holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Users in memory.
+    pub users: usize,
+    /// Of those, with a session.
+    pub sessions: usize,
+    /// Of those, with a change that is not done.
+    pub changing: usize,
+    /// Users who are being read for a change.
+    pub loading: usize,
+    /// Sign-ins in progress.
+    pub attempts: usize,
+    /// Questions that are open.
+    pub pending: usize,
+    /// Handshakes in progress.
+    pub handshakes: usize,
+    /// Links without a session.
+    pub apart: usize,
+    /// Of those, sessions from before the start.
+    pub kept: usize,
+    /// Entries of who watches whom.
+    pub watchers: usize,
+    /// Messages in custody, of the link with the most.
+    pub custody: usize,
+    /// Bytes that wait for one link, of the one with the most.
+    pub backlog: usize,
+}
+
+impl Shard {
+    /// Counts what it holds.
+    #[doc(hidden)]
+    pub fn census(&self) -> Census {
+        let channels = self.users.values().filter_map(|user| match &user.session.as_ref()?.way {
+            Way::Link(channel) => Some(channel),
+            Way::Bare(_) => None,
+        });
+        let (mut custody, mut backlog) = (0, 0);
+        for channel in channels {
+            custody = custody.max(channel.custody.as_ref().map_or(0, |custody| custody.len()));
+            backlog = backlog.max(channel.link.queued_bytes());
+        }
+        let count = |what: fn(&User) -> bool| self.users.values().filter(|user| what(user)).count();
+        Census {
+            users: self.users.len(),
+            sessions: count(|user| user.session.is_some()),
+            changing: count(|user| user.changing || user.waiting.is_some()),
+            loading: self.loading.len(),
+            attempts: self.attempts.values().map(Vec::len).sum(),
+            pending: self.pending.len(),
+            handshakes: self.handshakes.len(),
+            apart: self.apart.len(),
+            kept: self.kept.len(),
+            watchers: self.watchers.values().map(Vec::len).sum(),
+            custody,
+            backlog,
+        }
+    }
+
+    /// Who watches this user of the shard, in order of number.
+    #[doc(hidden)]
+    pub fn watchers_of(&self, number: u32) -> &[u32] {
+        self.watchers.get(&number).map_or(&[], Vec::as_slice)
+    }
+}
