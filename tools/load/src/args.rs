@@ -1,7 +1,9 @@
 //! The command line, and the bounds within which a measurement is one.
 
 use crate::classic::MARK_BYTES;
-use crate::drive::To;
+use crate::play::Pace;
+use crate::scenes::messages::To;
+use crate::scenes::search::QUERY;
 use clap::{Args, Parser, Subcommand};
 use oicq::limits::{FIRST_USER, LAST_USER, SHARDS, TEXT_BYTES};
 use std::fmt;
@@ -27,6 +29,16 @@ pub enum Job {
     Compare(CompareArgs),
     /// Measure messages between users who are online
     Relay(RelayArgs),
+    /// Measure sign-ins with tokens: handshake, token and friend list, again and again
+    SignIn(SignInArgs),
+    /// Measure changes of status that many users see
+    Presence(PresenceArgs),
+    /// Measure messages to users who are not there, and their delivery at the next sign-in
+    Offline(OfflineArgs),
+    /// Measure searches that no index helps, and messages meanwhile
+    Search(SearchArgs),
+    /// Measure a working day: messages to the popular, changes of status, going away and coming back
+    Mix(MixArgs),
     /// Measure the floor alone
     Floor(FloorArgs),
     /// Be the floor: receive up to 64 datagrams in one call, send them on in one call
@@ -44,18 +56,18 @@ pub struct Load {
     /// Sockets that the users share [default: one for each user, 10,000 at most]
     #[arg(long, value_parser = bounded(1, 65_000))]
     pub sockets: Option<usize>,
-    /// Messages in flight, all users together: the next is sent when one is done
-    #[arg(long, default_value_t = 64, value_parser = bounded(1, 65_536))]
-    pub window: usize,
-    /// Messages a second instead of a window, whatever the server does; latency counts from when each was to be sent
+    /// Closed loop: so many in progress, the next begins when one is done [default: 64; presence and search 1, offline 256]
+    #[arg(long, value_parser = bounded(1, 65_536))]
+    pub window: Option<usize>,
+    /// Open loop: so many a second, whatever the server does; latency counts from when each was to be sent
     #[arg(long, value_parser = rate, conflicts_with = "window")]
     pub rate: Option<f64>,
     /// Seconds that a round lasts
     #[arg(long, default_value_t = 5.0, value_parser = seconds)]
     pub seconds: f64,
-    /// Rounds
-    #[arg(long, default_value_t = 1, value_parser = bounded(1, 100))]
-    pub rounds: usize,
+    /// Rounds [default: 1; compare 5]
+    #[arg(long, value_parser = bounded(1, 100))]
+    pub rounds: Option<usize>,
     /// Bytes of text in each message
     #[arg(long, default_value_t = 100, value_parser = bounded(1, TEXT_BYTES))]
     pub text_bytes: usize,
@@ -68,14 +80,17 @@ pub struct Load {
     /// Measure the floor in turns with the server
     #[arg(long)]
     pub with_floor: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Draw throughput and latency over time
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
 }
 
 impl Load {
     /// What single arguments cannot tell.
     pub fn check(&self) -> Result<(), String> {
-        if self.users % 2 == 1 {
-            return Err(format!("--users {} leaves one without a partner; give an even number", self.users));
-        }
         if self.text_bytes > 900 && self.with_floor {
             return Err("a text of more than 900 bytes takes several datagrams, which the floor does not have".into());
         }
@@ -87,11 +102,26 @@ impl Load {
         self.sockets.unwrap_or(10_000).min(self.users)
     }
 
+    /// The same with a window, unless there is a rate.
+    pub fn with_window(&self, default: usize) -> Self {
+        Self { window: self.rate.is_none().then(|| self.window.unwrap_or(default)), ..self.clone() }
+    }
+
+    /// How things are begun.
+    pub fn pace(&self) -> Pace {
+        self.rate.map_or(Pace::Window(self.window.unwrap_or(1)), Pace::Rate)
+    }
+
+    /// How many rounds.
+    pub fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(1)
+    }
+
     /// The same with bare frames.
     pub fn classic(&self) -> ClassicLoad {
         ClassicLoad {
             users: self.users,
-            window: self.window,
+            window: self.window.unwrap_or(128),
             seconds: self.seconds,
             text_bytes: self.text_bytes.max(MARK_BYTES),
             sockets: self.sockets().min(1_000),
@@ -104,8 +134,8 @@ impl fmt::Display for Load {
         let Self { users, text_bytes, seconds, loss, .. } = self;
         write!(f, "{users} users over {} sockets, ", self.sockets())?;
         match self.rate {
-            Some(rate) => write!(f, "{rate} messages/s")?,
-            None => write!(f, "{} in flight", self.window)?,
+            Some(rate) => write!(f, "{rate} a second")?,
+            None => write!(f, "{} in progress", self.window.unwrap_or(1))?,
         }
         write!(f, ", {text_bytes} bytes of text, {seconds} s a round")?;
         if *loss > 0.0 { write!(f, ", {:.1} % of the datagrams lost", loss * 100.0) } else { Ok(()) }
@@ -151,6 +181,13 @@ pub struct Target {
     /// A data directory that `prepare` has filled [default: one that is made for this]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Instead of --data: existing users from this number on, who sign in with --password, at 30 ms of a core each
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["data", "oicqd"])]
+    #[arg(value_parser = clap::value_parser!(u32).range(i64::from(FIRST_USER)..=i64::from(LAST_USER)))]
+    pub first: Option<u32>,
+    /// Password of all those users, who are made for measuring: one that is used nowhere else
+    #[arg(long, default_value = "load")]
+    pub password: String,
     /// Shards of a server that is started
     #[arg(long, default_value_t = 1, value_parser = bounded(1, SHARDS))]
     pub shards: usize,
@@ -181,24 +218,23 @@ pub struct RelayArgs {
     /// Who writes to whom
     #[arg(long, value_enum, default_value = "partner")]
     pub to: To,
+    /// Partners write so many in turns before others do: then acks ride along, as they cannot where people think in between
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000), conflicts_with = "rate")]
+    pub talk: u32,
     /// Bare frames instead of the link
     #[arg(long)]
     pub classic: bool,
-    /// With --classic: existing users from this number on instead of new ones
-    #[arg(long, value_name = "NUMBER", requires = "classic")]
-    #[arg(value_parser = clap::value_parser!(u32).range(i64::from(FIRST_USER)..=i64::from(LAST_USER)))]
-    pub first: Option<u32>,
-    /// With --classic: password of all these users, who are made for measuring
-    #[arg(long, default_value = "load")]
-    pub password: String,
 }
 
 /// `compare`.
 #[derive(Args, Clone)]
 pub struct CompareArgs {
+    /// Two runs that --json has written: prints them side by side and measures nothing
+    #[arg(value_names = ["A.json", "B.json"], num_args = 2, conflicts_with = "oicqd")]
+    pub files: Vec<PathBuf>,
     /// The server program
-    #[arg(long, value_name = "PATH")]
-    pub oicqd: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "files")]
+    pub oicqd: Option<PathBuf>,
     /// The load.
     #[command(flatten)]
     pub load: Load,
@@ -211,31 +247,106 @@ pub struct CompareArgs {
     /// Core of the driver
     #[arg(long, default_value_t = 1)]
     pub cpu: usize,
+    /// Partners write so many in turns before others do: then acks ride along, as they cannot where people think in between
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000), conflicts_with = "rate")]
+    pub talk: u32,
     /// Bare frames instead of the link, and an echo instead of the floor
     #[arg(long)]
     pub classic: bool,
 }
 
 impl CompareArgs {
-    /// A comparison is `relay` with the floor beside it, five rounds unless said otherwise.
+    /// A comparison is `relay` with the floor beside it.
     pub fn relay(&self) -> RelayArgs {
         let target = Target {
-            oicqd: Some(self.oicqd.clone()),
+            oicqd: self.oicqd.clone(),
             server: None,
             pid: None,
             data: None,
+            first: None,
+            password: "load".into(),
             shards: 1,
             server_cpu: vec![self.server_cpu],
             cpu: Some(self.cpu),
         };
-        let load = Load { with_floor: true, rounds: self.rounds(), ..self.load.clone() };
-        RelayArgs { target, load, to: self.to, classic: self.classic, first: None, password: "load".into() }
+        let load = Load { with_floor: true, rounds: Some(self.rounds()), ..self.load.clone() };
+        RelayArgs { target, load, to: self.to, talk: self.talk, classic: self.classic }
     }
 
     /// Rounds.
     pub fn rounds(&self) -> usize {
-        if self.load.rounds == 1 { 5 } else { self.load.rounds }
+        self.load.rounds.unwrap_or(5)
     }
+}
+
+/// `sign-in`.
+#[derive(Args, Clone)]
+pub struct SignInArgs {
+    /// The server.
+    #[command(flatten)]
+    pub target: Target,
+    /// The load.
+    #[command(flatten)]
+    pub load: Load,
+}
+
+/// `presence`.
+#[derive(Args, Clone)]
+pub struct PresenceArgs {
+    /// The server.
+    #[command(flatten)]
+    pub target: Target,
+    /// The load; its users are the watchers and the one who is watched.
+    #[command(flatten)]
+    pub load: Load,
+    /// So many see each change; with --data no more than were prepared
+    #[arg(long, default_value_t = 1_000, value_parser = bounded(1, 100_000))]
+    pub watchers: usize,
+}
+
+/// `offline`.
+#[derive(Args, Clone)]
+pub struct OfflineArgs {
+    /// The server.
+    #[command(flatten)]
+    pub target: Target,
+    /// The load.
+    #[command(flatten)]
+    pub load: Load,
+    /// So many of the users send; the others are not there
+    #[arg(long, default_value_t = 64, value_parser = bounded(1, 100_000))]
+    pub senders: usize,
+    /// So many messages in a round at most; a mailbox holds 10,000
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub messages: Option<u64>,
+}
+
+/// `search`.
+#[derive(Args, Clone)]
+pub struct SearchArgs {
+    /// The server.
+    #[command(flatten)]
+    pub target: Target,
+    /// The load.
+    #[command(flatten)]
+    pub load: Load,
+    /// What is searched for; by default all accounts are read, and few fit
+    #[arg(long, default_value = QUERY)]
+    pub query: String,
+    /// Messages a second meanwhile, and in a turn before without searches
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub beside: Option<f64>,
+}
+
+/// `mix`.
+#[derive(Args, Clone)]
+pub struct MixArgs {
+    /// The server.
+    #[command(flatten)]
+    pub target: Target,
+    /// The load.
+    #[command(flatten)]
+    pub load: Load,
 }
 
 /// `floor`.
@@ -251,7 +362,7 @@ pub struct FloorArgs {
     #[command(flatten)]
     pub load: Load,
     /// Core of the floor, if it is started
-    #[arg(long, default_value = "0")]
+    #[arg(long, default_value = "0", value_delimiter = ',')]
     pub server_cpu: Vec<usize>,
     /// Core of the driver
     #[arg(long)]
@@ -295,26 +406,99 @@ pub struct PrepareArgs {
 impl Job {
     /// What is wrong with arguments that are each right.
     pub fn bad_input(&self) -> Option<String> {
-        let (load, servers, driver) = match self {
-            Self::Compare(args) => (Some(&args.load), vec![args.server_cpu], vec![args.cpu]),
-            Self::Relay(args) if args.target.oicqd.is_some() || args.load.with_floor => {
-                (Some(&args.load), args.target.server_cpu.clone(), args.target.cpu())
+        if let Self::Compare(CompareArgs { files, .. }) = self
+            && !files.is_empty()
+        {
+            return files
+                .iter()
+                .find_map(|file| std::fs::metadata(file).err().map(|error| format!("{}: {error}", file.display())));
+        }
+        let load = match self {
+            Self::Compare(CompareArgs { load, .. })
+            | Self::Relay(RelayArgs { load, .. })
+            | Self::SignIn(SignInArgs { load, .. })
+            | Self::Presence(PresenceArgs { load, .. })
+            | Self::Offline(OfflineArgs { load, .. })
+            | Self::Search(SearchArgs { load, .. })
+            | Self::Mix(MixArgs { load, .. })
+            | Self::Floor(FloorArgs { load, .. }) => Some(load),
+            Self::FloorServer(_) | Self::Prepare(_) => None,
+        };
+        let pairs = match self {
+            Self::Compare(args) => args.to == To::Partner,
+            Self::Relay(args) => args.to == To::Partner,
+            Self::Floor(_) => true,
+            _ => false,
+        };
+        let floor = matches!(self, Self::Compare(_) | Self::Relay(_) | Self::Presence(_) | Self::Floor(_));
+        if let Some(load) = load {
+            if pairs && load.users % 2 == 1 {
+                return Some(format!("--users {} leaves one without a partner; give an even number", load.users));
             }
-            Self::Relay(args) => (Some(&args.load), Vec::new(), args.target.cpu()),
-            Self::Floor(args) => (Some(&args.load), args.server_cpu.clone(), args.cpu.into_iter().collect()),
-            Self::FloorServer(args) => (None, args.cpu.into_iter().collect(), Vec::new()),
-            Self::Prepare(_) => (None, Vec::new(), Vec::new()),
+            if load.with_floor && !floor {
+                return Some("--with-floor: only relay and presence have a floor".into());
+            }
+            if let Err(error) = load.check() {
+                return Some(error);
+            }
+        }
+        self.bad_paths().or_else(|| self.bad_cores())
+    }
+
+    fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Relay(RelayArgs { target, .. })
+            | Self::SignIn(SignInArgs { target, .. })
+            | Self::Presence(PresenceArgs { target, .. })
+            | Self::Offline(OfflineArgs { target, .. })
+            | Self::Search(SearchArgs { target, .. })
+            | Self::Mix(MixArgs { target, .. }) => Some(target),
+            _ => None,
+        }
+    }
+
+    /// What can be seen of files before anything is begun.
+    fn bad_paths(&self) -> Option<String> {
+        if let Self::Prepare(PrepareArgs { data, .. }) = self {
+            let taken = std::fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some());
+            return taken.then(|| format!("{} is not empty; give a directory of its own", data.display()));
+        }
+        let oicqd = match self {
+            Self::Compare(args) => args.oicqd.as_ref(),
+            _ => self.target().and_then(|target| target.oicqd.as_ref()),
+        };
+        if let Some(oicqd) = oicqd
+            && let Err(error) = std::fs::metadata(oicqd)
+        {
+            return Some(format!("{}: {error}; --oicqd takes the path of the server program", oicqd.display()));
+        }
+        let classic = matches!(self, Self::Relay(RelayArgs { classic: true, .. }));
+        let target = self.target().filter(|target| target.server.is_some() && !classic)?;
+        match (&target.data, target.first) {
+            (None, None) => Some("--data is needed, the directory that `prepare` has filled; or --first".into()),
+            (Some(data), _) if !data.is_dir() => Some(format!("{} is no directory", data.display())),
+            _ => None,
+        }
+    }
+
+    fn bad_cores(&self) -> Option<String> {
+        let (servers, driver): (Vec<usize>, Vec<usize>) = match self {
+            Self::Compare(args) => (vec![args.server_cpu], vec![args.cpu]),
+            Self::Floor(args) => (args.server_cpu.clone(), args.cpu.into_iter().collect()),
+            Self::FloorServer(args) => (args.cpu.into_iter().collect(), Vec::new()),
+            _ => self.target().map_or_else(Default::default, |target| {
+                let servers = if target.oicqd.is_some() { target.server_cpu.clone() } else { Vec::new() };
+                (servers, target.cpu())
+            }),
         };
         let allowed = crate::sys::allowed_cpus().unwrap_or_default();
         if let Some(core) = servers.iter().chain(&driver).find(|core| !allowed.contains(core)) {
             return Some(format!("core {core} is not one of those that this program may use: {allowed:?}"));
         }
-        if servers.len() == 1 && servers == driver {
-            return Some(
-                "--server-cpu and --cpu are the same core; the driver spins, so it needs one of its own".into(),
-            );
-        }
-        load.and_then(|load| load.check().err())
+        let same = servers.len() == 1 && servers == driver;
+        same.then(|| {
+            "--server-cpu and --cpu are the same core; the driver spins, so it needs one of its own".to_owned()
+        })
     }
 }
 

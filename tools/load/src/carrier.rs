@@ -10,6 +10,8 @@ pub trait Carrier {
     fn begin(&mut self) -> Result<(), String>;
     /// Queues a message from a user to another.
     fn send(&mut self, from: u32, to: u32, id: u64);
+    /// Queues a change of a user's status that so many others see: those after that user.
+    fn change(&mut self, user: u32, watchers: u32, status: u8);
     /// Takes what has arrived, waiting so many milliseconds for the first, and tells what happened by it.
     fn turn(&mut self, now_ms: u64, wait: i32, events: &mut Vec<Event>) -> Result<usize, String>;
     /// Sends what is queued, answers included.
@@ -34,6 +36,11 @@ impl Carrier for Linked<'_> {
     fn send(&mut self, from: u32, to: u32, id: u64) {
         let (me, to) = (self.crowd.number(from), self.crowd.number(to));
         self.crowd.say(from, &Said::Message { me, to, text: &self.text, id: Some(id) });
+    }
+
+    fn change(&mut self, user: u32, _watchers: u32, status: u8) {
+        let me = self.crowd.number(user);
+        self.crowd.say(user, &Said::SetStatus { me, status });
     }
 
     fn turn(&mut self, now_ms: u64, wait: i32, events: &mut Vec<Event>) -> Result<usize, String> {

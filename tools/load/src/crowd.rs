@@ -18,7 +18,7 @@ pub enum Event {
     /// Has a message, and has said so.
     Message { user: u32, id: u64 },
     /// Knows what became of a message.
-    Receipt { id: u64, state: u8, reason: u8 },
+    Receipt { user: u32, id: u64, state: u8 },
     /// Sees a friend's status.
     Status { user: u32, friend: u32, status: u8 },
     /// Its own status is changed.
@@ -59,6 +59,8 @@ struct User {
     dirty: bool,
 }
 
+/// A user with this status has signed out (protocol.md 1.4).
+pub const OFFLINE: u8 = 4;
 const NEVER: u64 = u64::MAX;
 /// A hello is sent again after so long, then after twice as long, and so on.
 const KNOCK_MS: u64 = 500;
@@ -83,7 +85,10 @@ struct People {
     users: Vec<User>,
     /// Number of user 0; the others follow.
     first: u32,
+    /// What each signs in with.
     tokens: Vec<String>,
+    /// The same for those without a token.
+    password: String,
     key: [u8; 32],
     ciphers: Ciphers,
     frames: Frames,
@@ -118,6 +123,7 @@ impl Crowd {
                 users: (0..users).map(|_| user()).collect(),
                 first,
                 tokens,
+                password: String::new(),
                 key,
                 ciphers: Ciphers::new((users * CIPHERS_OF_USER * 2).min(CIPHERS)),
                 frames: Frames::default(),
@@ -133,14 +139,14 @@ impl Crowd {
         })
     }
 
+    /// What those sign in with who have an empty token.
+    pub fn set_password(&mut self, password: &str) {
+        self.people.password = password.to_owned();
+    }
+
     /// The service number of a user.
     pub fn number(&self, user: u32) -> u32 {
         self.people.first + user
-    }
-
-    /// How many users there are.
-    pub fn len(&self) -> usize {
-        self.people.users.len()
     }
 
     /// Whether a user is signed in.
@@ -280,9 +286,14 @@ impl People {
                 self.received.push(ReceivedId { from: sender, id });
                 Event::Message { user, id }
             }
-            Server::Receipt { id, state, reason, .. } => Event::Receipt { id, state, reason },
+            Server::Receipt { id, state, .. } => Event::Receipt { user, id, state },
             Server::FriendStatus { friend, status } => {
                 Event::Status { user, friend: friend.wrapping_sub(self.first), status }
+            }
+            // The server's farewell may be lost: who has signed out does not wait for it.
+            Server::StatusSet { status: OFFLINE, .. } => {
+                self.users[user as usize].state = State::Out;
+                Event::Ended { user, why: "signed out".into() }
             }
             Server::StatusSet { .. } => Event::StatusSet { user },
             Server::Found { users, .. } => Event::Found { user, count: users.len() as u32 },
@@ -322,9 +333,10 @@ impl People {
                     return;
                 };
                 let mut link = Link::new(Side::Client, number, made.offer.session, made.keys, 0);
-                let token = self.tokens.get(user as usize).map(String::as_str);
+                let token = self.tokens[user as usize].as_str();
+                let password = if token.is_empty() { self.password.as_str() } else { "" };
                 self.frame.clear();
-                Said::SignIn { me: number, password: "", mode: 0, token }.encode(&mut self.frame);
+                Said::SignIn { me: number, password, mode: 0, token: Some(token) }.encode(&mut self.frame);
                 link.send(&self.frame);
                 one.state = State::Entering(Box::new(link));
             }

@@ -34,6 +34,17 @@ impl Seen {
     }
 }
 
+/// When a message is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It has arrived, and its sender knows it by receipt 2.
+    Known,
+    /// It has arrived.
+    Arrived,
+    /// Its sender knows by receipt 1 that it is stored.
+    Stored,
+}
+
 /// One stretch of a round.
 #[derive(Debug, Clone, Copy)]
 pub struct Stretch {
@@ -44,6 +55,47 @@ pub struct Stretch {
     /// Nanoseconds to the recipient: median, 99 %, longest.
     pub latency: [u64; 3],
 }
+
+/// A round in stretches.
+pub struct Stretches {
+    latency: Histogram<u64>,
+    length_ns: u64,
+    began_ns: u64,
+    start_ns: u64,
+    /// Those that are over.
+    pub told: Vec<Stretch>,
+}
+
+impl Stretches {
+    /// None yet; each is so long.
+    pub fn new(start_ns: u64, length_ns: u64) -> Self {
+        Self { latency: histogram(), length_ns, began_ns: start_ns, start_ns, told: Vec::new() }
+    }
+
+    /// Something is done, after so long.
+    pub fn record(&mut self, age_ns: u64) {
+        self.latency.saturating_record(age_ns);
+    }
+
+    /// Ends the stretch if it is over.
+    pub fn tick(&mut self, now_ns: u64) {
+        if now_ns - self.began_ns < self.length_ns {
+            return;
+        }
+        let seconds = (now_ns - self.began_ns) as f64 / SECOND as f64;
+        let at = |quantile| self.latency.value_at_quantile(quantile);
+        self.told.push(Stretch {
+            end: (now_ns - self.start_ns) as f64 / SECOND as f64,
+            rate: self.latency.len() as f64 / seconds,
+            latency: [at(0.5), at(0.99), self.latency.max()],
+        });
+        self.latency.reset();
+        self.began_ns = now_ns;
+    }
+}
+
+/// Marks the time of a message whose recipient is absent.
+const ABSENT: u64 = 1 << 63;
 
 /// All messages of a round.
 pub struct Flights {
@@ -68,24 +120,21 @@ pub struct Flights {
     pub refused: u64,
     /// Arrivals beyond the first of the same message.
     pub doubled: u64,
-    /// Whether a message is done only when its sender knows.
-    with_receipts: bool,
-    /// A receipt of this state is the last one.
-    last_state: u8,
+    done_when: Done,
     /// Nanoseconds from sending to arrival, and from sending to the last receipt.
     pub to_recipient: Histogram<u64>,
     pub to_receipt: Histogram<u64>,
-    stretch: Histogram<u64>,
-    stretch_ns: u64,
-    stretch_began: u64,
-    start_ns: u64,
+    /// The same of those whose recipient was absent.
+    pub to_absent: Histogram<u64>,
+    /// Whose sender has heard anything of them.
+    heard: Seen,
     /// The round in stretches.
-    pub stretches: Vec<Stretch>,
+    pub stretches: Stretches,
 }
 
 impl Flights {
     /// None yet; ids begin at `base`. The round is told in stretches of `stretch_ns`.
-    pub fn new(base: u64, with_receipts: bool, last_state: u8, start_ns: u64, stretch_ns: u64) -> Self {
+    pub fn new(base: u64, done_when: Done, start_ns: u64, stretch_ns: u64) -> Self {
         Self {
             base,
             begun: 0,
@@ -100,15 +149,12 @@ impl Flights {
             stored: 0,
             refused: 0,
             doubled: 0,
-            with_receipts,
-            last_state,
+            done_when,
             to_recipient: histogram(),
             to_receipt: histogram(),
-            stretch: histogram(),
-            stretch_ns,
-            stretch_began: start_ns,
-            start_ns,
-            stretches: Vec::new(),
+            to_absent: histogram(),
+            heard: Seen::default(),
+            stretches: Stretches::new(start_ns, stretch_ns),
         }
     }
 
@@ -120,21 +166,35 @@ impl Flights {
         self.base + self.begun - 1
     }
 
+    /// The same to a recipient who is absent: it may take as long as they stay away.
+    pub fn begin_to_absent(&mut self, due_ns: u64) -> u64 {
+        self.begin(due_ns | ABSENT)
+    }
+
+    /// The ids of those that were begun.
+    pub fn ids(&self) -> std::ops::Range<u64> {
+        self.base..self.base + self.begun
+    }
+
     /// How many were begun.
     pub fn begun(&self) -> u64 {
         self.begun
     }
 
-    /// How many have not come to anybody: neither arrived nor, where storing them is all that was asked, stored.
-    pub fn lost(&self) -> u64 {
-        match self.last_state {
-            1 => self.begun - self.receipts,
-            _ => self.begun - self.arrivals,
-        }
+    /// How many have come to where they should: to their recipient or, where that is all that was asked, onto the disk.
+    pub fn finished(&self) -> u64 {
+        if self.done_when == Done::Stored { self.receipts } else { self.arrivals }
     }
 
-    fn age(&self, at: u64, now_ns: u64) -> Option<u64> {
-        self.sent_ns.get(at.checked_sub(self.front)? as usize).map(|sent| now_ns.saturating_sub(*sent))
+    /// How many have not.
+    pub fn lost(&self) -> u64 {
+        self.begun - self.finished()
+    }
+
+    /// How long it has been on its way, and whether its recipient was absent.
+    fn age(&self, at: u64, now_ns: u64) -> Option<(u64, bool)> {
+        let sent = *self.sent_ns.get(at.checked_sub(self.front)? as usize)?;
+        Some((now_ns.saturating_sub(sent & !ABSENT), sent & ABSENT != 0))
     }
 
     fn place(&self, id: u64) -> Option<u64> {
@@ -150,18 +210,23 @@ impl Flights {
             return;
         }
         self.arrivals += 1;
-        if let Some(age) = self.age(at, now_ns) {
-            self.to_recipient.saturating_record(age);
-            self.stretch.saturating_record(age);
+        match self.age(at, now_ns) {
+            Some((age, true)) => self.to_absent.saturating_record(age),
+            Some((age, false)) => {
+                self.to_recipient.saturating_record(age);
+                self.stretches.record(age);
+            }
+            None => {}
         }
-        if !self.with_receipts || self.known.has(at) {
+        if self.done_when == Done::Arrived || self.done_when == Done::Known && self.known.has(at) {
             self.finish(at);
         }
     }
 
-    /// A receipt has come to the sender.
-    pub fn receipt(&mut self, id: u64, state: u8, now_ns: u64) {
-        let Some(at) = self.place(id) else { return };
+    /// A receipt has come to the sender; tells whether it is the first of this message.
+    pub fn receipt(&mut self, id: u64, state: u8, now_ns: u64) -> bool {
+        let Some(at) = self.place(id) else { return false };
+        let first = self.heard.first(at);
         match state {
             1 => self.stored += 1,
             3 => self.refused += 1,
@@ -170,19 +235,22 @@ impl Flights {
         if state == 3 {
             self.finish(at);
         }
-        if state != self.last_state || !self.known.first(at) {
-            return;
+        let stored = self.done_when == Done::Stored;
+        let last = if stored { 1 } else { 2 };
+        if state != last || !self.known.first(at) {
+            return first;
         }
         self.receipts += 1;
-        if let Some(age) = self.age(at, now_ns) {
+        if let Some((age, _)) = self.age(at, now_ns) {
             self.to_receipt.saturating_record(age);
-            if state == 1 {
-                self.stretch.saturating_record(age);
+            if stored {
+                self.stretches.record(age);
             }
         }
-        if state == 1 || self.arrived.has(at) {
+        if stored || self.done_when == Done::Known && self.arrived.has(at) {
             self.finish(at);
         }
+        first
     }
 
     fn finish(&mut self, at: u64) {
@@ -198,26 +266,10 @@ impl Flights {
     /// Waits no longer for messages that were sent so long ago; late ones still count when they come.
     pub fn give_up(&mut self, now_ns: u64, after_ns: u64) {
         while let Some(sent) = self.sent_ns.front()
-            && now_ns.saturating_sub(*sent) > after_ns
+            && now_ns.saturating_sub(*sent & !ABSENT) > after_ns
         {
             self.finish(self.front);
         }
-    }
-
-    /// Ends stretches that are over.
-    pub fn tick(&mut self, now_ns: u64) {
-        if now_ns - self.stretch_began < self.stretch_ns {
-            return;
-        }
-        let seconds = (now_ns - self.stretch_began) as f64 / SECOND as f64;
-        let at = |quantile| self.stretch.value_at_quantile(quantile);
-        self.stretches.push(Stretch {
-            end: (now_ns - self.start_ns) as f64 / SECOND as f64,
-            rate: self.stretch.len() as f64 / seconds,
-            latency: [at(0.5), at(0.99), self.stretch.max()],
-        });
-        self.stretch.reset();
-        self.stretch_began = now_ns;
     }
 }
 
@@ -227,7 +279,7 @@ mod tests {
 
     #[test]
     fn each_message_is_counted_once() {
-        let mut flights = Flights::new(100, true, 2, 0, SECOND);
+        let mut flights = Flights::new(100, Done::Known, 0, SECOND);
         let ids: Vec<u64> = (0..4).map(|at| flights.begin(at * 1_000)).collect();
         assert_eq!((ids[0], flights.in_flight), (100, 4));
         flights.arrive(101, 10_000);
@@ -247,7 +299,7 @@ mod tests {
         assert_eq!((flights.in_flight, flights.lost()), (0, 2));
         flights.arrive(102, 6 * SECOND);
         assert_eq!((flights.in_flight, flights.lost(), flights.doubled), (0, 1, 1));
-        flights.tick(6 * SECOND);
-        assert_eq!((flights.stretches.len(), flights.to_receipt.len()), (1, 2));
+        flights.stretches.tick(6 * SECOND);
+        assert_eq!((flights.stretches.told.len(), flights.to_receipt.len()), (1, 2));
     }
 }

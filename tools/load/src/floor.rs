@@ -189,11 +189,6 @@ impl Bare {
             true
         });
     }
-
-    /// One status change of a user that so many others see: those after it.
-    pub fn fan_out(&mut self, user: u32, watchers: u32, id: u64) {
-        self.queue(FAN_OUT, user + 1, watchers, id, STATUS_IN, STATUS_OUT, user);
-    }
 }
 
 impl Carrier for Bare {
@@ -206,6 +201,10 @@ impl Carrier for Bare {
         self.queue(MESSAGE, to, from, id, MESSAGE_IN + text, MESSAGE_OUT + text, from);
     }
 
+    fn change(&mut self, user: u32, watchers: u32, status: u8) {
+        self.queue(FAN_OUT, user + 1, watchers, status.into(), STATUS_IN, STATUS_OUT, user);
+    }
+
     fn turn(&mut self, _now_ms: u64, wait: i32, events: &mut Vec<Event>) -> Result<usize, String> {
         let mut answers = std::mem::take(&mut self.answers);
         let count = self.net.receive(wait, |_, bytes| {
@@ -215,8 +214,8 @@ impl Carrier for Bare {
                     answers.push((to, from, id));
                     events.push(Event::Message { user: to, id });
                 }
-                ANSWER => events.push(Event::Receipt { id, state: 2, reason: 0 }),
-                COPY => events.push(Event::Status { user: to, friend: from, status: id as u8 }),
+                ANSWER => events.push(Event::Receipt { user: to, id, state: 2 }),
+                COPY => events.push(Event::Status { user: to, friend: 0, status: id as u8 }),
                 FAN_OUT => events.push(Event::StatusSet { user: to }),
                 _ => {}
             }
@@ -274,13 +273,13 @@ mod tests {
         bare.send(4, 1, 77);
         bare.flush(0).unwrap();
         let mut events = Vec::new();
-        while !events.contains(&Event::Receipt { id: 77, state: 2, reason: 0 }) {
+        while !events.contains(&Event::Receipt { user: 4, id: 77, state: 2 }) {
             bare.turn(0, 1_000, &mut events).unwrap();
             bare.flush(0).unwrap();
         }
         assert!(events.contains(&Event::Message { user: 1, id: 77 }));
         assert_eq!((bare.datagrams().to_server, bare.datagrams().from_server), (2, 2));
-        bare.fan_out(1, 3, 78);
+        bare.change(1, 3, 78);
         bare.flush(0).unwrap();
         events.clear();
         while events.len() < 4 {

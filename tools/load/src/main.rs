@@ -1,5 +1,39 @@
 //! `oicq-load`: measures an OICQ server beside the floor of the machine that it runs on.
-#![allow(dead_code, reason = "scenarios that come next use it")]
+//!
+//! The same datagrams cost different amounts on different machines, and on the same one from minute to minute. So a figure
+//! is worth something only beside the floor: a bare program that receives and sends the same number of datagrams of the
+//! same sizes, without looking into them, on the same core, driven by the same driver, in turns with the server.
+//!
+//! ```sh
+//! cargo build --release --workspace
+//! cd target/release
+//! ./oicq-load compare --oicqd ./oicqd                                      # five rounds of each, and their ratio
+//! ./oicq-load compare --oicqd ./oicqd --users 15000 --sockets 15000
+//! ./oicq-load relay --oicqd ./oicqd --with-floor --rate 50000 --plot relay.svg   # how long messages take
+//! ./oicq-load sign-in --oicqd ./oicqd
+//! ./oicq-load presence --oicqd ./oicqd --watchers 1000 --with-floor
+//! ./oicq-load offline --oicqd ./oicqd                                      # receipt 1, then delivery
+//! ./oicq-load mix --oicqd ./oicqd --rate 10000 --loss 0.01
+//! ./oicq-load prepare --data big --users 1000000                           # many accounts take minutes: keep them
+//! ./oicq-load search --oicqd ./oicqd --data big --users 1000 --beside 10000
+//! ./oicq-load relay --oicqd ./oicqd --json > a.json                        # then: oicq-load compare a.json b.json
+//! ```
+//!
+//! What it does and does not do:
+//! - With `--oicqd` the server is started on `--server-cpu` (0) with accounts that are made for it in a directory for
+//!   temporary files, and ends with the measurement; with `--data` it is started on a directory that `prepare` has filled.
+//!   With `--server` and `--pid` one is measured that runs already. Only loopback addresses are taken.
+//! - Each user is a client of its own: a handshake, a token, acks, retransmissions, keep-alives. Messages are followed by
+//!   their ids: lost and doubled must be 0, and if they are not, the exit status is 1.
+//! - A message is four datagrams: in and out, 0x41 and receipt 2. Where a user has nothing else to send within 10 ms, an ack
+//!   follows on its own (protocol.md 2.4), and the floor does not have it: that is part of the ratio, and `datagrams` shows
+//!   it. With `--talk 10` partners answer each other at once ten times, and acks ride along.
+//! - A closed loop (`--window`) shows what the server can do; an open one (`--rate`) how long people wait, counted from the
+//!   moment at which each thing was to begin, so that a server which stands still does not hide it.
+//! - The driver spins on a core of its own. `other` is the share of the time for which something else had one of the two
+//!   cores: above five hundredths the turn is not worth much, and that is said.
+//! - CPU is the server's own, of all its threads, from its clock in the kernel; how it divides into own code and kernel is
+//!   the kernel's estimate.
 #![allow(clippy::disallowed_methods, reason = "a program that measures needs the clock")]
 
 mod args;
@@ -8,16 +42,20 @@ mod child;
 mod classic;
 mod clock;
 mod crowd;
-mod drive;
 mod flights;
 mod floor;
 mod net;
+mod play;
+mod plot;
 mod prepare;
 mod progress;
-mod relay;
 mod report;
+mod scenarios;
+mod scenes;
+mod stage;
 mod stats;
 mod sys;
+mod table;
 mod target;
 mod wheel;
 
@@ -46,8 +84,11 @@ fn main() -> ExitCode {
 
 fn run(job: &Job) -> Result<(), String> {
     match job {
-        Job::Compare(args) if args.classic => classic::compare(args),
-        Job::Compare(args) => relay::run(&args.relay()),
+        Job::Compare(args) => match &args.files[..] {
+            [first, second] => table::print(first, second),
+            _ if args.classic => classic::compare(args),
+            _ => scenarios::relay(&args.relay()),
+        },
         Job::Relay(args) if args.classic => match args.target.server {
             Some(server) => {
                 pin(&args.target.cpu())?;
@@ -55,13 +96,18 @@ fn run(job: &Job) -> Result<(), String> {
             }
             None => Err("--classic needs --server; `compare --classic` starts one".into()),
         },
-        Job::Relay(args) => relay::run(args),
+        Job::Relay(args) => scenarios::relay(args),
+        Job::SignIn(args) => scenarios::sign_in(args),
+        Job::Presence(args) => scenarios::presence(args),
+        Job::Offline(args) => scenarios::offline(args),
+        Job::Search(args) => scenarios::search(args),
+        Job::Mix(args) => scenarios::mix(args),
         Job::Floor(args) => {
             pin(&args.cpu.into_iter().collect::<Vec<_>>())?;
             match (args.classic, args.server) {
                 (true, Some(server)) => classic::echo(server, args.pid, &args.load.classic()),
                 (true, None) => Err("--classic needs --server; `compare --classic` starts one".into()),
-                (false, server) => relay::floor(server, args.pid, &args.server_cpu, &args.load),
+                (false, _) => scenarios::floor(args),
             }
         }
         Job::FloorServer(args) => {
@@ -75,8 +121,8 @@ fn run(job: &Job) -> Result<(), String> {
                 watchers: args.watchers.min(args.users - 1),
                 seed: args.seed,
             };
-            let bar = progress::Bar::new("steps", 0);
-            let made = prepare::write(&args.data, plan, &mut |done, total| bar.at(done, total))?;
+            let bar = progress::Bar::new("steps", 2 * args.users as u64);
+            let made = prepare::write(&args.data, plan, &mut |done| bar.at(done))?;
             drop(bar);
             println!("{} accounts from {} on in {}", args.users, made.first, args.data.display());
             Ok(())
@@ -84,6 +130,7 @@ fn run(job: &Job) -> Result<(), String> {
     }
 }
 
+/// Keeps the calling thread to these cores, if any are named.
 fn pin(cpus: &[usize]) -> Result<(), String> {
     if cpus.is_empty() {
         return Ok(());

@@ -46,7 +46,7 @@ pub struct Prepared {
 }
 
 /// Fills a new or empty data directory. `progress` hears how many of the steps are done.
-pub fn write(directory: &Path, plan: Plan, progress: &mut dyn FnMut(u64, u64)) -> Result<Prepared, String> {
+pub fn write(directory: &Path, plan: Plan, progress: &mut dyn FnMut(u64)) -> Result<Prepared, String> {
     let wrong = |error: std::io::Error| format!("{}: {error}", directory.display());
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(wrong)?;
     if fs::read_dir(directory).map_err(wrong)?.next().is_some() {
@@ -59,11 +59,11 @@ pub fn write(directory: &Path, plan: Plan, progress: &mut dyn FnMut(u64, u64)) -
     let mut secret = ChaCha20Rng::from_seed(random(&wrong)?);
     let store = DirStore::open_dir(directory, secret.next_u64(), &mut |_| {}).map_err(|error| error.to_string())?;
     let mut writer = Writer { store, group: Vec::new(), answers: Vec::new(), first: None, maintained: Instant::now() };
-    let (total, mut done) = (2 * plan.users as u64, 0);
+    let mut done = 0;
     for user in 0..plan.users {
         writer.ask(Request::Register(Box::new(account(user, now_ms, &mut chance))))?;
         done += 1;
-        progress(done, total);
+        progress(done);
     }
     writer.process()?;
     let first = writer.first.ok_or("the store has registered nobody")?;
@@ -80,7 +80,7 @@ pub fn write(directory: &Path, plan: Plan, progress: &mut dyn FnMut(u64, u64)) -
         writer.ask(Request::Commit(changes))?;
         tokens.push(token);
         done += 1;
-        progress(done, total);
+        progress(done);
     }
     writer.process()?;
     writer.close().map_err(wrong)?;
@@ -257,13 +257,13 @@ mod tests {
         let scratch = crate::child::Scratch::new().unwrap();
         let directory = scratch.path().join("data");
         let plan = Plan { users: 50, friends: 4, watchers: 10, seed: 1 };
-        let made = write(&directory, plan, &mut |_, _| {}).unwrap();
+        let made = write(&directory, plan, &mut |_| {}).unwrap();
         let read_back = read(&directory, 50).unwrap();
         assert_eq!((made.first, &made.tokens), (read_back.first, &read_back.tokens));
         let mode = fs::metadata(directory.join(TOKENS)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(read(&directory, 51).err().unwrap().contains("has 50 accounts"));
-        assert!(write(&directory, plan, &mut |_, _| {}).err().unwrap().contains("is not empty"));
+        assert!(write(&directory, plan, &mut |_| {}).err().unwrap().contains("is not empty"));
         let mut store = DirStore::open_dir(&directory, 1, &mut |_| {}).unwrap();
         let Answer::User(Some(user)) = store.ask(Request::User(made.first + 5)) else { panic!("an account") };
         assert!(user.friends.contains(&(made.first, 1)));

@@ -1,45 +1,46 @@
-//! How far it is, for whoever watches.
+//! How far it is, for whoever watches: a bar where standard error is a terminal, nothing elsewhere.
 
-use std::cell::Cell;
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::time::Duration;
 
-/// How often the line is written anew.
-const EVERY: Duration = Duration::from_millis(100);
-
-/// A line at the bottom of a terminal; nothing where standard error is none. It goes away with this value.
-pub struct Bar {
-    what: &'static str,
-    total: u64,
-    shown: Cell<Option<Instant>>,
-    terminal: bool,
-}
+/// The bar. It goes away with this value.
+pub struct Bar(ProgressBar);
 
 impl Bar {
     /// So many of something are to come; 0 if that is not known.
     pub fn new(what: &'static str, total: u64) -> Self {
-        Self { what, total, shown: Cell::new(None), terminal: std::io::stderr().is_terminal() }
+        let bar = if total > 0 { ProgressBar::new(total) } else { ProgressBar::new_spinner() };
+        let template = if total > 0 { "{bar:40} {pos} of {len} {msg}" } else { "{spinner} {pos} {msg}" };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(what);
+        Self(bar)
     }
 
-    /// So many are done, of so many.
-    pub fn at(&self, done: u64, total: u64) {
-        if !self.terminal || self.shown.get().is_some_and(|at| at.elapsed() < EVERY) {
-            return;
+    /// For a round of a measurement: it moves with the time, and tells how many are done.
+    pub fn of_round(seconds: f64) -> Self {
+        let bar = ProgressBar::new((seconds * 10.0) as u64);
+        if let Ok(style) = ProgressStyle::with_template("{bar:40} {msg} done") {
+            bar.set_style(style);
         }
-        self.shown.set(Some(Instant::now()));
-        let total = if total > 0 { total } else { self.total };
-        let _ = if total > 0 {
-            write!(std::io::stderr(), "\r{done} of {total} {}\x1b[K", self.what)
-        } else {
-            write!(std::io::stderr(), "\r{done} {}\x1b[K", self.what)
-        };
+        Self(bar)
+    }
+
+    /// So many are done.
+    pub fn at(&self, done: u64) {
+        self.0.set_position(done);
+    }
+
+    /// So many are done after so long.
+    pub fn round(&self, elapsed: Duration, done: u64) {
+        self.0.set_position((elapsed.as_secs_f64() * 10.0) as u64);
+        self.0.set_message(done.to_string());
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        if self.shown.get().is_some() {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
+        self.0.finish_and_clear();
     }
 }

@@ -3,11 +3,13 @@
 use crate::args::{Load, Target};
 use crate::child::{Running, Scratch, free_address};
 use crate::clock::{Clock, SECOND, millis};
-use crate::crowd::{Crowd, Event, learn_key};
+use crate::crowd::{Crowd, Event, OFFLINE, learn_key};
 use crate::prepare::{self, Plan, Prepared};
 use crate::sys;
+use oicq::wire::User as Said;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 /// How long a server may take to start: it may have a large journal to read.
@@ -26,6 +28,7 @@ pub struct Server {
     /// Its process, if it is known.
     pub pid: Option<u32>,
     people: Option<Prepared>,
+    password: String,
     _scratch: Option<Scratch>,
 }
 
@@ -34,9 +37,15 @@ impl Server {
     pub fn get(target: &Target, load: &Load, watchers: usize) -> Result<Self, String> {
         let Some(oicqd) = &target.oicqd else {
             let at = target.server.ok_or("--server or --oicqd is needed")?;
-            let data = target.data.as_ref().ok_or("--data is needed: the directory that `prepare` has filled")?;
-            let people = Some(prepare::read(data, load.users)?);
-            return Ok(Self { running: None, at, pid: target.pid, people, _scratch: None });
+            let people = match (target.first, &target.data) {
+                (Some(first), _) => Prepared { first, tokens: vec![String::new(); load.users] },
+                (None, Some(data)) => prepare::read(data, load.users)?,
+                (None, None) => {
+                    return Err("--data is needed, the directory that `prepare` has filled; or --first".into());
+                }
+            };
+            let password = target.password.clone();
+            return Ok(Self { running: None, at, pid: target.pid, people: Some(people), password, _scratch: None });
         };
         let program = std::fs::canonicalize(oicqd)
             .map_err(|error| format!("{}: {error}; --oicqd takes the path of the server program", oicqd.display()))?;
@@ -48,8 +57,8 @@ impl Server {
             None => {
                 let data = scratch.path().join("data");
                 let plan = Plan { users: load.users, friends: 20, watchers, seed: load.seed };
-                let bar = crate::progress::Bar::new("accounts written", 0);
-                let people = prepare::write(&data, plan, &mut |done, total| bar.at(done, total))?;
+                let bar = crate::progress::Bar::new("steps of preparing", 2 * load.users as u64);
+                let people = prepare::write(&data, plan, &mut |done| bar.at(done))?;
                 (data, people)
             }
         };
@@ -59,14 +68,23 @@ impl Server {
         arguments.push(data.as_os_str());
         let running = Running::start("oicqd", &program, &arguments, &target.server_cpu, &scratch)?;
         let pid = Some(running.pid());
-        Ok(Self { running: Some(running), at, pid, people: Some(people), _scratch: Some(scratch) })
+        Ok(Self {
+            running: Some(running),
+            at,
+            pid,
+            people: Some(people),
+            password: String::new(),
+            _scratch: Some(scratch),
+        })
     }
 
     /// Its users, nobody of them signed in.
     pub fn crowd(&mut self, load: &Load, clock: Clock) -> Result<Crowd, String> {
         let key = learn_key(self.at, START).map_err(|error| self.explain(error))?;
         let Prepared { first, tokens } = self.people.take().ok_or("its users are taken")?;
-        Crowd::new(self.at, key, first, tokens, load.sockets(), millis(clock.ns()))
+        let mut crowd = Crowd::new(self.at, key, first, tokens, load.sockets(), millis(clock.ns()))?;
+        crowd.set_password(&self.password);
+        Ok(crowd)
     }
 
     /// An error, with the last words of the server where it has ended.
@@ -142,7 +160,7 @@ pub fn sign_in(crowd: &mut Crowd, clock: Clock, from: u32, to: u32) -> Result<Du
                 _ => {}
             }
         }
-        bar.at(u64::from(done), u64::from(to - from));
+        bar.at(u64::from(done));
         if now - heard > PATIENCE {
             return Err(format!("no sign-in has come to an end for {} s", PATIENCE / SECOND));
         }
@@ -151,4 +169,29 @@ pub fn sign_in(crowd: &mut Crowd, clock: Clock, from: u32, to: u32) -> Result<Du
         }
     }
     Ok(Duration::from_nanos(clock.ns() - start))
+}
+
+/// Signs these users out.
+pub fn leave(crowd: &mut Crowd, clock: Clock, users: Range<u32>) -> Result<(), String> {
+    let (mut events, mut left) = (Vec::new(), users.clone());
+    let end = clock.ns() + PATIENCE;
+    let mut next = users.start;
+    while left.any(|user| crowd.is_in(user)) {
+        left.start = left.start.saturating_sub(1).max(users.start);
+        let now_ms = millis(clock.ns());
+        // A few at a time: all of them would be a flood.
+        let last = users.end.min(next + AT_ONCE as u32);
+        for user in next..last {
+            let me = crowd.number(user);
+            crowd.say(user, &Said::SetStatus { me, status: OFFLINE });
+        }
+        next = last;
+        crowd.flush(now_ms)?;
+        crowd.turn(now_ms, 1, &mut events)?;
+        events.clear();
+        if clock.ns() > end || sys::stopping() {
+            return Err("the users could not be signed out".into());
+        }
+    }
+    Ok(())
 }

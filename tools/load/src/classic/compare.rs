@@ -71,8 +71,9 @@ pub fn run(args: &CompareArgs) -> Result<(), String> {
 }
 
 fn start(args: &CompareArgs) -> Result<Both, String> {
-    let program = std::fs::canonicalize(&args.oicqd)
-        .map_err(|error| format!("{}: {error}; --oicqd takes the path of the server program", args.oicqd.display()))?;
+    let oicqd = args.oicqd.as_ref().ok_or("--oicqd is needed")?;
+    let program = std::fs::canonicalize(oicqd)
+        .map_err(|error| format!("{}: {error}; --oicqd takes the path of the server program", oicqd.display()))?;
     let own = std::env::current_exe().map_err(|error| format!("the path of this program is unknown: {error}"))?;
     let scratch = Scratch::new()?;
     let (floor_at, server_at) = (free_address()?, free_address()?);

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 /// One round with a running server.
 pub fn relay(server: SocketAddr, args: &RelayArgs) -> Result<(), String> {
-    let source = match args.first {
-        Some(first) => Source::Existing(first, &args.password),
-        None => Source::Register(&args.password),
+    let source = match args.target.first {
+        Some(first) => Source::Existing(first, &args.target.password),
+        None => Source::Register(&args.target.password),
     };
     one_round(server, args.target.pid, &args.load.classic(), Way::Relay, &source)
 }
@@ -43,4 +43,12 @@ fn one_round(
         println!("server: {micros:.3} µs of CPU a message, {:.0} % of a core", busy * 100.0);
     }
     Ok(())
+}
+
+/// Registers so many users, and gives the number of the first: the others follow if nobody else registers meanwhile.
+#[cfg(test)]
+pub fn register(server: SocketAddr, users: usize, password: &str) -> Result<u32, String> {
+    let fleet = Fleet::gather(server, users, 1, MARK_BYTES, &Source::Register(password))?;
+    let first = fleet.members.iter().map(|member| member.number).min();
+    first.ok_or_else(|| "nobody was registered".into())
 }
