@@ -233,19 +233,20 @@ impl Requests {
                 None => (pending.id, Ok(Reply::Done)),
             });
         }
-        if let Some(at) = self.waiting.iter().position(|one| now >= one.give_up_at) {
+        if let Some(at) = self.waiting.iter().position(|one| one.is_late(now)) {
             let pending = self.waiting.remove(at)?;
             let error = if pending.again && pending.awaits.counts() { Error::Unknown } else { Error::Timeout };
             return Some((pending.id, Err(error)));
         }
-        let late = self.under_way.iter_mut().find(|one| !one.given_up && now >= one.give_up_at)?;
+        let late = self.under_way.iter_mut().find(|one| !one.given_up && one.is_late(now))?;
         late.given_up = true;
         let error = if late.awaits.counts() { Error::Unknown } else { Error::Timeout };
         Some((late.id, Err(error)))
     }
 
     pub(super) fn deadline(&self) -> Option<u64> {
-        let give_ups = self.under_way.iter().filter(|one| !one.given_up).chain(&self.waiting).map(|one| one.give_up_at);
+        let open = self.under_way.iter().filter(|one| !one.given_up).chain(&self.waiting);
+        let give_ups = open.filter(|one| one.id.is_some()).map(|one| one.give_up_at);
         give_ups.chain(self.under_way.iter().filter_map(Pending::settles_at)).min()
     }
 
@@ -311,6 +312,12 @@ impl Pending {
             Err(Error::Refused { code, text: text.to_owned() })
         };
         (self.id.filter(|_| !self.given_up), result)
+    }
+
+    /// Whether its caller has waited long enough. What the core itself asks is asked until it is answered: nobody else
+    /// would ask again.
+    fn is_late(&self, now: u64) -> bool {
+        self.id.is_some() && now >= self.give_up_at
     }
 
     fn settles_at(&self) -> Option<u64> {

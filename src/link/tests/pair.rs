@@ -317,6 +317,18 @@ fn a_close_is_the_last_packet() {
     assert!(client.packet(0).is_none() && server.packet(0).is_none());
 }
 
+/// What an address has not paid for is not sent there, not even words.
+#[test]
+fn a_close_fits_the_room_that_there_is() {
+    let (mut client, mut server) = (End::new(Side::Client, 0), End::new(Side::Server, 0));
+    server.link.close(CloseCode::Replaced, "在别处登录 signed in from another place");
+    let mut packet = Vec::new();
+    assert!(server.link.poll_within(0, 64, &mut server.ciphers, &mut packet) && packet.len() <= 64, "{}", packet.len());
+    let close = client.take(0, &packet).expect("taken").close.expect("closed");
+    assert_eq!(close.code, 1);
+    assert!("在别处登录 signed in from another place".starts_with(&close.reason));
+}
+
 /// Protocol.md 2.5 from both sides.
 #[test]
 fn a_restart_of_the_server_raises_the_epoch() {
