@@ -65,6 +65,8 @@ pub const CIPHERS: usize = 8_192;
 /// Bytes that wait for one link, in flight or behind it. Beyond it the user is signed out: what is stored for them waits
 /// in the mailbox.
 pub const LINK_BACKLOG_BYTES: usize = 1024 * 1024;
+/// The same for a link by which nobody has signed in: notices to somebody who does not read them.
+pub const ENTERING_BACKLOG_BYTES: usize = 8 * 1024;
 /// Acks that a shard sends in a millisecond after a start, so that 100,000 sessions are told within two seconds.
 pub const KEPT_ACKS_PER_MS: u64 = 50;
 /// Frames, and their bytes, that a kept session brings while its lists are read. More are the fault of the sender.

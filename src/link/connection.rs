@@ -352,6 +352,9 @@ impl Link {
             }
             Record::Close { code: code as u8, reason: &reason[..end] }.write(out);
             self.closed = true;
+            // Nothing else goes out or comes in any more.
+            self.outbound.reset();
+            self.inbound.forget_incomplete();
         }
         if extra.loose.is_empty() && extra.unacknowledged.is_empty() {
             self.extra = None;

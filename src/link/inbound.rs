@@ -53,6 +53,11 @@ impl Inbound {
         self.narrow = true;
     }
 
+    /// Lets go of everything that is incomplete.
+    pub fn forget_incomplete(&mut self) {
+        self.incomplete = None;
+    }
+
     /// Keeps what any frame needs.
     pub fn widen(&mut self) {
         self.narrow = false;

@@ -45,6 +45,14 @@ pub(super) enum Role {
     Leaving { code: CloseCode, until_ms: u64 },
 }
 
+impl Apart {
+    /// Whether as many frames wait for its lists as may wait. With the packet that makes it so, at most a window of others
+    /// comes into its order.
+    pub fn holds_enough(&self) -> bool {
+        self.held.len() >= limits::WAKING_FRAMES || self.held_bytes >= limits::WAKING_BYTES
+    }
+}
+
 impl Shard {
     pub(super) fn add_apart(&mut self, now_ms: u64, channel: Box<Channel>, role: Role) {
         let key = channel.key();
@@ -106,7 +114,7 @@ impl Shard {
 
     pub(super) fn store_mails(&mut self, cx: &mut Cx<'_>, number: u32, mails: Vec<Mail>) {
         for mail in mails {
-            let pending = Pending::Message { from: mail.from, to: number, id: mail.id };
+            let pending = Pending::Message { from: mail.from, to: number, id: mail.message_id() };
             self.add_mail(cx, number, vec![Change::AddMail(number, mail)], pending);
         }
     }
@@ -154,15 +162,12 @@ impl Shard {
         }
     }
 
-    /// Keeps a frame until the lists are read. False if there are too many.
-    pub(super) fn hold_for_wake(&mut self, key: SessionKey, bytes: &[u8]) -> bool {
-        let Some(apart) = self.apart.get_mut(&key) else { return true };
-        apart.held_bytes += bytes.len();
-        if apart.held.len() >= limits::WAKING_FRAMES || apart.held_bytes > limits::WAKING_BYTES {
-            return false;
+    /// Keeps a frame until the lists are read.
+    pub(super) fn hold_for_wake(&mut self, key: SessionKey, bytes: &[u8]) {
+        if let Some(apart) = self.apart.get_mut(&key) {
+            apart.held_bytes += bytes.len();
+            apart.held.push(bytes.into());
         }
-        apart.held.push(bytes.into());
-        true
     }
 
     /// The lists of a kept session are there.
@@ -186,7 +191,6 @@ impl Shard {
         let user = self.users.entry(key.number).or_insert_with(|| Box::new(Known::new(Lists::of(&record))));
         user.session = Some(Session::new(key.session, Way::Link(apart.channel), status, cx.now.mono_ms));
         let friends = user.lists.friends.clone();
-        self.wheel.in_a_while(cx.now.mono_ms, cx.now.mono_ms + limits::IDLE.as_millis() as u64, key);
         // Pushes may have been lost: every friend's status is told anew (protocol.md 2.5).
         for (friend, _) in friends {
             self.peer(cx, friend, Peer::Watch { watcher: key.number, seen: super::presence::NEVER_TOLD });
@@ -210,7 +214,7 @@ impl Shard {
         }
         for mail in early {
             if self.blocks(key.number, mail.from) {
-                self.not_taken(cx, mail.from, key.number, mail.id, &Refused::blocked());
+                self.not_taken(cx, mail.from, key.number, mail.message_id(), &Refused::blocked());
             } else if let Some(session) = self.session_mut(key.number) {
                 session.send_mail(cx, mail, None);
             }
@@ -231,7 +235,10 @@ impl Shard {
             self.counters.online -= 1;
             self.forget_session(cx, key);
             self.store_mails(cx, key.number, apart.early);
-            self.show(cx, key.number);
+            // The session that takes its place shows itself.
+            if code != CloseCode::Replaced {
+                self.show(cx, key.number);
+            }
         }
         self.leave(cx, apart.channel, code, reason);
     }
@@ -244,7 +251,7 @@ impl Shard {
 
     /// Stays without a farewell until all that was sent has arrived: an answer to a sign-out must not be lost.
     pub(super) fn linger(&mut self, cx: &mut Cx<'_>, channel: Box<Channel>, code: CloseCode) {
-        if self.apart.len() >= limits::APART {
+        if self.apart.len().saturating_sub(self.kept.len()) >= limits::APART {
             // A farewell that is lost is told by `unknown` just as well.
             self.last_words(cx, channel);
             return;
@@ -288,6 +295,37 @@ impl Shard {
             }
             Role::Entering => self.end_apart(cx, key, CloseCode::Idle, "nobody has signed in"),
         }
+    }
+
+    /// The store holds a session that is not to be: it holds what there is instead, or nothing.
+    pub(super) fn unkeep_session(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        let number = key.number;
+        let live = self.session(number).filter(|session| session.way.link().is_some()).map(|session| session.id);
+        let Some(session) = live.or_else(|| self.kept.get(&number).copied()) else {
+            return self.forget_session(cx, key);
+        };
+        let status = self.own_status(number);
+        if let Some(record) = self.session_record(cx, SessionKey { number, session }, status) {
+            self.ask_store(cx, Request::Commit(vec![Change::PutSession(Box::new(record))]), Pending::Nothing);
+        }
+    }
+
+    /// What the store keeps of a link that carries a session, or is about to.
+    pub(super) fn session_record(&mut self, cx: &Cx<'_>, key: SessionKey, status: u8) -> Option<SessionRecord> {
+        let starts = self.starts;
+        let channel = self.channel(key)?;
+        let (keys, address) = (channel.link.keys(), channel.path.proven_address());
+        channel.unsaved = address.is_none();
+        Some(SessionRecord {
+            number: key.number,
+            session: key.session,
+            to_server: keys.to_server,
+            to_client: keys.to_client,
+            born: starts.wrapping_sub(u32::from(channel.link.epoch())),
+            status,
+            started_ms: cx.now.unix_ms,
+            address,
+        })
     }
 
     /// The session of this number is kept in the store no more.

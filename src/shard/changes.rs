@@ -190,6 +190,8 @@ impl Shard {
         let after = After::Updated { asker };
         match outcome {
             PasswordOutcome::Hashed(hash) => {
+                // Whoever is signing in has shown the old password.
+                self.refuse_attempts(cx, asker.number, &Refused::wrong_password());
                 let change = Change::PutProfile(asker.number, profile, Some(hash));
                 self.commit_change(cx, asker.number, vec![change], after);
             }

@@ -72,9 +72,8 @@ impl Path {
         // Another port of the same machine, a connection, and this machine itself need no proof.
         let same_ip = self.endpoint.is_some_and(|before| before.ip() == from.ip()) && self.credit == PROVEN;
         let proven = same_ip || from.connection().is_some() || from.is_loopback();
-        let moved = self.endpoint.is_some();
         *self = Self { endpoint: Some(from), credit: if proven { PROVEN } else { bytes as u32 }, used: false };
-        moved
+        true
     }
 
     /// How many bytes may be sent there now.
@@ -163,7 +162,8 @@ impl Channel {
     fn set_timer(&mut self, now_ms: u64, wheel: &mut Wheel) {
         let custody = self.custody.as_ref().and_then(|custody| custody.deadline());
         let Some(due) = [self.link.deadline(), custody].into_iter().flatten().min() else { return };
-        let blocked = self.path.room() < DATAGRAM_BYTES;
+        // What is to go out now and has not gone is too long for what the path takes.
+        let blocked = due == 0 || self.path.room() < LEAST_BYTES;
         let due = due.max(now_ms + if blocked { BLOCKED_MS } else { 1 });
         if self.timer_ms == 0 || due < self.timer_ms {
             self.timer_ms = due;

@@ -27,6 +27,8 @@ pub(super) struct Custody {
     bytes: usize,
     /// How many of them are the system's: those are told to have arrived by the link alone.
     system: usize,
+    /// No id is higher: most new messages need not be looked for.
+    highest: u64,
 }
 
 #[derive(Debug)]
@@ -76,6 +78,7 @@ impl Custody {
     fn push(&mut self, held: Held) {
         self.bytes += held.mail.text.len();
         self.system += usize::from(held.mail.flag == SYSTEM);
+        self.highest = self.highest.max(held.mail.id);
         self.held.push_back(held);
     }
 
@@ -87,6 +90,9 @@ impl Custody {
     }
 
     fn find(&self, from: u32, id: u64) -> Option<usize> {
+        if id > self.highest {
+            return None;
+        }
         self.held.iter().position(|held| held.mail.id == id && held.mail.from == from && held.mail.flag != SYSTEM)
     }
 
@@ -132,15 +138,15 @@ impl Shard {
     }
 
     /// A message that comes again: its sender has no receipt, or has lost it. True if nothing more is to be done.
-    pub(super) fn seen_before(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: u64) -> bool {
-        if self.delivered.has(&(to, from, id)) {
+    pub(super) fn seen_before(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: MessageId) -> bool {
+        if self.delivered.has(&(to, from, id.value)) {
             self.receipt(cx, from, to, id, Receipt::Delivered, 0);
             return true;
         }
         let Some(custody) = self.session(to).and_then(|s| s.way.link()).and_then(|c| c.custody.as_ref()) else {
-            return self.is_early(to, from, id);
+            return self.is_early(to, from, id.value);
         };
-        let Some(at) = custody.find(from, id) else { return false };
+        let Some(at) = custody.find(from, id.value) else { return false };
         if let Place::Mailbox(_) = custody.held[at].place {
             self.receipt(cx, from, to, id, Receipt::Stored, 0);
         }
@@ -165,7 +171,7 @@ impl Shard {
             }
             self.counters.delivered += 1;
             self.delivered.insert((to, from, id));
-            self.receipt(cx, from, to, id, Receipt::Delivered, 0);
+            self.receipt(cx, from, to, held.mail.message_id(), Receipt::Delivered, 0);
         }
         if !stored.is_empty() {
             let change = Change::DeleteMailAt(to, stored);
@@ -214,31 +220,59 @@ impl Shard {
 
     /// Messages that nobody has said to have for a second go into the mailbox, in their order.
     pub(super) fn store_overdue(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
-        let now_ms = cx.now.mono_ms;
         let room = limits::QUESTIONS.saturating_sub(self.pending.len());
+        self.store_held(cx, key, cx.now.mono_ms, room);
+    }
+
+    /// What comes for this user now goes into the mailbox: what is in custody came before it.
+    pub(super) fn store_before_newer(&mut self, cx: &mut Cx<'_>, to: u32) {
+        let Some(session) = self.session(to).filter(|session| session.delivery.is_live()) else { return };
+        if session.way.link().is_some() {
+            let key = SessionKey { number: to, session: session.id };
+            self.store_held(cx, key, u64::MAX, usize::MAX);
+        }
+        if let Some(session) = self.session_mut(to) {
+            session.delivery.wait_for_room();
+        }
+    }
+
+    fn store_held(&mut self, cx: &mut Cx<'_>, key: SessionKey, before_ms: u64, room: usize) {
+        const LATER_MS: u64 = 100;
         let Some(custody) = self.custody(key) else { return };
         // In their order: one that could not be stored holds up those after it.
         let overdue = custody
             .held
             .iter_mut()
             .filter(|held| held.place == Place::Nowhere && held.mail.flag != SYSTEM)
-            .take_while(|held| held.due_ms <= now_ms);
+            .take_while(|held| held.due_ms <= before_ms);
         let mut mails = Vec::new();
-        for held in overdue.take(room) {
+        for (at, held) in overdue.enumerate() {
+            if at >= room {
+                // The shard has too many questions open.
+                held.due_ms = cx.now.mono_ms + LATER_MS;
+                continue;
+            }
             held.place = Place::Storing { delivered: false };
             mails.push(held.mail.clone());
         }
         for mail in mails {
-            let (from, id) = (mail.from, mail.id);
+            let (from, id) = (mail.from, mail.message_id());
             let pending = Pending::Custody { key, from, id };
             self.ask_store(cx, Request::Commit(vec![Change::AddMail(key.number, mail)]), pending);
         }
     }
 
     /// The store has answered about a message that was not acknowledged in time.
-    pub(super) fn custody_stored(&mut self, cx: &mut Cx<'_>, key: SessionKey, from: u32, id: u64, answer: &Answer) {
+    pub(super) fn custody_stored(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: SessionKey,
+        from: u32,
+        id: MessageId,
+        answer: &Answer,
+    ) {
         let (now_ms, to) = (cx.now.mono_ms, key.number);
-        let held = self.custody(key).and_then(|custody| custody.find(from, id).map(|at| (at, custody)));
+        let held = self.custody(key).and_then(|custody| custody.find(from, id.value).map(|at| (at, custody)));
         let Some((at, custody)) = held else {
             // The session has ended since: all that matters is in the mailbox, or is not.
             return self.message_stored(cx, from, to, id, answer);
@@ -250,7 +284,7 @@ impl Shard {
                 if delivered {
                     custody.remove(at);
                     self.counters.delivered += 1;
-                    self.delivered.insert((to, from, id));
+                    self.delivered.insert((to, from, id.value));
                     self.receipt(cx, from, to, id, Receipt::Delivered, 0);
                     let change = Change::DeleteMailAt(to, vec![seq]);
                     self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
@@ -262,10 +296,11 @@ impl Shard {
                 held.mail.text = "".into();
                 self.counters.stored += 1;
                 self.receipt(cx, from, to, id, Receipt::Stored, 0);
+                self.more_mail(cx, key);
             }
             _ if delivered => {
                 custody.remove(at);
-                self.delivered.insert((to, from, id));
+                self.delivered.insert((to, from, id.value));
                 self.receipt(cx, from, to, id, Receipt::Delivered, 0);
                 self.custody_has_shrunk(cx, key);
             }
@@ -296,7 +331,7 @@ impl Shard {
                     self.ask_store(cx, Request::Commit(vec![Change::AddMail(number, mail)]), Pending::Tell(tell));
                 }
                 Place::Nowhere | Place::NoRoom => {
-                    let pending = Pending::Message { from: mail.from, to: number, id: mail.id };
+                    let pending = Pending::Message { from: mail.from, to: number, id: mail.message_id() };
                     self.ask_store(cx, Request::Commit(vec![Change::AddMail(number, mail)]), pending);
                 }
             }
@@ -319,14 +354,14 @@ impl Shard {
     }
 
     /// Tells a sender what became of a message, if the sender has a link.
-    pub(super) fn receipt(&mut self, cx: &mut Cx<'_>, sender: u32, to: u32, id: u64, state: Receipt, reason: u8) {
-        if id & OWN_IDS == 0 {
-            self.peer(cx, sender, Peer::Receipt { to, id, state: state as u8, reason });
+    pub(super) fn receipt(&mut self, cx: &mut Cx<'_>, sender: u32, to: u32, id: MessageId, state: Receipt, reason: u8) {
+        if !id.own {
+            self.peer(cx, sender, Peer::Receipt { to, id: id.value, state: state as u8, reason });
         }
     }
 
     /// A message that will never be delivered.
-    pub(super) fn refused_message(&mut self, cx: &mut Cx<'_>, sender: u32, to: u32, id: u64, reason: u8) {
+    pub(super) fn refused_message(&mut self, cx: &mut Cx<'_>, sender: u32, to: u32, id: MessageId, reason: u8) {
         self.counters.refused += 1;
         self.receipt(cx, sender, to, id, Receipt::Refused, reason);
     }
@@ -341,14 +376,45 @@ impl Shard {
     }
 
     /// An id for the message of a bare session, which has none of its own: link users say by it that they have it.
-    pub(super) fn own_id(&mut self, cx: &Cx<'_>) -> u64 {
+    pub(super) fn own_id(&mut self, cx: &Cx<'_>) -> MessageId {
+        /// Far from what clients choose by their clocks.
+        const OWN: u64 = 1 << 63;
         self.next_id = (self.next_id + 1).max(cx.now.unix_ms << 20);
-        self.next_id | OWN_IDS
+        MessageId { value: self.next_id | OWN, own: true }
     }
 }
 
-/// Ids that the server has given: nobody waits for a receipt of them.
-pub(super) const OWN_IDS: u64 = 1 << 63;
+/// The id of a message, and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageId {
+    /// As it is on the wire; any value.
+    pub value: u64,
+    /// The server has given it: the sender has none, and waits for no receipt.
+    pub own: bool,
+}
+
+impl MessageId {
+    /// One that the sender has chosen.
+    pub fn chosen(value: u64) -> Self {
+        Self { value, own: false }
+    }
+
+    /// How a mailbox tells it from others: see [`Mail::kind`].
+    pub(super) fn kind(self) -> u8 {
+        match self {
+            Self { own: true, .. } => Mail::OWN_ID,
+            Self { value: 0, .. } => Mail::CHOSEN_ZERO,
+            _ => 0,
+        }
+    }
+}
+
+impl Mail {
+    /// The id of a user's message.
+    pub(super) fn message_id(&self) -> MessageId {
+        MessageId { value: self.id, own: self.kind == Self::OWN_ID }
+    }
+}
 
 impl Refused {
     /// A number that is not the session's own.

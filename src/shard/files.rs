@@ -79,7 +79,10 @@ impl Shard {
             self.peer(cx, from, end);
             return self.notice(cx, from, OFFER, &Refused::blocked());
         }
-        let Some(session) = self.session_mut(to) else { return self.peer(cx, from, end) };
+        let Some(session) = self.session_mut(to) else {
+            self.peer(cx, from, end);
+            return self.notice(cx, from, OFFER, &gone(to));
+        };
         let transfers = session.transfers.get_or_insert_default();
         transfers.incoming.retain(|one| one.from != from);
         if transfers.incoming.len() >= TRANSFERS {
@@ -137,7 +140,10 @@ impl Shard {
     }
 
     pub(super) fn file_data(&mut self, cx: &mut Cx<'_>, me: u32, to: u32, data: &[u8]) {
-        let transfers = self.session_mut(me).and_then(|session| session.transfers.as_mut());
+        let session = self.session_mut(me);
+        // Over bare frames nobody is told what has arrived.
+        let told = session.as_ref().is_some_and(|session| session.way.link().is_some());
+        let transfers = session.and_then(|session| session.transfers.as_mut());
         let accepted = transfers.and_then(|all| {
             let at = all.outgoing.iter().position(|one| one.to == to && one.accepted)?;
             Some((at, all))
@@ -153,7 +159,7 @@ impl Shard {
             return self.notice(cx, me, DATA, &Refused::new(Code::TooLarge, text));
         }
         let ahead = offer.received.map_or(0, |received| offer.passed_on - received) as usize + data.len();
-        if offer.received.is_some() && ahead > FILE_AHEAD_BYTES as usize {
+        if told && offer.received.is_some() && ahead > FILE_AHEAD_BYTES as usize {
             let text =
                 format!("{to} has yet to say what has arrived: at most {FILE_AHEAD_BYTES} bytes may be on their way");
             return self.notice(cx, me, DATA, &Refused::new(Code::TooFast, text));

@@ -1,10 +1,8 @@
 //! Delivery of stored messages after a sign-in (protocol.md 1.7): in the order of arrival, and before anything newer.
 
-use super::custody::OWN_IDS;
 use super::endpoint::Endpoint;
 use super::pending::Pending;
 use super::sending;
-use super::user::Session;
 use super::way::{Origin, Way};
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
@@ -60,20 +58,30 @@ impl Delivery {
     }
 }
 
-impl Session {
-    /// Sends a page of the mailbox over the link, but for what was sent already and is waited for.
-    fn send_page(&mut self, cx: &mut Cx<'_>, page: Vec<Mail>) {
+impl Shard {
+    /// Sends a page of the mailbox over the link, but for what was sent already and is waited for. What the user has said
+    /// to have while the page was read is deleted.
+    fn send_page(&mut self, cx: &mut Cx<'_>, key: SessionKey, page: Vec<Mail>) {
+        let mut gone = Vec::new();
         for mut mail in page {
-            let Some(channel) = self.way.link_mut() else { return };
-            channel.mail_sent = mail.seq;
-            if mail.id == 0 {
+            let (seq, user) = (mail.seq, mail.flag == sending::USER);
+            if user && mail.id == 0 && mail.kind == 0 {
                 // A message of a time when nobody gave it an id.
-                mail.id = OWN_IDS | mail.seq;
+                (mail.id, mail.kind) = (1 << 63 | seq, Mail::OWN_ID);
             }
-            if !channel.custody.as_ref().is_some_and(|custody| custody.holds(&mail)) {
-                let seq = mail.seq;
-                self.send_mail(cx, mail, Some(seq));
+            let delivered = user && self.delivered.has(&(key.number, mail.from, mail.id));
+            let Some(session) = self.session_mut(key.number) else { return };
+            let Some(channel) = session.way.link_mut() else { return };
+            channel.mail_sent = seq;
+            if delivered {
+                gone.push(seq);
+            } else if !channel.custody.as_ref().is_some_and(|custody| custody.holds(&mail)) {
+                session.send_mail(cx, mail, Some(seq));
             }
+        }
+        if !gone.is_empty() {
+            let change = Change::DeleteMailAt(key.number, gone);
+            self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
         }
     }
 }
@@ -104,7 +112,7 @@ impl Shard {
                 }
                 Way::Link(_) => {
                     session.delivery = Delivery::Waiting;
-                    session.send_page(cx, page);
+                    self.send_page(cx, key, page);
                     self.more_mail(cx, key);
                 }
             },

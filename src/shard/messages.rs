@@ -1,6 +1,6 @@
 //! Messages (protocol.md 1.5, 0x03 and 0x04; 1.7): to one user, to a group of friends, and the words of the system.
 
-use super::custody::{OWN_IDS, Receipt};
+use super::custody::{MessageId, Receipt};
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::sending::{SYSTEM, USER};
@@ -37,7 +37,7 @@ const BROADCAST: u8 = 0x04;
 #[derive(Debug, Clone, Copy)]
 struct Letter {
     from: u32,
-    id: u64,
+    id: MessageId,
     time_ms: u64,
 }
 
@@ -46,7 +46,7 @@ impl Shard {
     pub(super) fn message(&mut self, cx: &mut Cx<'_>, me: u32, to: u32, text: &str, id: Option<u64>) {
         if let Err(why) = check_text(text).and_then(|()| check_recipient(me, to)) {
             return match id {
-                Some(id) => self.refused_message(cx, me, to, id, why.code as u8),
+                Some(id) => self.refused_message(cx, me, to, MessageId::chosen(id), why.code as u8),
                 None => self.notice(cx, me, MESSAGE, &why),
             };
         }
@@ -77,7 +77,7 @@ impl Shard {
     }
 
     fn letter(&mut self, cx: &Cx<'_>, from: u32, id: Option<u64>) -> Letter {
-        let id = id.unwrap_or_else(|| self.own_id(cx));
+        let id = id.map_or_else(|| self.own_id(cx), MessageId::chosen);
         Letter { from, id, time_ms: cx.now.unix_ms }
     }
 
@@ -91,30 +91,31 @@ impl Shard {
     }
 
     /// A message for a user of this shard: at once if online, else into the mailbox.
-    pub(super) fn deliver(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: u64, time_ms: u64, text: &str) {
-        if id & OWN_IDS == 0 && self.seen_before(cx, from, to, id) {
+    pub(super) fn deliver(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: MessageId, time_ms: u64, text: &str) {
+        if !id.own && self.seen_before(cx, from, to, id) {
             return;
         }
         if self.blocks(to, from) {
             return self.not_taken(cx, from, to, id, &Refused::blocked());
         }
         self.copy_to_monitors(cx, to, from, text);
-        let mail = Mail { seq: 0, flag: USER, kind: 0, from, id, time_ms, text: text.into() };
+        let mail = Mail { seq: 0, flag: USER, kind: id.kind(), from, id: id.value, time_ms, text: text.into() };
+        let stopped = self.stopped;
         if let Some(session) = self.session_mut(to) {
-            if session.takes_mail() {
+            if session.takes_mail() && !stopped {
                 match &mut session.way {
                     Way::Bare(endpoint) => drop(cx.send(*endpoint, &mail.frame(false))),
                     Way::Link(_) => return session.send_mail(cx, mail, None),
                 }
                 self.counters.delivered += 1;
-                if id & OWN_IDS == 0 {
+                if !id.own {
                     // In a bare frame nothing could prove more: sent is delivered (protocol.md 1.8).
-                    self.delivered.insert((to, from, id));
+                    self.delivered.insert((to, from, id.value));
                     self.receipt(cx, from, to, id, Receipt::Delivered, 0);
                 }
                 return;
             }
-            session.delivery.wait_for_room();
+            self.store_before_newer(cx, to);
         }
         let mail = match self.keep_early(cx, to, mail) {
             Ok(()) => return,
@@ -138,7 +139,7 @@ impl Shard {
         self.ask_store(cx, Request::Commit(changes), pending);
     }
 
-    pub(super) fn message_stored(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: u64, answer: &Answer) {
+    pub(super) fn message_stored(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: MessageId, answer: &Answer) {
         let why = match answer {
             Answer::Done | Answer::Mailed(_) => {
                 self.counters.stored += 1;
@@ -151,8 +152,8 @@ impl Shard {
     }
 
     /// A message will not be delivered, and its sender learns why.
-    pub(super) fn not_taken(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: u64, why: &Refused) {
-        if id & OWN_IDS == 0 {
+    pub(super) fn not_taken(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: MessageId, why: &Refused) {
+        if !id.own {
             return self.refused_message(cx, from, to, id, why.code as u8);
         }
         let text = format!("your message to {to} was not taken: {}", why.text);
@@ -165,14 +166,15 @@ impl Shard {
             return;
         }
         let mail = system_mail(cx, from, kind, text);
+        let stopped = self.stopped;
         if let Some(session) = self.session_mut(to) {
-            if session.takes_mail() {
+            if session.takes_mail() && !stopped {
                 return match &mut session.way {
                     Way::Bare(endpoint) => drop(cx.send(*endpoint, &mail.frame(false))),
                     Way::Link(_) => session.send_mail(cx, mail, None),
                 };
             }
-            session.delivery.wait_for_room();
+            self.store_before_newer(cx, to);
         }
         self.add_mail(cx, to, vec![Change::AddMail(to, mail)], Pending::Tell(Tell { to, from }));
     }
@@ -199,7 +201,7 @@ impl Mail {
             flag,
             sender: from,
             text,
-            kind,
+            kind: if flag == USER { 0 } else { kind },
             id: added.then_some(self.id),
             time: added.then_some(self.time_ms),
         }

@@ -29,6 +29,7 @@ mod mailbox;
 mod messages;
 mod monitor;
 mod notice;
+mod operator;
 mod packets;
 mod peer;
 mod pending;
@@ -50,6 +51,7 @@ mod tests;
 pub use board::{Board, OFFLINE};
 #[cfg(any(test, feature = "sim"))]
 pub use census::Census;
+pub use custody::MessageId;
 pub use endpoint::Endpoint;
 pub use handshakes::Identity;
 pub use io::{
@@ -123,6 +125,8 @@ pub struct Shard {
     frames: Frames,
     /// Messages that were delivered lately: to whom, from whom, which.
     delivered: Lately<(u32, u32, u64)>,
+    /// The server ends.
+    stopped: bool,
     /// The last id that was given to a message without one.
     next_id: u64,
     /// Who has just signed out, and from where.
@@ -166,6 +170,7 @@ impl Shard {
             ciphers: Ciphers::new(limits::CIPHERS),
             frames: Frames::default(),
             delivered: Lately::new(limits::DELIVERED),
+            stopped: false,
             next_id: 0,
             signed_out: Recent::new(limits::REPEAT, limits::SIGN_OUTS),
         }
@@ -177,7 +182,11 @@ impl Shard {
         match input {
             Input::Frame { from, bytes } => self.frame(cx, from, bytes),
             Input::Packet { from, bytes } => self.packet(cx, from, bytes),
-            Input::Stop => self.store_all_custody(cx),
+            Input::Stop => {
+                // From now on nothing is kept in memory alone.
+                self.stopped = true;
+                self.store_all_custody(cx);
+            }
             Input::Peer { to, message } => self.peer_message(cx, to, message),
             Input::Stored { ticket, answer } => self.stored(cx, ticket, answer),
             Input::Password { ticket, outcome } => self.password(cx, ticket, outcome),

@@ -5,7 +5,7 @@ use super::endpoint::Endpoint;
 use super::notice::{Code, Refused};
 use super::requests::{sender, subject};
 use super::user::Asker;
-use super::way::{Origin, Way, find};
+use super::way::{Origin, find};
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
 use crate::limits;
@@ -27,6 +27,10 @@ impl Shard {
     }
 
     fn data(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey, packet: &mut [u8]) {
+        if !self.apart.is_empty() && self.holds_enough(key) {
+            // Unopened, so it is not acknowledged, and comes again when there is room.
+            return;
+        }
         let mut frames = std::mem::take(&mut self.frames);
         let length = packet.len();
         match self.open(cx, key, from, packet, &mut frames) {
@@ -41,6 +45,15 @@ impl Shard {
         }
         frames.clear();
         self.frames = frames;
+    }
+
+    /// Whether the frames of this link that wait for the store are as many as may wait.
+    fn holds_enough(&self, key: SessionKey) -> bool {
+        match self.apart.get(&key) {
+            Some(apart) if apart.role == Role::Entering => self.attempt_holds_enough(key),
+            Some(apart) => apart.holds_enough(),
+            None => false,
+        }
     }
 
     /// Opens a packet with the link that it is for; `None` if there is none.
@@ -58,7 +71,7 @@ impl Shard {
         } else if let Some(mut channel) = self.handshakes.complete(now_ms, key, from) {
             // The first valid packet makes a session of the handshake.
             let opened = channel.link.receive(now_ms, packet, &mut self.ciphers, frames);
-            if opened.is_ok() && self.apart.len().saturating_sub(self.kept.len()) < limits::APART {
+            if opened.is_ok() && self.apart.len() - self.kept.len() < limits::APART {
                 self.handshakes.completed(key);
                 self.counters.handshakes += 1;
                 self.add_apart(now_ms, channel, Role::Entering);
@@ -88,10 +101,11 @@ impl Shard {
         }
         let Some(channel) = self.channel(key) else { return };
         channel.touch(cx);
+        let before = channel.path.endpoint;
         if arrival.newest && channel.path.heard(from, length) {
             channel.link.path_changed();
             channel.unsaved = true;
-            self.counters.moved += 1;
+            self.counters.moved += u64::from(before.is_some());
         }
         if self.channel(key).is_some_and(|channel| channel.unsaved) {
             self.save_address(cx, key);
@@ -193,9 +207,7 @@ impl Shard {
         }
         match self.apart.get(&key).map(|apart| apart.role) {
             Some(Role::Entering) => self.first_frame(cx, key, bytes),
-            Some(Role::Kept { .. }) if !self.hold_for_wake(key, bytes) => {
-                self.end_apart(cx, key, CloseCode::ProtocolError, "too much at once");
-            }
+            Some(Role::Kept { .. }) => self.hold_for_wake(key, bytes),
             _ => {}
         }
     }
@@ -212,10 +224,6 @@ impl Shard {
                 self.register(cx, origin, &profile, bytes);
             }
             User::SignIn { me, password, mode, token } if me == key.number => {
-                // What follows it at once is held for the session, and may be large.
-                if let Some(channel) = self.channel(key) {
-                    channel.link.widen();
-                }
                 self.sign_in(cx, origin, me, password, token.unwrap_or(""), mode, bytes);
             }
             User::SignIn { .. } => self.sign_in_refused(cx, origin, Some(&Refused::not_your_number())),
@@ -290,13 +298,7 @@ impl Shard {
     /// Something that was sent has arrived.
     fn link_progress(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         self.system_mail_arrived(cx, key);
-        if let Some(session) = self.session(key.number)
-            && let Way::Link(channel) = &session.way
-            && session.id == key.session
-            && channel.custody.is_none()
-        {
-            self.more_mail(cx, key);
-        }
+        self.more_mail(cx, key);
     }
 
     /// The timer of a link has run.
@@ -326,7 +328,10 @@ impl Shard {
         while let Some(key) = out.touched.pop() {
             let Some(channel) = find(&mut self.users, &mut self.apart, key) else { continue };
             channel.flush(now.mono_ms, &mut self.ciphers, &mut self.wheel, out);
-            if channel.link.queued_bytes() > limits::LINK_BACKLOG_BYTES {
+            let queued = channel.link.queued_bytes();
+            let entering = queued > limits::ENTERING_BACKLOG_BYTES
+                && self.apart.get(&key).is_some_and(|apart| apart.role == Role::Entering);
+            if queued > limits::LINK_BACKLOG_BYTES || entering {
                 self.counters.gone += 1;
                 self.end_link(&mut Cx { now, out }, key, CloseCode::Idle, "too slow to follow");
             }

@@ -1,5 +1,6 @@
 //! What one user's shard tells another user's shard. Addressed by service number: only the server knows where it lives.
 
+use super::MessageId;
 use std::sync::Arc;
 
 /// A message from the shard of one user to the shard of `to`, which may be the same.
@@ -10,7 +11,7 @@ pub enum Peer {
         /// Who sent it.
         from: u32,
         /// The sender's id for it, or the server's for a sender in a classic session.
-        id: u64,
+        id: MessageId,
         /// When the server took it, in ms since 1970 UTC.
         time_ms: u64,
         /// Its text; one for all recipients of a broadcast.

@@ -1,6 +1,7 @@
 //! Questions to the store and the password pool, and what is to happen when the answer comes.
 
 use super::changes::After;
+use super::custody::MessageId;
 use super::io::{PasswordJob, PasswordOutcome, Ticket};
 use super::messages::Tell;
 use super::monitor::Monitoring;
@@ -11,7 +12,6 @@ use super::{Cx, Shard};
 use crate::store::{Answer, Card, Change, Request, StoredProfile};
 
 /// What an answer is for.
-#[derive(Debug)]
 pub(super) enum Pending {
     /// The hash of a new account's password.
     RegisterHash(Registering),
@@ -60,9 +60,9 @@ pub(super) enum Pending {
     /// A page that was delivered, being deleted.
     MailDeleted(SessionKey),
     /// A message, being stored for a user who is offline.
-    Message { from: u32, to: u32, id: u64 },
+    Message { from: u32, to: u32, id: MessageId },
     /// A message for a user who is online and has not said in time to have it.
-    Custody { key: SessionKey, from: u32, id: u64 },
+    Custody { key: SessionKey, from: u32, id: MessageId },
     /// Words of the system, being stored for a user who is offline.
     Tell(Tell),
     /// Nothing follows: messages in the middle of a page, which the end of the page deletes again; the audit line of an

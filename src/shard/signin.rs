@@ -14,14 +14,13 @@ use super::wheel::SessionKey;
 use super::{Cx, Peer, Shard, sending};
 use crate::limits;
 use crate::link::CloseCode;
-use crate::store::{Answer, Card, Change, Request, SessionRecord, UserRecord};
+use crate::store::{Answer, Card, Change, Request, UserRecord};
 use crate::wire::{Dialect, FriendEntry, GroupEntry, List, Server, User};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 /// A sign-in in progress.
-#[derive(Debug)]
 pub(super) struct Attempt {
     id: u64,
     pub from: Origin,
@@ -43,6 +42,10 @@ impl Attempt {
     /// Something is put into the mailbox.
     pub(super) fn mail_comes(&mut self) {
         self.mail_came = true;
+    }
+
+    fn holds_enough(&self) -> bool {
+        !self.abandoned && (self.held.len() >= limits::HELD_FRAMES || self.held_bytes >= limits::HELD_BYTES)
     }
 }
 
@@ -118,6 +121,12 @@ impl Shard {
             held_bytes: 0,
         };
         self.attempts.entry(me).or_default().push(attempt);
+        if let Origin::Link(key) = from
+            && let Some(channel) = self.channel(key)
+        {
+            // What follows the sign-in may be as large as anything.
+            channel.link.widen();
+        }
         if matches!(from, Origin::Link(_)) && password.is_empty() && !token.is_empty() {
             let hash = Sha256::digest(token).into();
             let pending = Pending::SignInToken { number: me, attempt: id };
@@ -152,11 +161,18 @@ impl Shard {
     pub(super) fn hold_frame(&mut self, me: u32, from: Origin, bytes: &[u8]) -> bool {
         let attempts = self.attempts.get_mut(&me).map_or(&mut [][..], Vec::as_mut_slice);
         let Some(attempt) = attempts.iter_mut().rfind(|one| one.from == from && !one.abandoned) else { return false };
-        attempt.held_bytes += bytes.len();
-        if attempt.held.len() < limits::HELD_FRAMES && attempt.held_bytes <= limits::HELD_BYTES {
+        // A link is not even read while it holds enough.
+        if matches!(from, Origin::Link(_)) || !attempt.holds_enough() {
+            attempt.held_bytes += bytes.len();
             attempt.held.push(bytes.into());
         }
         true
+    }
+
+    /// Whether a link that signs in has sent as much for its session as may wait.
+    pub(super) fn attempt_holds_enough(&self, key: SessionKey) -> bool {
+        let attempts = self.attempts.get(&key.number).map_or(&[][..], Vec::as_slice);
+        attempts.iter().any(|one| one.from == Origin::Link(key) && one.holds_enough())
     }
 
     pub(super) fn sign_in_refused(&mut self, cx: &mut Cx<'_>, from: Origin, why: Option<&Refused>) {
@@ -188,6 +204,23 @@ impl Shard {
         if !attempt.abandoned {
             self.sign_in_refused(cx, attempt.from, Some(why));
         }
+        if let Origin::Link(key) = attempt.from
+            && !self.linked_session(key)
+            && !self.attempts.get(&number).is_some_and(|all| all.iter().any(|one| one.from == attempt.from))
+            && let Some(channel) = self.channel(key)
+        {
+            channel.link.narrow();
+        }
+    }
+
+    /// Refuses whoever is signing in to this number.
+    pub(super) fn refuse_attempts(&mut self, cx: &mut Cx<'_>, number: u32, why: &Refused) {
+        let attempts = self.attempts.get(&number).into_iter().flatten().filter(|one| !one.abandoned);
+        let waiting: Vec<Origin> = attempts.map(|one| one.from).collect();
+        for from in waiting {
+            self.sign_in_refused(cx, from, Some(why));
+        }
+        self.abandon_attempts(number, |_| true);
     }
 
     /// Nobody waits for these attempts any more. They keep their places until their checks are done: whoever gives up
@@ -249,24 +282,14 @@ impl Shard {
             return;
         };
         let (from, status) = (attempt.from, attempt.status);
-        let born = self.starts;
+        if attempt.abandoned {
+            self.take_attempt(number, id);
+            return;
+        }
         if let Origin::Link(key) = from {
             let token = URL_SAFE_NO_PAD.encode(random::<32>(&mut self.handshakes.chance));
-            let Some(channel) = self.channel(key) else {
+            let Some(record) = self.session_record(cx, key, status) else {
                 return self.attempt_failed(cx, number, id, &Refused::wrong_password());
-            };
-            let (keys, address) = (channel.link.keys(), channel.path.proven_address());
-            channel.unsaved = address.is_none();
-            let born = born.wrapping_sub(u32::from(channel.link.epoch()));
-            let record = SessionRecord {
-                number,
-                session: key.session,
-                to_server: keys.to_server,
-                to_client: keys.to_client,
-                born,
-                status,
-                started_ms: cx.now.unix_ms,
-                address,
             };
             let hash = Sha256::digest(&token).into();
             let until_ms = cx.now.unix_ms + limits::TOKEN.as_millis() as u64;
@@ -293,9 +316,15 @@ impl Shard {
         // The operator may have shut the account while the password was checked, and then the session must not be kept.
         let record = match answer {
             Answer::User(Some(record)) if !record.account.disabled => record,
+            Answer::Failed => {
+                if let Some(Origin::Link(key)) = from {
+                    self.unkeep_session(cx, key);
+                }
+                return self.attempt_failed(cx, number, id, &Refused::storage());
+            }
             _ => {
                 if let Some(Origin::Link(key)) = from {
-                    self.forget_session(cx, key);
+                    self.unkeep_session(cx, key);
                     let change = Change::DeleteTokens(number);
                     self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
                 }
@@ -304,7 +333,7 @@ impl Shard {
         };
         let Some(mut attempt) = self.take_attempt(number, id).filter(|one| !one.abandoned) else {
             if let Some(Origin::Link(key)) = from {
-                self.forget_session(cx, key);
+                self.unkeep_session(cx, key);
             }
             return;
         };
@@ -348,7 +377,7 @@ impl Shard {
             Origin::Link(key) => match self.apart.remove(&key).filter(|apart| apart.role == Role::Entering) {
                 Some(apart) => (key.session, Way::Link(apart.channel)),
                 None => {
-                    self.forget_session(cx, key);
+                    self.unkeep_session(cx, key);
                     return false;
                 }
             },
@@ -360,7 +389,10 @@ impl Shard {
         self.counters.sign_ins += 1;
         self.counters.online += 1;
         let key = SessionKey { number, session: id };
-        self.wheel.in_a_while(now_ms, now_ms + limits::IDLE.as_millis() as u64, key);
+        if matches!(attempt.from, Origin::Bare(_)) {
+            // A link has been in the wheel since it was one.
+            self.wheel.in_a_while(now_ms, now_ms + limits::IDLE.as_millis() as u64, key);
+        }
         let shown = self.answer_sign_in(cx, number, attempt, record);
         for (friend, seen) in shown {
             self.peer(cx, friend, Peer::Watch { watcher: number, seen });
@@ -463,49 +495,6 @@ impl Shard {
     pub(super) fn forget_if_idle(&mut self, number: u32) {
         if self.users.get(&number).is_some_and(|user| !user.is_needed()) {
             self.users.remove(&number);
-        }
-    }
-
-    /// The operator ends a session.
-    pub(super) fn expel(&mut self, cx: &mut Cx<'_>, number: u32, text: &str) {
-        if !self.territory.owns(number) {
-            return;
-        }
-        let attempts = self.attempts.get(&number).into_iter().flatten().filter(|one| !one.abandoned);
-        let waiting: Vec<Origin> = attempts.map(|one| one.from).collect();
-        for from in waiting {
-            self.sign_in_refused(cx, from, Some(&Refused::new(Code::NotPermitted, text)));
-        }
-        self.abandon_attempts(number, |_| true);
-        if let Some(session) = self.kept.get(&number).copied() {
-            self.end_apart(cx, SessionKey { number, session }, CloseCode::Operator, text);
-        }
-        if let Some(session) = self.session(number) {
-            if let Some(endpoint) = session.way.bare() {
-                cx.send(endpoint, &sending::words(text));
-            }
-            self.end_session_with(cx, number, CloseCode::Operator, text);
-        }
-    }
-
-    /// The operator ends all sessions with the server.
-    pub(super) fn expel_all(&mut self, cx: &mut Cx<'_>) {
-        const WHY: &str = "the server stops";
-        let mut online: Vec<u32> =
-            self.users.keys().copied().filter(|number| self.session(*number).is_some()).collect();
-        online.sort_unstable();
-        for number in online {
-            if let Some(endpoint) = self.session(number).and_then(|session| session.way.bare()) {
-                cx.send(endpoint, &sending::words(WHY));
-            }
-            self.end_session_with(cx, number, CloseCode::ServerStops, WHY);
-        }
-        let mut apart: Vec<SessionKey> = self.apart.keys().copied().collect();
-        apart.sort_unstable();
-        for key in apart {
-            if self.apart.get(&key).is_some_and(|apart| !matches!(apart.role, Role::Leaving { .. })) {
-                self.end_apart(cx, key, CloseCode::ServerStops, WHY);
-            }
         }
     }
 

@@ -176,11 +176,12 @@ pub struct Mail {
     pub seq: u64,
     /// 1 system, 2 user (protocol.md 1.6, 0x03).
     pub flag: u8,
-    /// The kind of a system message, else 0.
+    /// The kind of a system message; of a user's message how it came to its id: 0, [`Mail::OWN_ID`] or
+    /// [`Mail::CHOSEN_ZERO`].
     pub kind: u8,
     /// Who sent it; 0 is the server.
     pub from: u32,
-    /// The sender's id for it; 0 in a classic session.
+    /// The sender's id for it, or the server's where the sender has given none.
     pub id: u64,
     /// When the server took it, in milliseconds since 1970 UTC.
     pub time_ms: u64,
@@ -189,6 +190,10 @@ pub struct Mail {
 }
 
 impl Mail {
+    /// The `kind` of a user's message whose id is the server's: its sender waits for no receipt.
+    pub const OWN_ID: u8 = 0xFF;
+    /// The `kind` of a user's message whose sender has chosen the id 0.
+    pub const CHOSEN_ZERO: u8 = 0xFE;
     /// The `flag` of what the system tells.
     pub(super) const SYSTEM: u8 = 1;
     /// The `flag` of what a user says.
@@ -210,15 +215,14 @@ impl Mail {
     /// Sender and id, of the record of a user's message that has an id: it is the same message wherever it comes again.
     pub(super) fn name_in(bytes: &[u8]) -> Result<Option<(u32, u64)>, WireError> {
         let mut reader = Reader::new(bytes, 0);
-        let flag = u8::read(&mut reader)?;
-        u8::read(&mut reader)?;
+        let (flag, kind) = (u8::read(&mut reader)?, u8::read(&mut reader)?);
         let (from, id) = (u32::read(&mut reader)?, u64::read(&mut reader)?);
-        Ok(name(flag, from, id))
+        Ok(name(flag, kind, from, id))
     }
 
     /// The same of a message that is not stored yet.
     pub(super) fn name(&self) -> Option<(u32, u64)> {
-        name(self.flag, self.from, self.id)
+        name(self.flag, self.kind, self.from, self.id)
     }
 
     /// Reads a record at this place of a mailbox.
@@ -236,8 +240,10 @@ impl Mail {
     }
 }
 
-fn name(flag: u8, from: u32, id: u64) -> Option<(u32, u64)> {
-    (flag == Mail::USER && id != 0).then_some((from, id))
+fn name(flag: u8, kind: u8, from: u32, id: u64) -> Option<(u32, u64)> {
+    // Messages of bare frames were once kept with id 0 and kind 0; 0 is an id, too, where its sender has chosen it.
+    let named = kind != Mail::OWN_ID && (id != 0 || kind == Mail::CHOSEN_ZERO);
+    (flag == Mail::USER && named).then_some((from, id))
 }
 
 /// Leave to monitor, granted by the operator (protocol.md 4.3).

@@ -1,5 +1,6 @@
 //! Files: offered, answered, passed on up to the size that was accepted.
 
+use super::linked::Linked;
 use super::world::{Person, World};
 use crate::wire::{Blob, Server, User};
 
@@ -102,5 +103,76 @@ fn a_complete_file_makes_room_for_the_next() {
             world.send(b.at, &User::Test { me: b.number });
             world.take(b.at);
         }
+    });
+}
+
+#[test]
+fn a_file_is_passed_on_as_fast_as_it_is_acknowledged() {
+    World::everywhere(|world| {
+        let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
+        let size = 400_000;
+        a.send(world, &User::OfferFile { me: a.number, friend: b.number, name: "f", size });
+        b.pull(world);
+        b.send(world, &User::AnswerFile { me: b.number, friend: a.number, allow: 1 });
+        assert_eq!(a.pull(world).len(), 1);
+        let piece = vec![7; 20_000];
+        let mut passed = 0;
+        let mut send = |a: &mut Linked, b: &mut Linked, world: &mut World| {
+            let data = Blob(&piece);
+            a.send(world, &User::FileData { me: a.number, friend: 10_001, data });
+            let mut shown = Vec::new();
+            for _ in 0..8 {
+                world.wait_ms(10);
+                shown.extend(a.pull(world));
+                passed += b.pull(world).iter().filter(|frame| frame.starts_with("FileData")).count();
+                a.push(world);
+                b.push(world);
+            }
+            (passed, shown)
+        };
+        let mut shown = Vec::new();
+        for _ in 0..14 {
+            let (passed, told) = send(&mut a, &mut b, world);
+            assert!(passed <= 13, "262,144 bytes ahead at most");
+            shown.extend(told);
+        }
+        assert!(shown.last().is_some_and(|last| last.contains("about: 21, code: 6")), "{shown:?}");
+        b.send(world, &User::Progress { me: b.number, peer: a.number, received: 260_000 });
+        assert_eq!(a.pull(world), [format!("{:?}", Server::Progress { peer: b.number, received: 260_000 })]);
+        for _ in 0..7 {
+            send(&mut a, &mut b, world);
+        }
+        assert_eq!(send(&mut a, &mut b, world).0, 20, "the file is complete");
+        a.pull(world);
+        b.send(world, &User::Progress { me: b.number, peer: a.number, received: size });
+        assert_eq!(a.pull(world).len(), 1, "the last progress is told");
+        b.send(world, &User::Progress { me: b.number, peer: a.number, received: size });
+        assert!(b.pull(world)[0].contains("code: 13"), "then it is over");
+    });
+}
+
+#[test]
+fn who_sends_a_file_by_bare_frames_is_not_held_back() {
+    World::everywhere(|world| {
+        let (bare, mut b) = (world.person("bare"), Linked::person(world, "b"));
+        let size = 400_000;
+        world.send(bare.at, &User::OfferFile { me: bare.number, friend: b.number, name: "f", size });
+        b.pull(world);
+        b.send(world, &User::AnswerFile { me: b.number, friend: bare.number, allow: 1 });
+        assert_eq!(world.take(bare.at).len(), 1);
+        let piece = vec![7; 20_000];
+        let mut came = 0;
+        for _ in 0..20 {
+            let data = Blob(&piece);
+            world.send(bare.at, &User::FileData { me: bare.number, friend: b.number, data });
+            assert_eq!(world.take(bare.at), Vec::<Vec<u8>>::new(), "nothing is refused");
+            for _ in 0..8 {
+                world.wait_ms(10);
+                came += b.pull(world).iter().filter(|frame| frame.starts_with("FileData")).count();
+                b.push(world);
+            }
+        }
+        assert_eq!(came, 20);
+        assert_eq!(b.ask(world, &User::Progress { me: b.number, peer: bare.number, received: size }).len(), 0);
     });
 }

@@ -268,51 +268,6 @@ fn a_status_reaches_friends_over_the_link() {
 }
 
 #[test]
-fn a_file_is_passed_on_as_fast_as_it_is_acknowledged() {
-    World::everywhere(|world| {
-        let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
-        let size = 400_000;
-        a.send(world, &User::OfferFile { me: a.number, friend: b.number, name: "f", size });
-        b.pull(world);
-        b.send(world, &User::AnswerFile { me: b.number, friend: a.number, allow: 1 });
-        assert_eq!(a.pull(world).len(), 1);
-        let piece = vec![7; 20_000];
-        let mut passed = 0;
-        let mut send = |a: &mut Linked, b: &mut Linked, world: &mut World| {
-            let data = crate::wire::Blob(&piece);
-            a.send(world, &User::FileData { me: a.number, friend: 10_001, data });
-            let mut shown = Vec::new();
-            for _ in 0..8 {
-                world.wait_ms(10);
-                shown.extend(a.pull(world));
-                passed += b.pull(world).iter().filter(|frame| frame.starts_with("FileData")).count();
-                a.push(world);
-                b.push(world);
-            }
-            (passed, shown)
-        };
-        let mut shown = Vec::new();
-        for _ in 0..14 {
-            let (passed, told) = send(&mut a, &mut b, world);
-            assert!(passed <= 13, "262,144 bytes ahead at most");
-            shown.extend(told);
-        }
-        assert!(shown.last().is_some_and(|last| last.contains("about: 21, code: 6")), "{shown:?}");
-        b.send(world, &User::Progress { me: b.number, peer: a.number, received: 260_000 });
-        assert_eq!(a.pull(world), [format!("{:?}", Server::Progress { peer: b.number, received: 260_000 })]);
-        for _ in 0..7 {
-            send(&mut a, &mut b, world);
-        }
-        assert_eq!(send(&mut a, &mut b, world).0, 20, "the file is complete");
-        a.pull(world);
-        b.send(world, &User::Progress { me: b.number, peer: a.number, received: size });
-        assert_eq!(a.pull(world).len(), 1, "the last progress is told");
-        b.send(world, &User::Progress { me: b.number, peer: a.number, received: size });
-        assert!(b.pull(world)[0].contains("code: 13"), "then it is over");
-    });
-}
-
-#[test]
 fn a_session_moves_with_its_packets_and_not_with_old_ones() {
     World::everywhere(|world| {
         let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
@@ -581,6 +536,32 @@ fn nonsense_over_the_link_is_told_and_nothing_is_lost() {
     empty.encode(&mut bytes);
     User::Test { me: 10_000 }.encode(&mut bytes);
     assert!(send(&bytes, &mut world)[0].contains("code: 1"), "two frames in one");
+}
+
+#[test]
+fn an_id_may_be_any_number() {
+    World::everywhere(|world| {
+        let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
+        let ids = [0, 1, 1 << 63, u64::MAX];
+        for id in ids {
+            for _ in 0..2 {
+                a.say(world, b.number, "x", id);
+            }
+            let shown = b.pull(world);
+            assert!(shown.len() == 1 && shown[0].contains(&format!("id: Some({id})")), "{shown:?}");
+            b.has(world, a.number, id);
+            assert_eq!(a.pull(world), [receipt(b.number, id, 2, 0)]);
+        }
+        b.ask(world, &User::SetStatus { me: b.number, status: 4 });
+        for id in ids.map(|id| id ^ 2) {
+            for _ in 0..2 {
+                a.say(world, b.number, "x", id);
+                assert_eq!(a.pull(world), [receipt(b.number, id, 1, 0)]);
+            }
+        }
+        let shown = Linked::open(world, b.number).ask(world, &super::world::sign_in(b.number));
+        assert_eq!(shown.iter().filter(|frame| frame.starts_with("Message")).count(), 4, "{shown:?}");
+    });
 }
 
 /// What a session over the link costs while nothing goes on, but for its friends (12 bytes each: the entry, and its place
