@@ -54,8 +54,10 @@ pub const UNKNOWN_PER_WINDOW: u32 = 10;
 pub const UNKNOWN_WINDOW: Duration = Duration::from_secs(1);
 /// Addresses for which that is counted; to others nothing is said.
 pub const UNKNOWN_ADDRESSES: usize = 16_384;
-/// Links of a shard by which nobody has signed in, or that have just ended.
-pub const APART: usize = 16_384;
+/// Links of a shard by which nobody has signed in. While there are so many, no others begin.
+pub const ENTERING_LINKS: usize = 16_384;
+/// Links of a shard that have just ended. While there are so many, others leave without staying for a lost farewell.
+pub const LEAVING: usize = 16_384;
 /// How long a link may be there by which nobody signs in: time to type a password again.
 pub const ENTERING: Duration = Duration::from_secs(60);
 /// How long a link that has ended says so again to whoever missed it.

@@ -56,6 +56,7 @@ impl Apart {
 impl Shard {
     pub(super) fn add_apart(&mut self, now_ms: u64, channel: Box<Channel>, role: Role) {
         let key = channel.key();
+        self.entering += usize::from(role == Role::Entering);
         let wait = match role {
             Role::Entering => limits::ENTERING,
             Role::Kept { .. } => limits::IDLE,
@@ -228,6 +229,7 @@ impl Shard {
             // It has said farewell, or nothing reaches it: it must not begin to leave anew.
             return;
         }
+        self.entering -= usize::from(apart.role == Role::Entering);
         self.abandon_attempts(key.number, |one| one.from == super::way::Origin::Link(key));
         if let Role::Kept { .. } = apart.role {
             self.kept.remove(&key.number);
@@ -251,7 +253,7 @@ impl Shard {
 
     /// Stays without a farewell until all that was sent has arrived: an answer to a sign-out must not be lost.
     pub(super) fn linger(&mut self, cx: &mut Cx<'_>, channel: Box<Channel>, code: CloseCode) {
-        if self.apart.len().saturating_sub(self.kept.len()) >= limits::APART {
+        if self.apart.len().saturating_sub(self.kept.len() + self.entering) >= limits::LEAVING {
             // A farewell that is lost is told by `unknown` just as well.
             self.last_words(cx, channel);
             return;

@@ -23,7 +23,9 @@ pub struct Census {
     pub handshakes: usize,
     /// Links without a session.
     pub apart: usize,
-    /// Of those, sessions from before the start.
+    /// Of those that are apart, links by which nobody has signed in.
+    pub entering: usize,
+    /// Of those that are apart, sessions from before the start.
     pub kept: usize,
     /// Entries of who watches whom.
     pub watchers: usize,
@@ -46,6 +48,8 @@ impl Shard {
             custody = custody.max(channel.custody.as_ref().map_or(0, |custody| custody.len()));
             backlog = backlog.max(channel.link.queued_bytes());
         }
+        let entering = self.apart.values().filter(|apart| apart.role == super::apart::Role::Entering).count();
+        assert_eq!(self.entering, entering, "links by which nobody has signed in");
         let count = |what: fn(&User) -> bool| self.users.values().filter(|user| what(user)).count();
         Census {
             users: self.users.len(),
@@ -56,6 +60,7 @@ impl Shard {
             pending: self.pending.len(),
             handshakes: self.handshakes.len(),
             apart: self.apart.len(),
+            entering,
             kept: self.kept.len(),
             watchers: self.watchers.values().map(Vec::len).sum(),
             custody,

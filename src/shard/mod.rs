@@ -117,6 +117,8 @@ pub struct Shard {
     handshakes: Handshakes,
     /// Links that carry no session: see [`apart`].
     apart: FxHashMap<SessionKey, Box<Apart>>,
+    /// How many of them are those by which nobody has signed in.
+    entering: usize,
     /// Those of them that are sessions from before the server started: which of each number.
     kept: FxHashMap<u32, u32>,
     /// See [`Identity::starts`].
@@ -165,6 +167,7 @@ impl Shard {
             failures_by_ip: Recent::new(limits::BUDGET_WINDOW, limits::SIGN_IN_FAILURE_ACCOUNTS),
             handshakes: Handshakes::new(identity),
             apart: FxHashMap::default(),
+            entering: 0,
             kept: FxHashMap::default(),
             starts: identity.starts,
             ciphers: Ciphers::new(limits::CIPHERS),

@@ -71,7 +71,7 @@ impl Shard {
         } else if let Some(mut channel) = self.handshakes.complete(now_ms, key, from) {
             // The first valid packet makes a session of the handshake.
             let opened = channel.link.receive(now_ms, packet, &mut self.ciphers, frames);
-            if opened.is_ok() && self.apart.len() - self.kept.len() < limits::APART {
+            if opened.is_ok() && self.entering < limits::ENTERING_LINKS {
                 self.handshakes.completed(key);
                 self.counters.handshakes += 1;
                 self.add_apart(now_ms, channel, Role::Entering);

@@ -375,7 +375,10 @@ impl Shard {
                 (self.next_session, Way::Bare(endpoint))
             }
             Origin::Link(key) => match self.apart.remove(&key).filter(|apart| apart.role == Role::Entering) {
-                Some(apart) => (key.session, Way::Link(apart.channel)),
+                Some(apart) => {
+                    self.entering -= 1;
+                    (key.session, Way::Link(apart.channel))
+                }
                 None => {
                     self.unkeep_session(cx, key);
                     return false;

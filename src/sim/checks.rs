@@ -214,7 +214,8 @@ impl World {
         for (index, shard) in self.cluster.shards().iter().enumerate() {
             let census = shard.census();
             let bounded = census.handshakes <= limits::HANDSHAKES
-                && census.apart - census.kept <= limits::APART
+                && census.entering <= limits::ENTERING_LINKS
+                && census.apart - census.kept - census.entering <= limits::LEAVING
                 && census.custody <= limits::CUSTODY
                 && census.backlog <= limits::LINK_BACKLOG_BYTES + limits::FRAME_BYTES
                 && census.pending <= limits::QUESTIONS
