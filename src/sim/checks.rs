@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 const LIVENESS_MS: u64 = 150_000;
 /// So long after everybody has signed out, nothing of them is left: farewells, repeats and handshakes have an end.
 const LEAVING_MS: u64 = 100_000;
-/// Within so long a message has its receipt: it is stored if nobody says in a second to have it.
-const SOON_MS: u64 = 1_600;
+/// Within so long a message has its receipt: it is stored if nobody says in a second to have it, and may have to be sent twice.
+const SOON_MS: u64 = 3_000;
 /// How often a client tests its connection, and a little more.
 const TEST_MS: u64 = 34_000;
 /// The same where some datagrams are lost.

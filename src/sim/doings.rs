@@ -123,6 +123,12 @@ impl World {
                 self.ask(nth, Asked::Other, &User::Ask { me, friend, reason: "please" });
             }
             (Asked::Delete(friend), Ok(Reply::Done)) => {
+                // Answers and events come apart; what was told before this answer must not be shown after it.
+                let time = self.people[nth].time(now);
+                while let Some(event) = self.people[nth].core.poll_event(time) {
+                    self.told(nth, event);
+                }
+                let person = &mut self.people[nth];
                 person.list.remove(&friend);
                 self.oracle.sure(Fact::Friend(me, friend), false);
             }
