@@ -79,7 +79,7 @@ impl Shard {
             session.heard_ms = now_ms as u32;
             return self.reply_again(cx, me, bytes.len());
         }
-        let attempts = self.attempts.get(&me).map_or(&[][..], Vec::as_slice);
+        let attempts = self.attempts_of(me);
         let request = Fingerprint::of(bytes);
         if attempts.iter().any(|one| one.from == from && one.request == request && !one.abandoned) {
             self.counters.repeats += 1;
@@ -149,8 +149,7 @@ impl Shard {
     fn count_failure(&mut self, cx: &Cx<'_>, number: u32, attempt: u64) {
         let now_ms = cx.now.mono_ms;
         self.failures.add(now_ms, number);
-        let attempts = self.attempts.get(&number).map_or(&[][..], Vec::as_slice);
-        let from = attempts.iter().find(|one| one.id == attempt).map(|one| one.from);
+        let from = self.attempt(number, attempt).map(|one| one.from);
         if let Some(at) = from.and_then(|from| self.address_of(from)).filter(|at| !at.is_loopback()) {
             self.failures_by_ip.add(now_ms, at.ip());
         }
@@ -171,8 +170,7 @@ impl Shard {
 
     /// Whether a link that signs in has sent as much for its session as may wait.
     pub(super) fn attempt_holds_enough(&self, key: SessionKey) -> bool {
-        let attempts = self.attempts.get(&key.number).map_or(&[][..], Vec::as_slice);
-        attempts.iter().any(|one| one.from == Origin::Link(key) && one.holds_enough())
+        self.attempts_of(key.number).iter().any(|one| one.from == Origin::Link(key) && one.holds_enough())
     }
 
     pub(super) fn sign_in_refused(&mut self, cx: &mut Cx<'_>, from: Origin, why: Option<&Refused>) {
@@ -186,6 +184,15 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// The sign-ins in progress of a number.
+    fn attempts_of(&self, number: u32) -> &[Attempt] {
+        self.attempts.get(&number).map_or(&[], Vec::as_slice)
+    }
+
+    fn attempt(&self, number: u32, id: u64) -> Option<&Attempt> {
+        self.attempts_of(number).iter().find(|one| one.id == id)
     }
 
     /// Ends an attempt.
@@ -206,7 +213,7 @@ impl Shard {
         }
         if let Origin::Link(key) = attempt.from
             && !self.linked_session(key)
-            && !self.attempts.get(&number).is_some_and(|all| all.iter().any(|one| one.from == attempt.from))
+            && !self.attempts_of(number).iter().any(|one| one.from == attempt.from)
             && let Some(channel) = self.channel(key)
         {
             channel.link.narrow();
@@ -215,8 +222,8 @@ impl Shard {
 
     /// Refuses whoever is signing in to this number.
     pub(super) fn refuse_attempts(&mut self, cx: &mut Cx<'_>, number: u32, why: &Refused) {
-        let attempts = self.attempts.get(&number).into_iter().flatten().filter(|one| !one.abandoned);
-        let waiting: Vec<Origin> = attempts.map(|one| one.from).collect();
+        let waiting: Vec<Origin> =
+            self.attempts_of(number).iter().filter(|one| !one.abandoned).map(|one| one.from).collect();
         for from in waiting {
             self.sign_in_refused(cx, from, Some(why));
         }
@@ -278,9 +285,7 @@ impl Shard {
     /// Password or token was right. Over the link there is a new token, and the session is kept: both are on disk before
     /// the answer goes out. The lists are read after that, so nothing comes between them and the session.
     fn sign_in_proven(&mut self, cx: &mut Cx<'_>, number: u32, id: u64) {
-        let Some(attempt) = self.attempts.get(&number).and_then(|all| all.iter().find(|one| one.id == id)) else {
-            return;
-        };
+        let Some(attempt) = self.attempt(number, id) else { return };
         let (from, status) = (attempt.from, attempt.status);
         if attempt.abandoned {
             self.take_attempt(number, id);
@@ -312,7 +317,7 @@ impl Shard {
     }
 
     pub(super) fn sign_in_lists(&mut self, cx: &mut Cx<'_>, number: u32, id: u64, answer: Answer) {
-        let from = self.attempts.get(&number).and_then(|all| all.iter().find(|one| one.id == id)).map(|one| one.from);
+        let from = self.attempt(number, id).map(|one| one.from);
         // The operator may have shut the account while the password was checked, and then the session must not be kept.
         let record = match answer {
             Answer::User(Some(record)) if !record.account.disabled => record,

@@ -249,18 +249,9 @@ impl Cluster {
             self.give(agenda, shard, Input::Stop);
             self.flush(agenda, shard);
         }
-        // What is on its way between threads arrives, with what comes of it.
-        agenda.take(|event| match event {
-            Event::Inside { life, shard, message } if life == self.nth => {
-                messages.push_back((shard, message));
-                None
-            }
-            other => Some(other),
-        });
         loop {
-            while let Some((shard, message)) = messages.pop_front() {
-                self.inside(agenda, shard, message);
-                self.flush(agenda, shard);
+            // What is on its way between threads arrives, with what comes of it.
+            loop {
                 agenda.take(|event| match event {
                     Event::Inside { life, shard, message } if life == self.nth => {
                         messages.push_back((shard, message));
@@ -268,6 +259,9 @@ impl Cluster {
                     }
                     other => Some(other),
                 });
+                let Some((shard, message)) = messages.pop_front() else { break };
+                self.inside(agenda, shard, message);
+                self.flush(agenda, shard);
             }
             let Some(life) = &mut self.life else { return };
             if life.waiting.is_empty() || self.disk.is_off() {
