@@ -8,7 +8,7 @@ use super::passwords::Passwords;
 use super::searching::Searches;
 use super::storage::{Reply, Storage};
 use super::streams::{Streams, shard_of};
-use crate::limits::{STORE_HELD, STREAM_READ_BYTES, STREAM_TURN_BYTES};
+use crate::limits::{DATAGRAM_BATCH, STORE_HELD, STREAM_READ_BYTES, STREAM_TURN_BYTES};
 use crate::shard::{Endpoint, Input, Now, Outbox, PasswordOutcome, Shard, Ticket, steer};
 use crate::store::{Request, SessionRecord};
 use crossbeam::channel::Sender;
@@ -21,6 +21,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 const FLUSH_SENDS: usize = 256;
 /// Bytes after which they are sent even inside a batch.
 const FLUSH_BYTES: usize = 128 * 1024;
+/// Datagrams from which on it helps to look at their users together.
+const WORTH_EXPECTING: usize = 4;
 /// Batches of other threads taken in one turn, so that the sockets have theirs.
 const TURN_BATCHES: usize = 64;
 
@@ -188,7 +190,7 @@ impl Core {
             for socket in 0..self.sockets.len() {
                 let count = self.take_datagrams(socket, receiver);
                 turn.datagrams += count;
-                turn.more |= count == crate::limits::DATAGRAM_BATCH;
+                turn.more |= count == DATAGRAM_BATCH;
             }
         }
         if self.shard.deadline().is_some_and(|deadline| deadline <= self.now.mono_ms) {
@@ -215,6 +217,7 @@ impl Core {
         // An error is what somebody's ICMP left on the socket: it says nothing about what comes next.
         let Ok(count) = receiver.receive(self.sockets[socket].socket.as_fd()) else { return 0 };
         self.traffic.datagrams_in += count as u64;
+        self.expect(count, receiver);
         for at in 0..count {
             let Some((from, bytes)) = receiver.datagram(at) else {
                 self.traffic.malformed += 1;
@@ -230,6 +233,18 @@ impl Core {
             }
         }
         count
+    }
+
+    /// Lets the rules know whom a batch is about.
+    fn expect(&self, count: usize, receiver: &mut Receiver) {
+        if count < WORTH_EXPECTING {
+            return;
+        }
+        let mut numbers = [0; DATAGRAM_BATCH];
+        for (at, number) in numbers.iter_mut().enumerate().take(count) {
+            *number = receiver.datagram(at).and_then(|(_, bytes)| steer(bytes)).unwrap_or(0);
+        }
+        self.shard.expect(&numbers[..count]);
     }
 
     /// Gives the rules one input, and them what they have for this shard itself, until they rest.

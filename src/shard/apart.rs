@@ -6,7 +6,7 @@ use super::endpoint::Endpoint;
 use super::mailbox::Delivery;
 use super::notice::Refused;
 use super::pending::Pending;
-use super::user::{Lists, Session, User as Known};
+use super::user::Session;
 use super::way::Way;
 use super::wheel::SessionKey;
 use super::{Cx, OFFLINE, Peer, Shard};
@@ -189,9 +189,9 @@ impl Shard {
         self.kept.remove(&key.number);
         self.counters.kept -= 1;
         self.counters.resumed += 1;
-        let user = self.users.entry(key.number).or_insert_with(|| Box::new(Known::new(Lists::of(&record))));
+        let user = self.meet(key.number, &record);
         user.session = Some(Session::new(key.session, Way::Link(apart.channel), status, cx.now.mono_ms));
-        let friends = user.lists.friends.clone();
+        let friends: Vec<(u32, u8)> = user.lists.friends.iter().collect();
         // Pushes may have been lost: every friend's status is told anew (protocol.md 2.5).
         for (friend, _) in friends {
             self.peer(cx, friend, Peer::Watch { watcher: key.number, seen: super::presence::NEVER_TOLD });

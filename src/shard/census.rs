@@ -51,6 +51,7 @@ impl Shard {
         let entering = self.apart.values().filter(|apart| apart.role == super::apart::Role::Entering).count();
         assert_eq!(self.entering, entering, "links by which nobody has signed in");
         let count = |what: fn(&User) -> bool| self.users.values().filter(|user| what(user)).count();
+        let listed = self.users.values().map(|user| user.lists.friends.watchers().count()).sum::<usize>();
         Census {
             users: self.users.len(),
             sessions: count(|user| user.session.is_some()),
@@ -62,15 +63,15 @@ impl Shard {
             apart: self.apart.len(),
             entering,
             kept: self.kept.len(),
-            watchers: self.watchers.values().map(Vec::len).sum(),
+            watchers: self.watchers.len() + listed,
             custody,
             backlog,
         }
     }
 
-    /// Who watches this user of the shard, in order of number.
+    /// Who watches this user of the shard.
     #[doc(hidden)]
-    pub fn watchers_of(&self, number: u32) -> &[u32] {
-        self.watchers.get(&number).map_or(&[], Vec::as_slice)
+    pub fn watched_by(&self, number: u32) -> Vec<u32> {
+        self.watchers_of(number)
     }
 }

@@ -205,9 +205,7 @@ impl Shard {
     pub(super) fn changed(&mut self, cx: &mut Cx<'_>, number: u32, changes: &[Change], after: After, answer: &Answer) {
         self.change_ended(cx, number, |shard, cx| match answer {
             Answer::Done | Answer::Mailed(_) => {
-                if let Some(user) = shard.users.get_mut(&number) {
-                    changes.iter().for_each(|change| user.lists.apply(change));
-                }
+                changes.iter().for_each(|change| shard.follow(number, change));
                 shard.tell_change(cx, number, after);
             }
             Answer::Refused(refusal) => shard.change_failed(cx, after.asker(), &Refused::from(*refusal)),
@@ -294,7 +292,7 @@ impl Shard {
         match answer {
             // If the user has signed in meanwhile, the lists in memory are the newer ones.
             Answer::User(Some(record)) => {
-                self.users.entry(number).or_insert_with(|| Box::new(User::new(Lists::of(&record))));
+                self.meet(number, &record);
             }
             Answer::User(None) => {
                 let why = Refused::no_such_user(number);

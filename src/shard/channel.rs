@@ -8,6 +8,7 @@ use super::wheel::{SessionKey, Wheel};
 use crate::limits::DATAGRAM_BYTES;
 use crate::link::{Ciphers, CloseCode, Link};
 use crate::wire::Server;
+use std::hint::black_box;
 use std::net::SocketAddr;
 
 /// The least that a path must take before it is worth sending anything: a packet with an ack alone.
@@ -159,9 +160,13 @@ impl Channel {
         self.set_timer(now_ms, wheel);
     }
 
-    fn set_timer(&mut self, now_ms: u64, wheel: &mut Wheel) {
+    fn deadline(&self) -> Option<u64> {
         let custody = self.custody.as_ref().and_then(|custody| custody.deadline());
-        let Some(due) = [self.link.deadline(), custody].into_iter().flatten().min() else { return };
+        [self.link.deadline(), custody].into_iter().flatten().min()
+    }
+
+    fn set_timer(&mut self, now_ms: u64, wheel: &mut Wheel) {
+        let Some(due) = self.deadline() else { return };
         // What is to go out now and has not gone is too long for what the path takes.
         let blocked = due == 0 || self.path.room() < LEAST_BYTES;
         let due = due.max(now_ms + if blocked { BLOCKED_MS } else { 1 });
@@ -171,10 +176,21 @@ impl Channel {
         }
     }
 
-    /// Its timer has run.
-    pub fn timer_ran(&mut self, now_ms: u64) {
+    /// Its timer has run. False if it was for nothing, and the next one is set.
+    pub fn timer_ran(&mut self, now_ms: u64, wheel: &mut Wheel) -> bool {
         if self.timer_ms <= now_ms {
             self.timer_ms = 0;
         }
+        if self.touched || self.deadline().is_some_and(|due| due <= now_ms) {
+            return true;
+        }
+        self.set_timer(now_ms, wheel);
+        false
+    }
+
+    /// Reads a little of each part: see [`expect`](super::Shard::expect).
+    pub fn expect(&self) {
+        self.link.expect();
+        black_box((self.path.credit, self.timer_ms, self.saved_secs));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::num::NonZeroU16;
 
 /// A UDP address at one of the server's sockets, or a TCP connection. 24 bytes: every session has one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,18 +12,20 @@ pub struct Endpoint {
     /// The scope of an IPv6 address, or the number of a connection.
     extra: u32,
     port: u16,
-    /// Which listening address a datagram came in by; `STREAM` for a connection.
-    via: u16,
+    /// One more than the listening address that a datagram came in by; `STREAM` for a connection. Never zero, so that
+    /// "nowhere" takes no more room.
+    via: NonZeroU16,
 }
 
-const STREAM: u16 = u16::MAX;
+const STREAM: NonZeroU16 = NonZeroU16::MAX;
 
 impl Endpoint {
     /// The sender of a datagram that came in by the `listener`-th listening address.
     pub fn datagram(peer: SocketAddr, listener: u16) -> Self {
-        assert_ne!(listener, STREAM, "there are never that many listening addresses");
+        let via = NonZeroU16::MIN.checked_add(listener).filter(|via| *via != STREAM);
+        let via = via.expect("there are never that many listening addresses");
         let scope = if let SocketAddr::V6(v6) = peer { v6.scope_id() } else { 0 };
-        Self { ip: mapped(peer.ip()), extra: scope, port: peer.port(), via: listener }
+        Self { ip: mapped(peer.ip()), extra: scope, port: peer.port(), via }
     }
 
     /// The other end of a TCP connection; `connection` is the server's number for it.
@@ -37,7 +40,7 @@ impl Endpoint {
 
     /// The listening address to answer by, unless it is a connection.
     pub fn listener(&self) -> Option<u16> {
-        (self.via != STREAM).then_some(self.via)
+        (self.via != STREAM).then(|| self.via.get() - 1)
     }
 
     /// The address without the port; IPv4 is always told as IPv4.
@@ -88,6 +91,6 @@ mod tests {
         }
         let stream = Endpoint::stream("127.0.0.1:8000".parse().expect("an address"), 9);
         assert_eq!((stream.connection(), stream.listener(), stream.is_loopback()), (Some(9), None, true));
-        assert_eq!(size_of::<Endpoint>(), 24);
+        assert_eq!(size_of::<Option<Endpoint>>(), 24);
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn plan_delete(number: u32, lists: &Lists, asker: Asker, group: u8) -
     }
     let moved = lists.friends.iter().filter(|entry| entry.1 == group);
     let mut changes: Vec<Change> =
-        moved.map(|(friend, _)| Change::PutFriend { owner: number, friend: *friend, group: FIRST_GROUP }).collect();
+        moved.map(|(friend, _)| Change::PutFriend { owner: number, friend, group: FIRST_GROUP }).collect();
     changes.push(Change::DeleteGroup(number, group));
     Ok((changes, After::GroupDeleted { asker, group }))
 }

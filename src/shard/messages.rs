@@ -104,7 +104,7 @@ impl Shard {
         if let Some(session) = self.session_mut(to) {
             if session.takes_mail() && !stopped {
                 match &mut session.way {
-                    Way::Bare(endpoint) => drop(cx.send(*endpoint, &mail.frame(false))),
+                    Way::Bare(endpoint) => drop(cx.send(**endpoint, &mail.frame(false))),
                     Way::Link(_) => return session.send_mail(cx, mail, None),
                 }
                 self.counters.delivered += 1;
@@ -170,7 +170,7 @@ impl Shard {
         if let Some(session) = self.session_mut(to) {
             if session.takes_mail() && !stopped {
                 return match &mut session.way {
-                    Way::Bare(endpoint) => drop(cx.send(*endpoint, &mail.frame(false))),
+                    Way::Bare(endpoint) => drop(cx.send(**endpoint, &mail.frame(false))),
                     Way::Link(_) => session.send_mail(cx, mail, None),
                 };
             }

@@ -21,6 +21,7 @@ mod channel;
 mod custody;
 mod endpoint;
 mod files;
+mod friend_list;
 mod friends;
 mod groups;
 mod handshakes;
@@ -94,8 +95,9 @@ pub struct Shard {
     users: FxHashMap<u32, Box<User>>,
     /// Users who are being read from the store for a change while they are offline, and those changes.
     loading: FxHashMap<u32, Vec<changes::Op>>,
-    /// Who is online and lists a user of this shard, in order of number.
-    watchers: FxHashMap<u32, Vec<u32>>,
+    /// Who is online and lists a user of this shard, in order of number: but for those of which the user's own list says
+    /// so. See [`presence`].
+    watchers: presence::Watchers,
     /// Who monitors a user of this shard, until when.
     monitored: FxHashMap<u32, Vec<(u32, u64)>>,
     /// Sign-ins that wait for the store or the password pool.
@@ -151,7 +153,7 @@ impl Shard {
             counters: Counters::default(),
             users: FxHashMap::default(),
             loading: FxHashMap::default(),
-            watchers: FxHashMap::default(),
+            watchers: presence::Watchers::default(),
             monitored: FxHashMap::default(),
             attempts: FxHashMap::default(),
             pending: FxHashMap::default(),
@@ -201,6 +203,20 @@ impl Shard {
         }
     }
 
+    /// The next packets are about these numbers. What the shard knows of them is not in the processor's cache if there are
+    /// many users: looked at together it comes for all of them in the time in which it would come for one.
+    pub fn expect(&self, numbers: &[u32]) {
+        let users = numbers.iter().map(|number| self.users.get(number));
+        let mut found: [Option<&User>; limits::DATAGRAM_BATCH] = [None; limits::DATAGRAM_BATCH];
+        found.iter_mut().zip(users).for_each(|(place, user)| *place = user.map(|user| &**user));
+        let sessions = found.iter().flatten().filter_map(|user| user.session.as_ref());
+        let mut links: [Option<&channel::Channel>; limits::DATAGRAM_BATCH] = [None; limits::DATAGRAM_BATCH];
+        links.iter_mut().zip(sessions).for_each(|(place, session)| *place = session.way.link());
+        for channel in links.iter().flatten() {
+            channel.expect();
+        }
+    }
+
     /// When [`Input::Tick`] is wanted at the latest, in ms of [`Now::mono_ms`]; `None` while there is nothing to wait for.
     pub fn deadline(&self) -> Option<u64> {
         let recent = [
@@ -231,15 +247,25 @@ impl Shard {
         for one in due.drain(..) {
             match one {
                 Due::Slow(key) => self.check_silence(cx, key),
-                Due::Soon(key) => {
-                    self.forget_latest(cx.now.mono_ms, key);
-                    self.deliver_in_time(cx, key);
-                    self.check_monitoring_end(cx, key);
-                    self.link_timer(cx, key);
-                }
+                Due::Soon(key) => self.timer(cx, key),
             }
         }
         self.due = due;
+    }
+
+    /// A timer of a session has run, or of a link apart. Most are of links whose acks rode along meanwhile.
+    fn timer(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        if let Some(session) = self.session(key.number).filter(|session| session.id == key.session) {
+            let monitors = session.monitor.is_some();
+            if session.way.bare().is_some() {
+                self.forget_latest(cx.now.mono_ms, key);
+                self.deliver_in_time(cx, key);
+            }
+            if monitors {
+                self.check_monitoring_end(cx, key);
+            }
+        }
+        self.link_timer(cx, key);
     }
 
     fn control(&mut self, cx: &mut Cx<'_>, control: Control) {

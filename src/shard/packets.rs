@@ -304,9 +304,13 @@ impl Shard {
     /// The timer of a link has run.
     pub(super) fn link_timer(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         let now_ms = cx.now.mono_ms;
-        let kept = self.apart.get(&key).is_some_and(|apart| matches!(apart.role, Role::Kept { waking: false, .. }));
-        let Some(channel) = self.channel(key) else { return };
-        channel.timer_ran(now_ms);
+        let live = self.linked_session(key);
+        let asleep = |role| matches!(role, Role::Kept { waking: false, .. });
+        let kept = !live && self.apart.get(&key).is_some_and(|apart| asleep(apart.role));
+        let Some(channel) = find(&mut self.users, &mut self.apart, key) else { return };
+        if !channel.timer_ran(now_ms, &mut self.wheel) && live {
+            return;
+        }
         if kept && channel.path.endpoint.is_some() && !channel.link.is_waiting() {
             // The server has started: the client need not wait for its next connection test to learn of it.
             channel.link.want_ack();
@@ -316,7 +320,7 @@ impl Shard {
             self.counters.gone += 1;
             return self.end_link(cx, key, CloseCode::Idle, "nothing is acknowledged");
         }
-        if self.linked_session(key) {
+        if live {
             self.store_overdue(cx, key);
         } else {
             self.store_early(cx, key, now_ms);

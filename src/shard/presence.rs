@@ -2,14 +2,19 @@
 //!
 //! The shard of a user knows which online users list that user, wherever they live: each of them said so at sign-in. So a
 //! change is told without a look at the disk.
+//!
+//! Most who list somebody are listed in turn. If the shard has that user in memory, it is noted in the user's own list that
+//! this friend watches, which costs no memory; all other watchers are in a table.
 
+use super::friend_list::Friends;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
-use super::user::{Asker, ONLINE, visible};
+use super::user::{Asker, Lists, ONLINE, User, visible};
 use super::{Cx, OFFLINE, Peer, Shard};
 use crate::link::CloseCode;
-use crate::store::{Answer, Change, Request};
+use crate::store::{Answer, Change, Request, UserRecord};
 use crate::wire::Server;
+use rustc_hash::FxHashMap;
 
 /// No status: whoever believes this of a friend is told the real one, whatever it is.
 pub(super) const NEVER_TOLD: u8 = u8::MAX;
@@ -56,18 +61,57 @@ impl Shard {
             return;
         }
         self.board.set(number, status);
-        let Some(watchers) = self.watchers.remove(&number) else { return };
+        let watchers = self.watchers_of(number);
         let mut first = None;
-        for watcher in &watchers {
-            if !self.territory.owns(*watcher) {
-                cx.out.peers.push((*watcher, Peer::Status { of: number, status }));
+        for watcher in watchers {
+            if !self.territory.owns(watcher) {
+                cx.out.peers.push((watcher, Peer::Status { of: number, status }));
                 continue;
             }
-            let Some(session) = self.users.get_mut(watcher).and_then(|user| user.session.as_mut()) else { continue };
+            let Some(session) = self.users.get_mut(&watcher).and_then(|user| user.session.as_mut()) else { continue };
             self.counters.presence += 1;
             session.way.send_copy(cx, &mut first, &Server::FriendStatus { friend: number, status });
         }
-        self.watchers.insert(number, watchers);
+    }
+
+    /// A user whom the shard has in memory from now on, if it had not before, with these lists.
+    pub(super) fn meet(&mut self, number: u32, record: &UserRecord) -> &mut User {
+        let watchers = &mut self.watchers;
+        self.users.entry(number).or_insert_with(|| {
+            let mut user = Box::new(User::new(Lists::of(record)));
+            watchers.take_noted(number, &mut user.lists.friends);
+            user
+        })
+    }
+
+    /// Gives back the memory of a user for whom nothing goes on.
+    pub(super) fn forget_if_idle(&mut self, number: u32) {
+        if self.users.get(&number).is_some_and(|user| !user.is_needed())
+            && let Some(user) = self.users.remove(&number)
+        {
+            user.lists.friends.watchers().for_each(|watcher| self.watchers.add(number, watcher));
+        }
+    }
+
+    /// Follows a change of somebody's lists that the store has made.
+    pub(super) fn follow(&mut self, number: u32, change: &Change) {
+        let Some(user) = self.users.get_mut(&number) else { return };
+        let friends = &user.lists.friends;
+        match *change {
+            Change::DeleteFriend { friend, .. } if friends.is_watched_by(friend) => self.watchers.add(number, friend),
+            _ => {}
+        }
+        user.lists.apply(change);
+        if let Change::PutFriend { .. } = change {
+            self.watchers.take_noted(number, &mut user.lists.friends);
+        }
+    }
+
+    /// Who is online and lists this user of the shard.
+    pub(super) fn watchers_of(&self, number: u32) -> Vec<u32> {
+        let friends = self.users.get(&number).map(|user| &user.lists.friends);
+        let listed = friends.into_iter().flat_map(|friends| friends.watchers());
+        listed.chain(self.watchers.of(number).iter().copied()).collect()
     }
 
     pub(super) fn unwatch_friends(&mut self, cx: &mut Cx<'_>, number: u32) {
@@ -78,14 +122,14 @@ impl Shard {
 
     /// A copy of somebody's friends; empty if the shard does not have them in memory.
     pub(super) fn friends_of(&self, number: u32) -> Vec<(u32, u8)> {
-        self.users.get(&number).map(|user| user.lists.friends.clone()).unwrap_or_default()
+        self.users.get(&number).map(|user| user.lists.friends.iter().collect()).unwrap_or_default()
     }
 
     /// The operator has deleted an account: nobody lists it any more, or monitors it. Every shard is told.
     pub(super) fn forget_account(&mut self, cx: &mut Cx<'_>, number: u32) {
         let mut monitors = Vec::new();
         for (owner, user) in &mut self.users {
-            user.lists.friends.retain(|entry| entry.0 != number);
+            user.lists.friends.remove(number);
             if user
                 .session
                 .as_ref()
@@ -94,7 +138,7 @@ impl Shard {
                 monitors.push(*owner);
             }
         }
-        self.watchers.remove(&number);
+        self.watchers.forget(number);
         monitors.sort_unstable();
         for monitor in monitors {
             self.revoke(cx, monitor, number);
@@ -103,9 +147,9 @@ impl Shard {
 
     /// `watcher` is online, lists `of`, and was told `seen`; if that is not so (any more), it is told at once.
     pub(super) fn watch(&mut self, cx: &mut Cx<'_>, of: u32, watcher: u32, seen: u8) {
-        let watchers = self.watchers.entry(of).or_default();
-        if let Err(at) = watchers.binary_search(&watcher) {
-            watchers.insert(at, watcher);
+        let noted = self.users.get_mut(&of).is_some_and(|user| user.lists.friends.note_watcher(watcher, true));
+        if !noted {
+            self.watchers.add(of, watcher);
         }
         let status = self.board.get(of);
         if status != seen {
@@ -114,12 +158,9 @@ impl Shard {
     }
 
     pub(super) fn unwatch(&mut self, of: u32, watcher: u32) {
-        let Some(watchers) = self.watchers.get_mut(&of) else { return };
-        if let Ok(at) = watchers.binary_search(&watcher) {
-            watchers.remove(at);
-        }
-        if watchers.is_empty() {
-            self.watchers.remove(&of);
+        let noted = self.users.get_mut(&of).is_some_and(|user| user.lists.friends.note_watcher(watcher, false));
+        if !noted {
+            self.watchers.remove(of, watcher);
         }
     }
 
@@ -129,5 +170,61 @@ impl Shard {
         let Some(session) = &mut user.session else { return };
         session.way.send(cx, &Server::FriendStatus { friend: of, status });
         self.counters.presence += 1;
+    }
+}
+
+/// Who watches whom, where the watched one's list in memory does not say it.
+#[derive(Debug, Default)]
+pub(super) struct Watchers(FxHashMap<u32, Vec<u32>>);
+
+impl Watchers {
+    /// Those of this user, in order of number.
+    pub fn of(&self, number: u32) -> &[u32] {
+        self.0.get(&number).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many there are.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn len(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
+
+    fn add(&mut self, of: u32, watcher: u32) {
+        let watchers = self.0.entry(of).or_default();
+        if let Err(at) = watchers.binary_search(&watcher) {
+            watchers.insert(at, watcher);
+        }
+    }
+
+    fn remove(&mut self, of: u32, watcher: u32) {
+        let Some(watchers) = self.0.get_mut(&of) else { return };
+        if let Ok(at) = watchers.binary_search(&watcher) {
+            watchers.remove(at);
+        }
+        if watchers.is_empty() {
+            self.forget(of);
+        }
+    }
+
+    fn forget(&mut self, of: u32) {
+        self.0.remove(&of);
+        self.shrink();
+    }
+
+    /// Leaves those who are in this list to it.
+    fn take_noted(&mut self, of: u32, friends: &mut Friends) {
+        let Some(watchers) = self.0.get_mut(&of) else { return };
+        watchers.retain(|watcher| !friends.note_watcher(*watcher, true));
+        if watchers.is_empty() {
+            self.forget(of);
+        }
+    }
+
+    /// While many sign in the table is large, and nearly empty when all have.
+    fn shrink(&mut self) {
+        const SMALL: usize = 1_024;
+        if self.0.capacity() > SMALL && self.0.len() < self.0.capacity() / 8 {
+            self.0.shrink_to(self.0.len() * 2);
+        }
     }
 }

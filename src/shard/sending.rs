@@ -61,7 +61,7 @@ impl Shard {
         let now_ms = cx.now.mono_ms;
         let Some(session) = self.asking(asker) else { return };
         let endpoint = match &mut session.way {
-            Way::Bare(endpoint) => *endpoint,
+            Way::Bare(endpoint) => **endpoint,
             Way::Link(channel) => {
                 channel.send(cx, frame);
                 return;
@@ -132,7 +132,7 @@ impl Shard {
         let Some(session) = self.session_mut(to) else { return };
         match &mut session.way {
             // A classic session gets the words alone (protocol.md 1.8).
-            Way::Bare(endpoint) => drop(cx.send(*endpoint, &words(text))),
+            Way::Bare(endpoint) => drop(cx.send(**endpoint, &words(text))),
             Way::Link(channel) => {
                 channel.send(cx, &Server::Notice { about, code, text });
             }

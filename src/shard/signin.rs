@@ -8,7 +8,7 @@ use super::mailbox::Delivery;
 use super::monitor::Monitor;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
-use super::user::{Fingerprint, HIDDEN, Latest, Lists, ONLINE, Session, User as Known};
+use super::user::{Fingerprint, HIDDEN, Latest, Lists, ONLINE, Session};
 use super::way::{Origin, Way};
 use super::wheel::SessionKey;
 use super::{Cx, Peer, Shard, sending};
@@ -377,7 +377,7 @@ impl Shard {
         let (id, way) = match attempt.from {
             Origin::Bare(endpoint) => {
                 self.next_session = (self.next_session + 1) & !LINK_SESSION;
-                (self.next_session, Way::Bare(endpoint))
+                (self.next_session, Way::Bare(Box::new(endpoint)))
             }
             Origin::Link(key) => match self.apart.remove(&key).filter(|apart| apart.role == Role::Entering) {
                 Some(apart) => {
@@ -392,7 +392,7 @@ impl Shard {
         };
         let replaced = self.replace_older(cx, number, attempt);
         // Lists that are in memory follow every change; the record may be older than the last of them.
-        let user = self.users.entry(number).or_insert_with(|| Box::new(Known::new(Lists::of(record))));
+        let user = self.meet(number, record);
         user.session = Some(Session::new(id, way, attempt.status, now_ms));
         self.counters.sign_ins += 1;
         self.counters.online += 1;
@@ -424,8 +424,8 @@ impl Shard {
         }
         let Some(session) = self.session_mut(number) else { return false };
         match &mut session.way {
-            Way::Bare(older) if !matches!(attempt.from, Origin::Bare(from) if from == *older) => {
-                let older = *older;
+            Way::Bare(older) if !matches!(attempt.from, Origin::Bare(from) if from == **older) => {
+                let older = **older;
                 cx.send(older, &sending::words(WHY));
             }
             _ => {}
@@ -499,13 +499,6 @@ impl Shard {
         }
     }
 
-    /// Gives back the memory of a user for whom nothing goes on.
-    pub(super) fn forget_if_idle(&mut self, number: u32) {
-        if self.users.get(&number).is_some_and(|user| !user.is_needed()) {
-            self.users.remove(&number);
-        }
-    }
-
     /// A connection has ended, and with it the session that signed in by it.
     pub(super) fn stream_closed(&mut self, cx: &mut Cx<'_>, from: Endpoint, number: u32) {
         let from = Origin::Bare(from);
@@ -545,13 +538,13 @@ struct Friends<'a> {
 impl<'a> Friends<'a> {
     /// Each as the board shows them now. A friend whose account is gone has no card, and is left out.
     fn of(lists: &Lists, cards: &'a [Card], board: &super::Board) -> Self {
-        let shown: Vec<(u32, u8)> = lists.friends.iter().map(|(number, _)| (*number, board.get(*number))).collect();
+        let shown: Vec<(u32, u8)> = lists.friends.iter().map(|(number, _)| (number, board.get(number))).collect();
         let mut by_group: Vec<(u8, FriendEntry<'a>)> = Vec::with_capacity(shown.len());
-        for ((number, status), (_, group)) in shown.iter().zip(&lists.friends) {
+        for ((number, status), (_, group)) in shown.iter().zip(lists.friends.iter()) {
             let Ok(at) = cards.binary_search_by_key(number, |card| card.number) else { continue };
             let Card { portrait, nickname, .. } = &cards[at];
             let entry = FriendEntry { number: *number, portrait: *portrait as u8, status: *status, nickname };
-            by_group.push((*group, entry));
+            by_group.push((group, entry));
         }
         by_group.sort_by_key(|(group, entry)| (*group, entry.number));
         let (groups, entries) = by_group.into_iter().unzip();

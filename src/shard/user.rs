@@ -2,6 +2,7 @@
 
 use super::changes::Op;
 use super::files::Transfers;
+use super::friend_list::Friends;
 use super::mailbox::Delivery;
 use super::monitor::Monitor;
 use super::way::Way;
@@ -41,27 +42,39 @@ pub(super) struct Waiting(pub VecDeque<Op>);
 pub(super) struct Lists {
     /// Which groups there are. Their names are in the store alone: only a sign-in shows them.
     pub groups: Groups,
-    /// In order of number: who, and in which group.
-    pub friends: Vec<(u32, u8)>,
+    pub friends: Friends,
     /// Whose messages are refused.
     pub blocks: Blocks,
 }
 
-/// The numbers of somebody's groups: one bit each.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Groups([u64; 4]);
+/// The numbers of somebody's groups: one bit each, and memory for the high ones only where there are any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Groups {
+    low: u64,
+    high: Option<Box<[u64; 3]>>,
+}
 
 impl Groups {
     pub fn has(&self, group: u8) -> bool {
-        self.0[usize::from(group / 64)] >> (group % 64) & 1 == 1
+        let word = match (group / 64, &self.high) {
+            (0, _) => self.low,
+            (_, None) => 0,
+            (word, Some(high)) => high[usize::from(word) - 1],
+        };
+        word >> (group % 64) & 1 == 1
     }
 
     pub fn len(&self) -> usize {
-        self.0.iter().map(|word| word.count_ones() as usize).sum()
+        let high = self.high.iter().flat_map(|high| high.iter());
+        high.chain([&self.low]).map(|word| word.count_ones() as usize).sum()
     }
 
     fn set(&mut self, group: u8, there: bool) {
-        let (word, bit) = (&mut self.0[usize::from(group / 64)], 1 << (group % 64));
+        let word = match group / 64 {
+            0 => &mut self.low,
+            word => &mut self.high.get_or_insert_default()[usize::from(word) - 1],
+        };
+        let bit = 1 << (group % 64);
         *word = if there { *word | bit } else { *word & !bit };
     }
 }
@@ -104,11 +117,11 @@ impl Lists {
     pub fn of(record: &UserRecord) -> Self {
         let mut groups = Groups::default();
         record.groups.iter().for_each(|(group, _)| groups.set(*group, true));
-        Self { groups, friends: record.friends.clone(), blocks: Blocks::of(&record.blocks) }
+        Self { groups, friends: Friends::of(&record.friends), blocks: Blocks::of(&record.blocks) }
     }
 
     pub fn has_friend(&self, number: u32) -> bool {
-        self.friends.binary_search_by_key(&number, |entry| entry.0).is_ok()
+        self.friends.has(number)
     }
 
     pub fn has_group(&self, group: u8) -> bool {
@@ -117,7 +130,7 @@ impl Lists {
 
     /// How many friends are in a group.
     pub fn size(&self, group: u8) -> usize {
-        self.friends.iter().filter(|entry| entry.1 == group).count()
+        self.friends.iter().filter(|(_, of)| *of == group).count()
     }
 
     /// The smallest free number of a group (protocol.md 1.5, 0x06).
@@ -130,13 +143,8 @@ impl Lists {
         match change {
             Change::PutGroup(_, group, _) => self.groups.set(*group, true),
             Change::DeleteGroup(_, group) => self.groups.set(*group, false),
-            Change::PutFriend { friend, group, .. } => {
-                match self.friends.binary_search_by_key(friend, |entry| entry.0) {
-                    Ok(at) => self.friends[at].1 = *group,
-                    Err(at) => self.friends.insert(at, (*friend, *group)),
-                }
-            }
-            Change::DeleteFriend { friend, .. } => self.friends.retain(|entry| entry.0 != *friend),
+            Change::PutFriend { friend, group, .. } => self.friends.put(*friend, *group),
+            Change::DeleteFriend { friend, .. } => self.friends.remove(*friend),
             Change::PutBlock { other, .. } => self.blocks.set(*other, true),
             Change::DeleteBlock { other, .. } => self.blocks.set(*other, false),
             Change::PutProfile(..)

@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 /// How the user of a session is reached.
 pub(super) enum Way {
     /// Bare frames (protocol.md 1.8).
-    Bare(Endpoint),
+    Bare(Box<Endpoint>),
     /// The link (protocol.md 2).
     Link(Box<Channel>),
 }
@@ -29,7 +29,7 @@ impl Way {
     /// Sends a frame.
     pub fn send(&mut self, cx: &mut Cx<'_>, frame: &Server<'_>) {
         match self {
-            Self::Bare(to) => drop(cx.send(*to, frame)),
+            Self::Bare(to) => drop(cx.send(**to, frame)),
             Self::Link(channel) => {
                 channel.send(cx, frame);
             }
@@ -44,7 +44,7 @@ impl Way {
             (start as u32, (cx.out.bytes.len() - start) as u32)
         });
         match self {
-            Self::Bare(to) => cx.out.sends.push(Send { to: *to, start, length }),
+            Self::Bare(to) => cx.out.sends.push(Send { to: **to, start, length }),
             Self::Link(channel) => {
                 channel.touch(cx);
                 channel.link.send(&cx.out.bytes[start as usize..][..length as usize]);
@@ -54,7 +54,7 @@ impl Way {
 
     /// The address of a bare session.
     pub fn bare(&self) -> Option<Endpoint> {
-        if let Self::Bare(endpoint) = self { Some(*endpoint) } else { None }
+        if let Self::Bare(endpoint) = self { Some(**endpoint) } else { None }
     }
 
     /// The link, if it is one.
@@ -70,7 +70,7 @@ impl Way {
     /// Whether this is where a request came from.
     pub fn is(&self, origin: Origin) -> bool {
         match (self, origin) {
-            (Self::Bare(endpoint), Origin::Bare(from)) => *endpoint == from,
+            (Self::Bare(endpoint), Origin::Bare(from)) => **endpoint == from,
             (Self::Link(channel), Origin::Link(key)) => channel.key() == key,
             _ => false,
         }

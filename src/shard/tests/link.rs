@@ -574,5 +574,5 @@ fn an_idle_session_is_small() {
         println!("{bytes:>5}  {what}");
     }
     println!("{sum:>5}  in all");
-    assert!(sum <= 600, "{sum} bytes");
+    assert!(sum <= 420, "{sum} bytes");
 }
