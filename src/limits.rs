@@ -326,6 +326,11 @@ const _: () = assert!(INDEX_SPLIT <= INDEX_LOAD && INDEX_SPLIT > COMMIT_GROUP);
 /// Places in mailboxes that the writer reserves ahead: the record of it is written once for so many messages, and a
 /// restart skips the rest.
 pub const MAIL_SEQ_RESERVE: u64 = 65_536;
+/// Numbers in one block of the list of those who list a user: what is written again when somebody joins them.
+pub const WATCHERS_BLOCK: usize = 256;
+/// Bytes of the longest values in the index. sled leaks files if they are far beyond.
+pub const STORE_VALUE_BYTES: usize = 8 * 1024;
+const _: () = assert!(FRIENDS * 5 <= STORE_VALUE_BYTES && WATCHERS_BLOCK * 4 <= STORE_VALUE_BYTES);
 /// Bytes of one checked block of a base.
 pub const BASE_BLOCK_BYTES: usize = 64 * 1024;
 /// Bytes of a base written between two syncs, so that none of them holds up the journal for long.

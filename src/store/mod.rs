@@ -27,6 +27,7 @@ mod journal;
 mod key;
 mod layout;
 mod ledger;
+mod lists;
 mod mailboxes;
 mod open;
 mod ops;
