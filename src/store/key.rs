@@ -64,6 +64,12 @@ impl Key {
         Some((u32::from_be_bytes(monitor), Self::last_number(bytes)?))
     }
 
+    /// Whether keys of this kind begin with a user's number, and each user has few of them: of others there can be any
+    /// number for one user.
+    pub(super) fn is_of_few(kind: u8) -> bool {
+        matches!(kind, ACCOUNT | GROUP | FRIENDS | WATCHERS | TOKENS | SESSION)
+    }
+
     /// A key that was read from the index, if it can be one.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;

@@ -47,7 +47,7 @@ pub use audit::{AuditBreak, AuditHead, verify_audit};
 pub use base::{Compacted, Compaction};
 pub use disk::{Disk, FsDisk, SimDisk, boot_id};
 pub use error::OpenError;
-pub use index::{Index, Lookup, MemoryIndex, Op, SledIndex, Visit};
+pub use index::{Index, Lookup, MemoryIndex, Op, Packed, SledIndex, Visit};
 pub use open::{Progress, Step};
 pub use record::{Account, AccountView, Card, Grant, Mail, StoredProfile, UserRecord};
 pub use runner::{StoreEvent, spawn};
