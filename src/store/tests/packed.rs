@@ -142,3 +142,27 @@ fn a_block_that_is_malformed_is_damage() {
         assert_eq!(scanned.expect_err("cut").kind(), std::io::ErrorKind::InvalidData);
     }
 }
+
+#[test]
+fn a_value_that_moves_is_always_found() {
+    let packed = Packed::new(MemoryIndex::default());
+    let (key, beside) = (key::account(10_000), key::account(10_001));
+    packed.apply(&[(&key, Some(&[1; 5])), (&beside, Some(&[2; 5]))]).expect("memory");
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..5_000 {
+                let value = [1; 60];
+                let length = if round % 2 == 0 { 60 } else { 5 };
+                packed.apply(&[(&key, Some(&value[..length]))]).expect("memory");
+            }
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+            assert!(packed.get(&key).expect("memory").is_some_and(|value| value.as_ref()[0] == 1));
+            let range = key::accounts_from(0);
+            assert_eq!(seen(9, |visit| packed.scan(&range.start..&range.end, visit)).len(), 2);
+            assert_eq!(seen(9, |visit| packed.scan_down(&range.start..&range.end, visit)).len(), 2);
+        }
+    });
+}
