@@ -320,12 +320,25 @@ pub const SLED_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Changes of the index from which on a second thread helps: when an index is filled, not for a group of requests,
 /// whose second core the shards need more.
 pub const INDEX_SPLIT: usize = 4_096;
-/// Changes that a new index is filled with at a time.
-pub const INDEX_LOAD: usize = 8_192;
+/// Changes that a new index is filled with at a time, if they are small.
+pub const INDEX_LOAD: usize = 65_536;
+/// Bytes of such changes, if they are not.
+pub const INDEX_LOAD_BYTES: usize = 8 * 1024 * 1024;
 const _: () = assert!(INDEX_SPLIT <= INDEX_LOAD && INDEX_SPLIT > COMMIT_GROUP);
 /// Places in mailboxes that the writer reserves ahead: the record of it is written once for so many messages, and a
 /// restart skips the rest.
 pub const MAIL_SEQ_RESERVE: u64 = 65_536;
+/// Numbers in one block of the list of those who list a user: what is written again when somebody joins them.
+pub const WATCHERS_BLOCK: usize = 512;
+/// Bytes of the longest values in the index. sled leaks files if they are far beyond.
+pub const STORE_VALUE_BYTES: usize = 8 * 1024;
+const _: () = assert!(FRIENDS * 5 <= STORE_VALUE_BYTES && WATCHERS_BLOCK * 4 <= STORE_VALUE_BYTES);
+/// Values from so many bytes on have a key of their own in the index, rather than a part of one.
+pub const ALONE_BYTES: usize = 512;
+/// Bytes of a block of the index, where small values of several users share a key, from which on it takes no more of
+/// them.
+pub const INDEX_BLOCK_BYTES: usize = 4 * 1024;
+const _: () = assert!(ALONE_BYTES < INDEX_BLOCK_BYTES && 2 * INDEX_BLOCK_BYTES <= STORE_VALUE_BYTES);
 /// Bytes of one checked block of a base.
 pub const BASE_BLOCK_BYTES: usize = 64 * 1024;
 /// Bytes of a base written between two syncs, so that none of them holds up the journal for long.

@@ -91,6 +91,21 @@ impl Draft {
         Ok(keys)
     }
 
+    /// The last key of a range that has any, with its value.
+    pub(super) fn last<I: Lookup>(&self, index: &I, range: Range<Key>) -> io::Result<Option<(Key, Arc<[u8]>)>> {
+        let mut changes = self.changes.range(range.clone()).rev();
+        let mut last = changes.find_map(|(key, new)| Some((*key, Arc::clone(new.value.as_ref()?))));
+        let start = last.as_ref().map_or(range.start, |(key, _)| *key);
+        index.scan_down(&start..&range.end, &mut |key, value| {
+            if self.changes.contains_key(key) {
+                return ControlFlow::Continue(());
+            }
+            last = Key::read(key).map(|key| (key, value.into()));
+            ControlFlow::Break(())
+        })?;
+        Ok(last)
+    }
+
     /// Visits what a range holds, with values: the newest keys last.
     pub(super) fn each<I: Lookup>(
         &self,

@@ -17,6 +17,11 @@ pub enum OpenError {
         /// The version of its format.
         version: String,
     },
+    /// The directory was written by an older version of this program, in a format that is read no more.
+    Older {
+        /// The version of its format.
+        version: String,
+    },
     /// A file does not hold what was synced into it.
     Damaged {
         /// The file.
@@ -47,6 +52,10 @@ impl fmt::Display for OpenError {
                 f,
                 "data directory has format {version:?}, which this version does not know; run the version that wrote it, or a newer one"
             ),
+            Self::Older { version } => write!(
+                f,
+                "data directory has the old format {version:?}, which this version does not read; run the version that wrote it, or choose another directory"
+            ),
             Self::Damaged { file, offset, fault } => write!(
                 f,
                 "data directory is damaged: {file} at byte {offset}: {fault}; nothing was changed; restore the directory from a backup"
@@ -66,7 +75,7 @@ impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { error, .. } => Some(error),
-            Self::Locked { .. } | Self::Newer { .. } | Self::Damaged { .. } => None,
+            Self::Locked { .. } | Self::Newer { .. } | Self::Older { .. } | Self::Damaged { .. } => None,
         }
     }
 }

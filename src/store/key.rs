@@ -10,8 +10,8 @@ const LONGEST: usize = 13;
 const META: u8 = 1;
 const ACCOUNT: u8 = 2;
 const GROUP: u8 = 3;
-const FRIEND: u8 = 4;
-const WATCHER: u8 = 5;
+const FRIENDS: u8 = 4;
+const WATCHERS: u8 = 5;
 const ASK: u8 = 6;
 const ASKED: u8 = 7;
 const MAIL: u8 = 8;
@@ -62,6 +62,12 @@ impl Key {
     pub(super) fn grant_parts(bytes: &[u8]) -> Option<(u32, u32)> {
         let monitor = bytes.get(1..5)?.try_into().ok()?;
         Some((u32::from_be_bytes(monitor), Self::last_number(bytes)?))
+    }
+
+    /// Whether keys of this kind begin with a user's number, and each user has few of them: of others there can be any
+    /// number for one user.
+    pub(super) fn is_of_few(kind: u8) -> bool {
+        matches!(kind, ACCOUNT | GROUP | FRIENDS | WATCHERS | TOKENS | SESSION)
     }
 
     /// A key that was read from the index, if it can be one.
@@ -128,13 +134,15 @@ pub(super) fn group(owner: u32, group: u8) -> Key {
     Key::new(GROUP).number(owner).with(&[group])
 }
 
-pub(super) fn friend(owner: u32, friend: u32) -> Key {
-    Key::new(FRIEND).number(owner).number(friend)
+/// The friend list of a user; there is none if it is empty.
+pub(super) fn friends(owner: u32) -> Key {
+    Key::new(FRIENDS).number(owner)
 }
 
-/// The reverse of [`friend`]: who lists this user.
-pub(super) fn watcher(friend: u32, owner: u32) -> Key {
-    Key::new(WATCHER).number(friend).number(owner)
+/// A block of the reverse of [`friends`]: those who list this user, from the number `first` on and below that of the next
+/// block.
+pub(super) fn watchers(friend: u32, first: u32) -> Key {
+    Key::new(WATCHERS).number(friend).number(first)
 }
 
 pub(super) fn ask(target: u32, asker: u32) -> Key {
@@ -211,12 +219,15 @@ pub(super) fn groups_of(owner: u32) -> Range<Key> {
     of(GROUP, owner)
 }
 
-pub(super) fn friends_of(owner: u32) -> Range<Key> {
-    of(FRIEND, owner)
+pub(super) fn watchers_of(friend: u32) -> Range<Key> {
+    of(WATCHERS, friend)
 }
 
-pub(super) fn watchers_of(friend: u32) -> Range<Key> {
-    of(WATCHER, friend)
+/// The blocks of those who list this user, up to and including the one that this owner would be in: the last of them.
+pub(super) fn watchers_through(friend: u32, owner: u32) -> Range<Key> {
+    let all = watchers_of(friend);
+    let end = owner.checked_add(1).map_or(all.end, |next| watchers(friend, next));
+    all.start..end
 }
 
 pub(super) fn asks_to(target: u32) -> Range<Key> {

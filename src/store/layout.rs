@@ -6,7 +6,8 @@ use super::{OpenError, base, journal};
 use std::io;
 
 const FORMAT: &str = "format";
-const FORMAT_TEXT: &str = "oicq store 1\n";
+/// 2: a friend list is one value, and those who list somebody are in blocks.
+const VERSION: u32 = 2;
 const TRUST: &str = "index.pos";
 
 /// The files of the store.
@@ -75,15 +76,23 @@ fn check_format<D: Disk>(disk: &D) -> Result<(), OpenError> {
     let found = disk.read(FORMAT, 0, 64).map_err(OpenError::io("read the format of the data directory"))?;
     let found = String::from_utf8_lossy(&found).into_owned();
     match found.strip_prefix("oicq store ") {
-        Some(_) if found == FORMAT_TEXT => Ok(()),
-        Some(version) => Err(OpenError::Newer { version: version.trim().to_owned() }),
+        Some(_) if found == format_text() => Ok(()),
+        Some(version) => {
+            let version = version.trim().to_owned();
+            let older = version.parse::<u32>().is_ok_and(|version| version < VERSION);
+            Err(if older { OpenError::Older { version } } else { OpenError::Newer { version } })
+        }
         None => Err(OpenError::damaged(FORMAT, 0, "it is not the format of a store")),
     }
 }
 
+fn format_text() -> String {
+    format!("oicq store {VERSION}\n")
+}
+
 /// Marks a directory whose journal has been begun.
 pub(super) fn mark<D: Disk>(disk: &mut D) -> io::Result<()> {
-    disk.replace(FORMAT, FORMAT_TEXT.as_bytes(), true)
+    disk.replace(FORMAT, format_text().as_bytes(), true)
 }
 
 /// How far an index has come, and under which circumstances that is still true.

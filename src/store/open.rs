@@ -198,18 +198,22 @@ struct Loader<'a, I> {
     /// `None`: the changes are only looked at.
     index: Option<&'a I>,
     changes: BTreeMap<Box<[u8]>, Option<Box<[u8]>>>,
+    /// The bytes of all that was gathered, replaced or not.
+    bytes: usize,
 }
 
 impl<'a, I: Index> Loader<'a, I> {
     fn new(index: Option<&'a I>) -> Self {
-        Self { index, changes: BTreeMap::new() }
+        Self { index, changes: BTreeMap::new(), bytes: 0 }
     }
 
     fn add(&mut self, ops: &[Op<'_>]) -> Result<(), OpenError> {
         if self.index.is_some() {
             self.changes.extend(ops.iter().map(|(key, value)| ((*key).into(), value.map(Into::into))));
+            self.bytes += ops.iter().map(|(key, value)| key.len() + value.map_or(0, <[u8]>::len)).sum::<usize>();
         }
-        if self.changes.len() >= limits::INDEX_LOAD { self.finish() } else { Ok(()) }
+        let full = self.changes.len() >= limits::INDEX_LOAD || self.bytes >= limits::INDEX_LOAD_BYTES;
+        if full { self.finish() } else { Ok(()) }
     }
 
     fn finish(&mut self) -> Result<(), OpenError> {
@@ -217,6 +221,7 @@ impl<'a, I: Index> Loader<'a, I> {
         let ops: Vec<Op<'_>> = self.changes.iter().map(|(key, value)| (&**key, value.as_deref())).collect();
         index.apply(&ops).map_err(OpenError::io("write the index"))?;
         self.changes.clear();
+        self.bytes = 0;
         Ok(())
     }
 }

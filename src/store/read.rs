@@ -4,7 +4,7 @@ use super::index::Lookup;
 use super::key::{self, Key};
 use super::ledger::Ledger;
 use super::plan::read_until;
-use super::{Account, AccountView, Answer, Card, Grant, Mail, Request, SessionRecord, UserRecord, token};
+use super::{Account, AccountView, Answer, Card, Grant, Mail, Request, SessionRecord, UserRecord, lists, token};
 use crate::limits;
 use crate::wire::WireError;
 use std::io;
@@ -78,11 +78,7 @@ pub(super) fn user<I: Lookup>(index: &I, number: u32, mail_start: u64) -> io::Re
     if groups.first().is_none_or(|(group, _)| *group != limits::FIRST_GROUP) {
         groups.insert(0, (limits::FIRST_GROUP, FIRST_GROUP_NAME.into()));
     }
-    let mut friends = Vec::new();
-    each(index, key::friends_of(number), |key, group| {
-        friends.push((Key::last_number(key).ok_or_else(malformed)?, *group.first().ok_or_else(malformed)?));
-        Ok(ControlFlow::Continue(()))
-    })?;
+    let friends = friends(index, number)?;
     let mut blocks = Vec::new();
     each(index, key::blocks_of(number), |key, _| {
         blocks.push(Key::last_number(key).ok_or_else(malformed)?);
@@ -96,6 +92,11 @@ pub(super) fn user<I: Lookup>(index: &I, number: u32, mail_start: u64) -> io::Re
         Ok(ControlFlow::Break(()))
     })?;
     Ok(Some(UserRecord { account, groups, friends, blocks, cards, has_mail }))
+}
+
+pub(super) fn friends<I: Lookup>(index: &I, owner: u32) -> io::Result<Vec<(u32, u8)>> {
+    let Some(value) = index.get(&key::friends(owner))? else { return Ok(Vec::new()) };
+    lists::read_friends(value.as_ref()).ok_or_else(malformed)
 }
 
 fn cards<I: Lookup>(index: &I, numbers: &[u32]) -> io::Result<Vec<Card>> {

@@ -5,7 +5,7 @@ use super::base::{self, Compacted, Compaction};
 use super::behind::{Applier, Behind};
 use super::disk::{Disk, FsDisk, SimDisk, boot_id};
 use super::draft::Draft;
-use super::index::{Index, Lookup, MemoryIndex, SledIndex};
+use super::index::{Index, Lookup, MemoryIndex, Packed, SledIndex};
 use super::journal::{Journal, Position};
 use super::layout::{Layout, Trust};
 use super::ledger::Ledger;
@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 /// A store in a directory of the file system.
-pub type DirStore = Store<FsDisk, SledIndex>;
+pub type DirStore = Store<FsDisk, Packed<SledIndex>>;
 /// A store in memory, which can crash.
 pub type MemoryStore = Store<SimDisk, MemoryIndex>;
 
@@ -63,7 +63,7 @@ impl DirStore {
     /// journal's checksums are made with. `report` is called often while much is to be loaded.
     pub fn open_dir(path: &Path, seed: u64, report: &mut dyn FnMut(Progress)) -> Result<Self, OpenError> {
         let disk = FsDisk::open(path)?;
-        let mut store = Self::open(disk, SledIndex::new(path.join("index")), &boot_id(), seed, report)?;
+        let mut store = Self::open(disk, Packed::new(SledIndex::new(path.join("index"))), &boot_id(), seed, report)?;
         store.applier = Some(Applier::spawn(&store.index).map_err(OpenError::io("start a thread"))?);
         Ok(store)
     }

@@ -1,10 +1,13 @@
 //! The index: what the journal says, in order of key, so that it can be looked up. It can always be made anew.
 
 mod memory;
+mod packed;
+mod place;
 mod sled;
 
 pub use self::sled::SledIndex;
 pub use memory::MemoryIndex;
+pub use packed::Packed;
 
 use std::io;
 use std::ops::{ControlFlow, Range};
@@ -29,7 +32,7 @@ pub trait Lookup {
 
 /// Such a map that can be changed. A clone is another handle to the same map, for another thread.
 pub trait Index: Lookup + Clone + Send + Sync + 'static {
-    /// Does these changes. An error leaves some of them done.
+    /// Does these changes, which are in order of key. An error leaves some of them done.
     fn apply(&self, ops: &[Op<'_>]) -> io::Result<()>;
     /// What was applied survives the end of the process.
     fn flush(&self) -> io::Result<()>;

@@ -1,6 +1,7 @@
 //! Turns what is asked into changes of keys, or refuses it. Here lists and reverse lists are kept in step.
 
 mod blocks;
+pub(super) mod friends;
 mod mail;
 mod sessions;
 
@@ -103,12 +104,7 @@ impl<'a, I: Lookup> Plan<'a, I> {
                 self.draft.put(key::group(*owner, *group), name.as_bytes());
             }
             Change::DeleteGroup(owner, group) => self.delete_group(*owner, *group)?,
-            Change::PutFriend { owner, friend, group } => {
-                self.must_exist(*owner)?;
-                self.must_exist(*friend)?;
-                self.draft.put(key::friend(*owner, *friend), [*group]);
-                self.draft.put(key::watcher(*friend, *owner), []);
-            }
+            Change::PutFriend { owner, friend, group } => self.put_friend(*owner, *friend, *group)?,
             Change::DeleteFriend { owner, friend } => self.delete_friend(*owner, *friend)?,
             Change::PutAsk { target, asker, until_ms } => self.put_ask(*target, *asker, *until_ms)?,
             Change::DeleteAsk { target, asker } => {
@@ -176,17 +172,7 @@ impl<'a, I: Lookup> Plan<'a, I> {
     fn delete_group(&mut self, owner: u32, group: u8) -> Planned<()> {
         self.delete(key::group(owner, group))?;
         // A friend that the caller forgot would be in a list that nobody can see.
-        for key in self.draft.keys(self.index, key::friends_of(owner))? {
-            if self.draft.get(self.index, key)?.as_deref() == Some(&[group]) {
-                self.draft.put(key, [limits::FIRST_GROUP]);
-            }
-        }
-        Ok(())
-    }
-
-    fn delete_friend(&mut self, owner: u32, friend: u32) -> Planned<()> {
-        self.delete(key::friend(owner, friend))?;
-        self.delete(key::watcher(friend, owner))
+        self.empty_group(owner, group)
     }
 
     fn put_ask(&mut self, target: u32, asker: u32, until_ms: u64) -> Planned<()> {
@@ -226,12 +212,7 @@ impl<'a, I: Lookup> Plan<'a, I> {
 
     fn delete_account(&mut self, number: u32) -> Planned<()> {
         self.must_exist(number)?;
-        for friend in self.numbers(key::friends_of(number))? {
-            self.delete_friend(number, friend)?;
-        }
-        for owner in self.numbers(key::watchers_of(number))? {
-            self.delete_friend(owner, number)?;
-        }
+        self.delete_friends(number)?;
         for asker in self.numbers(key::asks_to(number))? {
             self.delete_ask(number, asker)?;
         }

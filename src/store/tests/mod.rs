@@ -10,6 +10,7 @@ mod entry;
 mod fill;
 mod mailbox;
 mod model;
+mod packed;
 mod rules;
 mod runner;
 

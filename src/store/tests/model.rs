@@ -209,8 +209,14 @@ impl Model {
                     model.accounts.insert(number(1), account.profile().nickname.into());
                 }
                 3 => drop(model.groups.insert((number(1), key[5]), text())),
-                4 => drop(model.friends.insert((number(1), number(5)), value[0])),
-                5 => drop(watchers.insert((number(5), number(1)))),
+                4 => {
+                    let friends = lists::read_friends(&value).expect("friends");
+                    model.friends.extend(friends.into_iter().map(|(friend, group)| ((number(1), friend), group)));
+                }
+                5 => {
+                    let block = lists::read_watchers(&value).expect("a block");
+                    watchers.extend(block.into_iter().map(|owner| (owner, number(1))));
+                }
                 6 => drop(model.asks.insert((number(1), number(5)), plan::read_until(&value).expect("a time"))),
                 7 => drop(asked.insert((number(5), number(1)))),
                 8 => model.mail.entry(number(1)).or_default().push(Mail::decode(0, &value).expect("mail").id),
@@ -233,6 +239,7 @@ impl Model {
         assert!(model.asks.keys().eq(&asked), "asks {:?}, asked {asked:?}", model.asks);
         assert_eq!(model.blocks, blockers);
         assert_eq!(model.accounts.len(), store.account_count() as usize);
+        assert_eq!(store.check_lists().expect("the index can be read"), [""; 0]);
         model
     }
 }

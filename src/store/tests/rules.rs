@@ -92,13 +92,43 @@ fn friends_that_were_forgotten_in_a_deleted_group_move_to_the_first() {
 fn a_friend_leaves_both_lists() {
     let mut store = populated();
     let before = dump(&store);
-    assert!(before.contains_key(&*key::friend(10_000, 10_001)) && before.contains_key(&*key::watcher(10_001, 10_000)));
+    let (list, reverse) = (key::friends(10_000), key::watchers(10_001, 0));
+    assert_eq!(before[&*list], [0, 0, 0x27, 0x11, 2]);
+    assert_eq!(before[&*reverse], [0, 0, 0x27, 0x10]);
     assert_eq!(commit(&mut store, vec![Change::DeleteFriend { owner: 10_000, friend: 10_001 }]), Answer::Done);
     let after = dump(&store);
-    assert!(!after.contains_key(&*key::friend(10_000, 10_001)) && !after.contains_key(&*key::watcher(10_001, 10_000)));
+    assert!(!after.contains_key(&*list) && !after.contains_key(&*reverse), "an empty list has no key");
     // Once more changes nothing, and is no error.
     assert_eq!(commit(&mut store, vec![Change::DeleteFriend { owner: 10_000, friend: 10_001 }]), Answer::Done);
     assert_eq!(dump(&store), after);
+}
+
+/// In any order, in one commit and in many, with blocks that are split, emptied and begun again.
+#[test]
+fn many_can_list_one_user() {
+    let mut store = MemoryStore::in_memory(1);
+    (0..40).for_each(|at| _ = register(&mut store, &format!("n{at}")));
+    // All but 10000, each once: 7 and 40 have no common divisor.
+    let owners: Vec<u32> = (1..40).map(|at| 10_000 + at * 7 % 40).collect();
+    let listed = |store: &MemoryStore| {
+        assert_eq!(store.check_lists().expect("can be read"), [""; 0]);
+        dump(store).keys().filter(|key| key[0] == key::watchers(0, 0)[0]).count()
+    };
+    let put = |owner: &u32| Change::PutFriend { owner: *owner, friend: 10_000, group: 1 };
+    let delete = |owner: &u32| Change::DeleteFriend { owner: *owner, friend: 10_000 };
+    assert_eq!(commit(&mut store, owners[..20].iter().map(put).collect()), Answer::Done);
+    owners[20..].iter().for_each(|owner| assert_eq!(commit(&mut store, vec![put(owner)]), Answer::Done));
+    assert!(listed(&store) > 39 / plan::friends::BLOCK);
+    // The lowest go first, so that somebody comes before all blocks that are left.
+    for owner in 10_001..10_020 {
+        assert_eq!(commit(&mut store, vec![delete(&owner)]), Answer::Done);
+    }
+    assert!(listed(&store) <= 20);
+    assert_eq!(commit(&mut store, vec![put(&10_001), put(&10_019), put(&10_001)]), Answer::Done);
+    listed(&store);
+    assert_eq!(commit(&mut store, vec![Change::DeleteAccount(10_000)]), Answer::Done);
+    assert_eq!(listed(&store), 0);
+    assert!(user(&mut store, 10_030).expect("there").friends.is_empty());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oicq::limits::{COMMIT_GROUP, GROUP_FRIENDS, STORE_SETTLE};
-use oicq::store::{Account, Answer, Change, DirStore, Request};
+use oicq::store::{Account, Answer, Change, DirStore, FsDisk, MemoryIndex, Packed, Request, Store};
 use oicq::wire::Profile;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -57,7 +57,9 @@ pub fn write(directory: &Path, plan: Plan, progress: &mut dyn FnMut(u64)) -> Res
     let lists = friends(plan, &mut chance);
     // Tokens must not be guessed from the seed: the accounts may stay.
     let mut secret = ChaCha20Rng::from_seed(random(&wrong)?);
-    let store = DirStore::open_dir(directory, secret.next_u64(), &mut |_| {}).map_err(|error| error.to_string())?;
+    let store = FsDisk::open(directory)
+        .and_then(|disk| Store::open(disk, Packed::new(MemoryIndex::default()), "", secret.next_u64(), &mut |_| {}))
+        .map_err(|error| error.to_string())?;
     let mut writer = Writer { store, group: Vec::new(), answers: Vec::new(), first: None, maintained: Instant::now() };
     let mut done = 0;
     for user in 0..plan.users {
@@ -84,6 +86,8 @@ pub fn write(directory: &Path, plan: Plan, progress: &mut dyn FnMut(u64)) -> Res
     }
     writer.process()?;
     writer.close().map_err(wrong)?;
+    let store = DirStore::open_dir(directory, secret.next_u64(), &mut |_| {}).map_err(|error| error.to_string())?;
+    store.close().map_err(wrong)?;
     keep(directory, first, &tokens).map_err(wrong)?;
     Ok(Prepared { first, tokens })
 }
@@ -141,8 +145,10 @@ fn account(user: usize, now_ms: u64, chance: &mut ChaCha20Rng) -> Account {
     Account::new(&profile, NO_PASSWORD.into(), now_ms)
 }
 
+/// Friends are all over the place, which is slow to put into an index on the disk: it is made in one go at the end, from a
+/// base.
 struct Writer {
-    store: DirStore,
+    store: Store<FsDisk, Packed<MemoryIndex>>,
     group: Vec<((), Request)>,
     answers: Vec<((), Answer)>,
     first: Option<u32>,
@@ -180,9 +186,7 @@ impl Writer {
     }
 
     fn close(mut self) -> std::io::Result<()> {
-        if self.store.compaction_due() {
-            self.store.compact()?;
-        }
+        self.store.compact()?;
         self.store.close()
     }
 }
