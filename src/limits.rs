@@ -94,8 +94,9 @@ pub const CUSTODY: usize = 1_024;
 pub const CUSTODY_BYTES: usize = 512 * 1024;
 /// Messages that wait for a session which the server has kept over its start, and has not heard of since.
 pub const EARLY_MESSAGES: usize = 64;
-/// Messages of a shard that are remembered as delivered, so that one which comes again is not sent again.
-pub const DELIVERED: usize = 16_384;
+/// Messages of a shard that are remembered as delivered, so that one which comes again is not sent again. What comes
+/// later is told from a new one by its recipient; a larger table would not stay in the cache of a core.
+pub const DELIVERED: usize = 4_096;
 /// How far a sender of a file may be ahead of what its receiver has (protocol.md 3.2).
 pub const FILE_AHEAD_BYTES: u32 = 262_144;
 

@@ -407,6 +407,11 @@ impl Link {
         self.finish(ciphers, out, start);
     }
 
+    /// Nothing is expected for a while: memory that is not needed now is given back.
+    pub fn rest(&mut self) {
+        self.outbound.rest();
+    }
+
     /// When [`poll`](Self::poll) will have something; 0 if it has already.
     pub fn deadline(&self) -> Option<u64> {
         if self.closed {

@@ -14,7 +14,7 @@ const BROKEN: u8 = 3;
 /// What is to be sent, and what is known of the way there.
 #[derive(Debug)]
 pub(super) struct Outbound {
-    /// Only while something has not arrived: an idle link has no memory for it.
+    /// None while the link [rests](Self::rest): then it has no memory for it.
     flight: Option<Box<Flight>>,
     /// The next frame's first segment gets this.
     next: u32,
@@ -157,10 +157,14 @@ impl Outbound {
         flight.find_lost(&counters[..count], next_counter, &mut self.congestion);
         flight.drop_arrived();
         flight.timeout_ms = if flight.in_flight > 0 { now_ms + self.trip.timeout_ms() } else { 0 };
-        if flight.queue.is_empty() {
+        true
+    }
+
+    /// Gives back the memory for what is on its way, if nothing is.
+    pub fn rest(&mut self) {
+        if self.flight.as_ref().is_some_and(|flight| flight.queue.is_empty()) {
             self.flight = None;
         }
-        true
     }
 
     /// Looks at the timer: what is in flight for too long is lost.

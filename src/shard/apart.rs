@@ -204,7 +204,7 @@ impl Shard {
             self.send_early(cx, key, apart.early);
         }
         for bytes in apart.held {
-            self.session_link_frame(cx, key, &bytes);
+            self.link_frame(cx, key, &bytes);
         }
     }
 

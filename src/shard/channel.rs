@@ -20,7 +20,7 @@ const BLOCKED_MS: u64 = 250;
 pub(super) struct Channel {
     pub link: Link,
     pub path: Path,
-    /// Messages that this user was sent and has not acknowledged; only while there are any.
+    /// Messages that this user was sent and has not acknowledged; none while the link rests.
     pub custody: Option<Box<Custody>>,
     /// The latest message of the mailbox that was sent in this session.
     pub mail_sent: u64,
@@ -166,13 +166,27 @@ impl Channel {
     }
 
     fn set_timer(&mut self, now_ms: u64, wheel: &mut Wheel) {
-        let Some(due) = self.deadline() else { return };
+        let Some(due) = self.deadline() else {
+            if self.timer_ms == 0 {
+                self.rest();
+            }
+            return;
+        };
         // What is to go out now and has not gone is too long for what the path takes.
         let blocked = due == 0 || self.path.room() < LEAST_BYTES;
         let due = due.max(now_ms + if blocked { BLOCKED_MS } else { 1 });
         if self.timer_ms == 0 || due < self.timer_ms {
             self.timer_ms = due;
             wheel.soon(due, self.key());
+        }
+    }
+
+    /// Nothing goes on, and nothing has for as long as the last timer ran: memory for it is given back. Not sooner, so that
+    /// a link in use need not ask for it with each message.
+    fn rest(&mut self) {
+        self.link.rest();
+        if self.custody.as_ref().is_some_and(|custody| custody.is_empty()) {
+            self.custody = None;
         }
     }
 

@@ -59,6 +59,11 @@ enum Place {
 const SYSTEM: u8 = super::sending::SYSTEM;
 
 impl Custody {
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// How many messages it holds.
     #[cfg(any(test, feature = "sim"))]
     pub fn len(&self) -> usize {
@@ -177,15 +182,6 @@ impl Shard {
             let change = Change::DeleteMailAt(to, stored);
             self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
         }
-        self.custody_has_shrunk(cx, key);
-    }
-
-    fn custody_has_shrunk(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
-        if let Some(channel) = self.channel(key)
-            && channel.custody.as_ref().is_some_and(|custody| custody.held.is_empty())
-        {
-            channel.custody = None;
-        }
         self.more_mail(cx, key);
     }
 
@@ -215,7 +211,7 @@ impl Shard {
             let change = Change::DeleteMailAt(key.number, stored);
             self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
         }
-        self.custody_has_shrunk(cx, key);
+        self.more_mail(cx, key);
     }
 
     /// Messages that nobody has said to have for a second go into the mailbox, in their order.
@@ -288,7 +284,7 @@ impl Shard {
                     self.receipt(cx, from, to, id, Receipt::Delivered, 0);
                     let change = Change::DeleteMailAt(to, vec![seq]);
                     self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
-                    return self.custody_has_shrunk(cx, key);
+                    return self.more_mail(cx, key);
                 }
                 let held = &mut custody.held[at];
                 held.place = Place::Mailbox(seq);
@@ -302,7 +298,7 @@ impl Shard {
                 custody.remove(at);
                 self.delivered.insert((to, from, id.value));
                 self.receipt(cx, from, to, id, Receipt::Delivered, 0);
-                self.custody_has_shrunk(cx, key);
+                self.more_mail(cx, key);
             }
             // It is still on its way to the user: nothing is lost yet.
             Answer::Refused(_) => custody.held[at].place = Place::NoRoom,
@@ -319,7 +315,7 @@ impl Shard {
 
     /// A session has ended: what it has not acknowledged goes into the mailbox, before anything newer.
     pub(super) fn store_custody(&mut self, cx: &mut Cx<'_>, number: u32, custody: Option<Box<Custody>>) {
-        let Some(custody) = custody else { return };
+        let Some(custody) = custody.filter(|custody| !custody.is_empty()) else { return };
         self.mail_comes(number);
         for held in custody.held {
             let mail = held.mail;

@@ -131,7 +131,7 @@ impl Shard {
     pub(super) fn deliver_again(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         let live = self.session(key.number).is_some_and(|session| session.delivery.is_live());
         let Some(channel) = self.channel(key) else { return };
-        if live && channel.custody.is_none() {
+        if live && channel.custody.as_ref().is_none_or(|custody| custody.is_empty()) {
             return;
         }
         channel.mail_sent = 0;

@@ -4,8 +4,8 @@ use super::apart::Role;
 use super::endpoint::Endpoint;
 use super::notice::{Code, Refused};
 use super::requests::{sender, subject};
-use super::user::Asker;
-use super::way::{Origin, find};
+use super::user::{Asker, Session};
+use super::way::{Origin, Way, find};
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
 use crate::limits;
@@ -99,7 +99,17 @@ impl Shard {
         if arrival.epoch == EpochChange::Older {
             return self.answer_old_epoch(cx, from, key, length);
         }
-        let Some(channel) = self.channel(key) else { return };
+        let session = self.users.get_mut(&key.number).and_then(|user| user.session.as_mut());
+        let (live, channel) = match session.filter(|session| session.id == key.session) {
+            Some(Session { way: Way::Link(channel), heard_ms, .. }) => {
+                *heard_ms = now_ms as u32;
+                (true, channel)
+            }
+            _ => match self.apart.get_mut(&key) {
+                Some(apart) => (false, &mut apart.channel),
+                None => return,
+            },
+        };
         channel.touch(cx);
         let before = channel.path.endpoint;
         if arrival.newest && channel.path.heard(from, length) {
@@ -107,17 +117,14 @@ impl Shard {
             channel.unsaved = true;
             self.counters.moved += u64::from(before.is_some());
         }
-        if self.channel(key).is_some_and(|channel| channel.unsaved) {
+        if channel.unsaved {
             self.save_address(cx, key);
         }
         if let Some(close) = arrival.close {
             let code = if close.code == CloseCode::SignedOut as u8 { CloseCode::SignedOut } else { CloseCode::Idle };
             return self.end_link(cx, key, code, "closed by the user's program");
         }
-        if self.linked_session(key) {
-            if let Some(session) = self.session_mut(key.number) {
-                session.heard_ms = now_ms as u32;
-            }
+        if live {
             for frame in frames.iter() {
                 if frame.loose { self.loose_frame(cx, key, frame.bytes) } else { self.link_frame(cx, key, frame.bytes) }
             }
@@ -201,7 +208,7 @@ impl Shard {
     }
 
     /// A frame in its order.
-    fn link_frame(&mut self, cx: &mut Cx<'_>, key: SessionKey, bytes: &[u8]) {
+    pub(super) fn link_frame(&mut self, cx: &mut Cx<'_>, key: SessionKey, bytes: &[u8]) {
         if self.linked_session(key) {
             return self.session_link_frame(cx, key, bytes);
         }
@@ -238,7 +245,7 @@ impl Shard {
     }
 
     /// A frame of somebody who is signed in.
-    pub(super) fn session_link_frame(&mut self, cx: &mut Cx<'_>, key: SessionKey, bytes: &[u8]) {
+    fn session_link_frame(&mut self, cx: &mut Cx<'_>, key: SessionKey, bytes: &[u8]) {
         let request = match User::decode(bytes, Dialect::Link) {
             Ok(request) => request,
             Err(error) => return self.unreadable(cx, key, bytes, error),
@@ -248,8 +255,6 @@ impl Shard {
             self.counters.foreign += 1;
             return self.refuse_foreign(cx, key, &request);
         }
-        let open = self.pending.len() < limits::QUESTIONS;
-        let Some(session) = self.session_mut(me).filter(|session| session.id == key.session) else { return };
         match request {
             User::Message { to, text, id, .. } => return self.message(cx, me, to, text, id),
             User::Broadcast { group, text, id, .. } => return self.broadcast(cx, me, group, text, id),
@@ -266,6 +271,8 @@ impl Shard {
             }
             _ => {}
         }
+        let open = self.pending.len() < limits::QUESTIONS;
+        let Some(session) = self.session_mut(me).filter(|session| session.id == key.session) else { return };
         session.serial = session.serial.wrapping_add(1);
         let asker = Asker {
             number: me,

@@ -355,7 +355,7 @@ impl Shard {
                         self.session_frame(cx, from, &request, &bytes);
                     }
                 }
-                Origin::Link(key) => self.session_link_frame(cx, key, &bytes),
+                Origin::Link(key) => self.link_frame(cx, key, &bytes),
             }
         }
     }
