@@ -12,7 +12,7 @@ type Line = (&'static str, RGBColor, Vec<(f64, f64)>);
 
 /// Draws the turns of the server one after the other, those of the floor left out unless there are no others.
 pub fn draw(path: &Path, scenario: &str, turns: &[Turn]) -> Result<(), String> {
-    let server = turns.iter().any(|turn| turn.who != "floor");
+    let server = turns.iter().any(|turn| !turn.is_floor());
     let mut lines: [Line; 4] = [
         ("done a second", BLUE, Vec::new()),
         ("p50", GREEN, Vec::new()),
@@ -20,7 +20,7 @@ pub fn draw(path: &Path, scenario: &str, turns: &[Turn]) -> Result<(), String> {
         ("max", RED, Vec::new()),
     ];
     let mut begin = 0.0;
-    for turn in turns.iter().filter(|turn| !server || turn.who != "floor") {
+    for turn in turns.iter().filter(|turn| !server || !turn.is_floor()) {
         let stretches = &turn.tally.counted.stretches;
         for stretch in stretches {
             let at = begin + stretch.end;

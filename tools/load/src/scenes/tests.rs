@@ -2,6 +2,7 @@
 
 use super::Dice;
 use super::drain::Drain;
+use super::idle::Idle;
 use super::messages::{Messages, To};
 use super::presence::Presence;
 use super::search::Search;
@@ -15,7 +16,7 @@ use crate::clock::{Clock, millis};
 use crate::crowd::{Crowd, Event, learn_key};
 use crate::flights::Done;
 use crate::play::{Pace, Player, Scene, Tally};
-use crate::report::{Report, Turn};
+use crate::report::{Beside, Report, Turn};
 use crate::table;
 use crate::target::{leave, sign_in};
 use clap::Parser;
@@ -144,9 +145,10 @@ fn a_run_is_kept_as_json_and_drawn_and_compared() {
     let cli = Cli::try_parse_from(["oicq-load", "sign-in", "--server", "127.0.0.1:1", "--json"]).unwrap();
     let Job::SignIn(args) = cli.job else { panic!("it was asked for") };
     let mut report = Report::new("relay", &args.load);
-    report.turn(Turn { round: 1, who: "oicqd", tally, beside: Some(5.0) });
+    report.turn(Turn { round: 1, who: "oicqd", tally, beside: Some(Beside { floor: 5.0, with_acks: Some(8.0) }) });
     let json = report.json();
-    assert!(json["median"]["ratio"].as_f64().is_some_and(|ratio| ratio > 0.0), "{json}");
+    let ratios = ["ratio", "ratio_acks"].map(|which| json["median"][which].as_f64().unwrap());
+    assert!(ratios[0] > 0.0 && (ratios[0] / ratios[1] - 1.6).abs() < 1e-9, "{json}");
     assert_eq!(json["turns"][0]["lost"], 0);
     let scratch = Scratch::new().unwrap();
     let (run, plot) = (scratch.path().join("run.json"), scratch.path().join("run.svg"));
@@ -157,6 +159,23 @@ fn a_run_is_kept_as_json_and_drawn_and_compared() {
     crate::plot::draw(&plot, "relay", &report.turns).unwrap();
     let drawn = std::fs::read_to_string(&plot).unwrap();
     assert!(drawn.starts_with("<svg") && drawn.contains("p99") && drawn.contains("polyline"));
+}
+
+#[test]
+fn users_at_rest_keep_their_sessions() {
+    let mut place = Place::new();
+    let mut linked = Linked { crowd: &mut place.crowd, text: String::new() };
+    place.player.rest(&mut linked, SHORT).unwrap();
+    // They are heard of every 30 s, six of them: the first after 5 s.
+    let length = Duration::from_millis(5_500);
+    let tally = place.player.play(&mut linked, &mut Idle::new(USERS), length, &mut |_| {}).unwrap();
+    let counted = &tally.counted;
+    assert_eq!((counted.begun, counted.done, counted.lost, counted.doubled), (1, 1, 0, 0));
+    assert_eq!((tally.datagrams.to_server, tally.datagrams.from_server), (1, 1));
+    leave(&mut place.crowd, place.player.clock, 0..1).unwrap();
+    let mut linked = Linked { crowd: &mut place.crowd, text: String::new() };
+    let tally = place.player.play(&mut linked, &mut Idle::new(USERS), SHORT, &mut |_| {}).unwrap();
+    assert_eq!(tally.counted.lost, 1, "one was not there");
 }
 
 #[test]
