@@ -1,6 +1,7 @@
 //! Each scene against a real server in this process, for a moment.
 
 use super::Dice;
+use super::comeback::{Knocker, follow};
 use super::drain::Drain;
 use super::idle::Idle;
 use super::messages::{Messages, To};
@@ -31,7 +32,7 @@ const SHORT: Duration = Duration::from_millis(300);
 struct Place {
     crowd: Crowd,
     player: Player,
-    _server: Trial,
+    server: Trial,
 }
 
 impl Place {
@@ -45,7 +46,7 @@ impl Place {
         crowd.set_password("load");
         sign_in(&mut crowd, clock, 0, USERS).unwrap();
         let player = Player { clock, pid: Some(std::process::id()) };
-        Self { crowd, player, _server: server }
+        Self { crowd, player, server }
     }
 
     fn play<'a>(&'a mut self, scene: &mut impl Scene<Linked<'a>>) -> Tally {
@@ -176,6 +177,27 @@ fn users_at_rest_keep_their_sessions() {
     let mut linked = Linked { crowd: &mut place.crowd, text: String::new() };
     let tally = place.player.play(&mut linked, &mut Idle::new(USERS), SHORT, &mut |_| {}).unwrap();
     assert_eq!(tally.counted.lost, 1, "one was not there");
+}
+
+#[test]
+fn tokens_of_another_server_are_wrong_use() {
+    let place = Place::new();
+    let (first, clock) = (place.crowd.number(0), place.player.clock);
+    let key = learn_key(place.server.address, Duration::from_secs(10)).unwrap();
+    let tokens = vec!["A".repeat(43); 2];
+    let mut crowd = Crowd::new(place.server.address, key, first, tokens, 1, millis(clock.ns())).unwrap();
+    let failure = sign_in(&mut crowd, clock, 0, 2).unwrap_err();
+    assert_eq!(failure.status(), 2, "{failure}");
+    assert!(failure.to_string().contains("refuses the sign-in"), "{failure}");
+}
+
+#[test]
+fn a_server_that_answers_is_heard() {
+    let mut place = Place::new();
+    let (mut knocker, since) = (Knocker::new(place.server.address).unwrap(), place.player.clock.ns());
+    let comeback = follow(&mut place.crowd, place.player, &mut knocker, 0, since, || true).unwrap();
+    assert!(comeback.answers < Duration::from_secs(10));
+    assert_eq!((comeback.tally.counted.done, comeback.tally.counted.lost), (0, 0));
 }
 
 #[test]
