@@ -33,7 +33,8 @@ use core::{Core, Helpers};
 use crossbeam::channel::{Sender, bounded};
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement, PoolPlacement};
 use listen::Sockets;
-use mesh::{Mesh, Message, Port};
+#[doc(hidden)]
+pub use mesh::{Mesh, Message, Port};
 use passwords::Passwords;
 use searching::Searches;
 use shard_loop::ShardLoop;

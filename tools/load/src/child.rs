@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A new directory that goes away with this value.
 pub struct Scratch(PathBuf);
@@ -68,6 +68,31 @@ impl Running {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Ends it without a warning, as a crash does.
+    pub fn kill(mut self) -> Result<(), String> {
+        self.child.kill().and_then(|()| self.child.wait()).map_err(|error| format!("{}: {error}", self.name))?;
+        Ok(())
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn stop(mut self, patience: Duration) -> Result<(), String> {
+        sys::ask_to_end(self.pid()).map_err(|error| format!("{} is gone: {error}", self.name))?;
+        let end = Instant::now() + patience;
+        while Instant::now() < end {
+            match self.child.try_wait().map_err(|error| error.to_string())? {
+                Some(status) if status.success() => return Ok(()),
+                Some(_) => return Err(self.explain(String::new())),
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        Err(format!("{} has not ended within {} s after SIGTERM", self.name, patience.as_secs()))
+    }
+
+    /// Whether it runs.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// An error, with the last words of the server where it has ended.
@@ -158,6 +183,28 @@ mod tests {
         drop(server);
         drop(scratch);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_server_ends_when_it_is_asked_or_killed() {
+        let scratch = Scratch::new().unwrap();
+        let cpu = sys::allowed_cpus().unwrap()[0];
+        let start = |script: &str| {
+            let arguments = ["-c", script].map(OsStr::new);
+            let mut running = Running::start("sh", Path::new("/bin/sh"), &arguments, &[cpu], &scratch).unwrap();
+            // Until it has set its trap.
+            while fs::metadata(scratch.path().join("sh.log")).unwrap().len() == 0 {
+                assert!(running.runs());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            running
+        };
+        let polite = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+        start(polite).stop(Duration::from_secs(20)).unwrap();
+        let stubborn = "trap '' TERM; echo ready; while :; do sleep 0.01; done";
+        let error = start(stubborn).stop(Duration::from_millis(50)).unwrap_err();
+        assert!(error.contains("after SIGTERM"), "{error}");
+        start(stubborn).kill().unwrap();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::net::{Datagrams, Net};
 use crate::wheel::Wheel;
-use oicq::link::{Ciphers, Frames, Initiator, Link, Packet, Side};
+use oicq::link::{Ciphers, CloseCode, EpochChange, Frames, Initiator, Link, Packet, Side};
 use oicq::wire::{Dialect, List, ReceivedId, Server, User as Said};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -25,6 +25,12 @@ pub enum Event {
     StatusSet { user: u32 },
     /// A search has found so many.
     Found { user: u32, count: u32 },
+    /// Has said that it is still there.
+    Asked { user: u32 },
+    /// Has heard that the server is.
+    Answered { user: u32 },
+    /// Has been told that the server has started anew, and goes on with its session.
+    Renewed { user: u32 },
     /// Something of its was refused.
     Notice { user: u32, about: u8, text: String },
     /// Its link has ended, and why.
@@ -54,11 +60,13 @@ struct User {
     state: State,
     /// When it is in the wheel.
     wake_ms: u64,
-    /// When it last sent something.
-    spoke_ms: u64,
+    /// When it says that it is still there, unless it sends something before.
+    alive_ms: u64,
     dirty: bool,
 }
 
+/// Why a user's link has ended whose sign-in was refused.
+pub const REFUSED: &str = "its sign-in was refused";
 /// A user with this status has signed out (protocol.md 1.4).
 pub const OFFLINE: u8 = 4;
 const NEVER: u64 = u64::MAX;
@@ -113,7 +121,7 @@ impl Crowd {
         now_ms: u64,
     ) -> Result<Self, String> {
         let users = tokens.len();
-        let user = || User { state: State::Out, wake_ms: NEVER, spoke_ms: 0, dirty: false };
+        let user = || User { state: State::Out, wake_ms: NEVER, alive_ms: NEVER, dirty: false };
         let seed = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_nanos() as u64);
         // Keys for measuring on the own machine; they protect nothing.
         let chance = ChaCha20Rng::seed_from_u64(seed ^ u64::from(std::process::id()) << 40);
@@ -164,6 +172,24 @@ impl Crowd {
         &self.net
     }
 
+    /// From now on the server may be away.
+    pub fn be_patient(&mut self) {
+        self.net.be_patient();
+    }
+
+    /// Spreads what the users say to keep their sessions over the time within which each has to say it: they have signed in
+    /// within a moment, and people do not.
+    pub fn spread(&mut self, now_ms: u64) {
+        let users = self.people.users.len() as u64;
+        for user in 0..users {
+            let one = &mut self.people.users[user as usize];
+            if matches!(one.state, State::In(_)) {
+                one.alive_ms = now_ms + KEEP_ALIVE_MS * (user + 1) / users;
+                self.people.mark(user as u32);
+            }
+        }
+    }
+
     /// Drops a share of the datagrams from now on.
     pub fn lose(&mut self, share: f64, seed: u64) {
         self.net.lose(share, seed);
@@ -203,6 +229,7 @@ impl Crowd {
         people.chance.fill_bytes(&mut ephemeral);
         let initiator =
             Initiator::new(people.first + user, &people.key, ephemeral).map_err(|error| error.to_string())?;
+        people.users[user as usize].alive_ms = NEVER;
         people.users[user as usize].state =
             State::Knocking(Box::new(Knock { initiator, cookie: Vec::new(), tries: 0, again_ms: now_ms }));
         people.mark(user);
@@ -257,6 +284,13 @@ impl People {
             }
             return;
         };
+        if arrival.epoch == EpochChange::Newer {
+            // The server before may not have had it (protocol.md 2.5).
+            for frame in link.take_unacknowledged() {
+                link.send(&frame);
+            }
+            self.events.push(Event::Renewed { user });
+        }
         self.received.clear();
         let frames = std::mem::take(&mut self.frames);
         for frame in frames.iter() {
@@ -272,7 +306,8 @@ impl People {
             Said::Received { me: self.first + user, messages: List::new(&self.received) }.encode(&mut self.frame);
             link.send(&self.frame);
         }
-        if let Some(close) = arrival.close {
+        // A server that stops goes on with the session when it starts again.
+        if let Some(close) = arrival.close.filter(|close| close.code != CloseCode::ServerStops as u8) {
             self.users[user as usize].state = State::Out;
             self.events.push(Event::Ended { user, why: close.reason });
             return;
@@ -296,6 +331,7 @@ impl People {
                 Event::Ended { user, why: "signed out".into() }
             }
             Server::StatusSet { .. } => Event::StatusSet { user },
+            Server::TestReply { .. } => Event::Answered { user },
             Server::Found { users, .. } => Event::Found { user, count: users.len() as u32 },
             Server::Notice { about, text, .. } => Event::Notice { user, about, text: text.into() },
             Server::SignedIn { ok, groups, .. } => {
@@ -309,7 +345,7 @@ impl People {
                         let friends = groups.iter().map(|group| group.friends.len() as u32).sum();
                         Event::SignedIn { user, friends }
                     }
-                    _ => Event::Ended { user, why: "its sign-in was refused: the tokens are not this server's".into() },
+                    _ => Event::Ended { user, why: REFUSED.into() },
                 }
             }
             _ => return,
@@ -374,15 +410,16 @@ impl People {
                         .push(Event::Ended { user, why: "the server has not acknowledged anything for 32 s".into() });
                     return;
                 }
-                if one.spoke_ms + KEEP_ALIVE_MS <= now_ms && one.spoke_ms > 0 {
+                if one.alive_ms <= now_ms {
                     self.frame.clear();
                     Said::Test { me: self.first + user }.encode(&mut self.frame);
                     link.send_loose(&self.frame);
+                    self.events.push(Event::Asked { user });
                 }
                 while net.queue(socket, |out| link.poll(now_ms, &mut self.ciphers, out)) {
-                    one.spoke_ms = now_ms;
+                    one.alive_ms = now_ms + KEEP_ALIVE_MS;
                 }
-                link.deadline().unwrap_or(NEVER).min(one.spoke_ms + KEEP_ALIVE_MS)
+                link.deadline().unwrap_or(NEVER).min(one.alive_ms)
             }
         };
         if due < one.wake_ms {

@@ -28,6 +28,10 @@ const ANSWER: u8 = 0xF2;
 const FAN_OUT: u8 = 0xF3;
 /// What those get.
 const COPY: u8 = 0xF4;
+/// An ack that has nothing to ride along with: the floor drops it, and users drop those of the floor.
+const ACK: u8 = 0xF5;
+/// A message whose sender gets such an ack, too.
+const MESSAGE_ACKED: u8 = 0xF6;
 /// Kind, bytes to go out, user, user, id.
 const HEAD_BYTES: usize = 1 + 2 + 4 + 4 + 8;
 
@@ -41,6 +45,9 @@ const ANSWER_IN: usize = LINK_BYTES + HEADER_BYTES + 4 + 1 + 4 + 8;
 const ANSWER_OUT: usize = LINK_BYTES + HEADER_BYTES + 4 + 8 + 1 + 1;
 const STATUS_IN: usize = LINK_BYTES + HEADER_BYTES + 4 + 1;
 const STATUS_OUT: usize = LINK_BYTES + HEADER_BYTES + 4 + 1;
+
+/// A packet with an ack and nothing else.
+const ACK_ALONE: usize = DATA_HEADER_BYTES + 2 + ACK_BYTES + TAG_BYTES;
 
 /// Serves until the program is ended.
 pub fn serve(listen: SocketAddr) -> Result<(), String> {
@@ -69,7 +76,19 @@ fn pass_on(socket: &UdpSocket) -> io::Result<()> {
                     }
                     names[at] = batch.name(index);
                 }
-                MESSAGE | ANSWER => {
+                ACK => batch.drop(index),
+                MESSAGE | MESSAGE_ACKED | ANSWER => {
+                    if head.kind == MESSAGE_ACKED {
+                        copy.clear();
+                        Head { kind: ACK, to: head.from, ..head }.write(ACK_ALONE, &mut copy);
+                        let sender = batch.name(index);
+                        let out = if batch.len() < BATCH { &mut batch } else { &mut fan };
+                        out.push(&copy);
+                        out.set_name(out.len() - 1, &sender);
+                        if fan.len() == BATCH {
+                            fan.send_to_names(socket, batch.name_bytes())?;
+                        }
+                    }
                     // What cannot be passed on goes back, and is found to be lost.
                     if let Some(name) = names.get(head.to as usize).filter(|name| !name.is_none()) {
                         batch.resize(index, usize::from(head.bytes).min(SLOT_BYTES));
@@ -94,6 +113,9 @@ fn pass_on(socket: &UdpSocket) -> io::Result<()> {
                 // A bare frame: an echo of the same datagram.
                 _ => {}
             }
+        }
+        if fan.len() > 0 {
+            fan.send_to_names(socket, batch.name_bytes())?;
         }
         batch.send_back(socket)?;
     }
@@ -140,13 +162,33 @@ pub struct Bare {
     net: Net,
     text_bytes: usize,
     answers: Vec<(u32, u32, u64)>,
+    acks: Acks,
+    answered: Vec<u32>,
+}
+
+/// Acks beside the messages, for each of them: how many, and the part of one that is owed.
+#[derive(Default, Clone, Copy)]
+struct Acks {
+    each: [f64; 2],
+    owed: [f64; 2],
+}
+
+impl Acks {
+    /// How many are due in this direction with the next message.
+    fn due(&mut self, direction: usize) -> u32 {
+        self.owed[direction] += self.each[direction];
+        let due = self.owed[direction].floor();
+        self.owed[direction] -= due;
+        due as u32
+    }
 }
 
 impl Bare {
     /// So many users over these sockets, whose addresses the floor knows when this returns.
     pub fn new(net: Net, users: usize, text_bytes: usize) -> Result<Self, String> {
         net.aim()?;
-        let mut bare = Self { net, text_bytes, answers: Vec::new() };
+        let (acks, answers, answered) = (Acks::default(), Vec::new(), Vec::new());
+        let mut bare = Self { net, text_bytes, answers, acks, answered };
         let end = Instant::now() + Duration::from_secs(30);
         let mut waiting: Vec<u32> = (0..users as u32).rev().collect();
         let mut known = vec![false; users];
@@ -180,6 +222,12 @@ impl Bare {
         Ok(bare)
     }
 
+    /// From now on so many acks go beside each message, to the floor and from it: from it one at most, as of a server none
+    /// of whose acks ride along.
+    pub fn set_acks(&mut self, [to_floor, from_floor]: [f64; 2]) {
+        self.acks = Acks { each: [to_floor.max(0.0), from_floor.clamp(0.0, 1.0)], ..Acks::default() };
+    }
+
     #[allow(clippy::too_many_arguments, reason = "they are the fields of the datagram")]
     fn queue(&mut self, kind: u8, to: u32, from: u32, id: u64, bytes: usize, bytes_out: usize, user: u32) {
         let socket = user as usize % self.net.sockets();
@@ -198,7 +246,8 @@ impl Carrier for Bare {
 
     fn send(&mut self, from: u32, to: u32, id: u64) {
         let text = self.text_bytes;
-        self.queue(MESSAGE, to, from, id, MESSAGE_IN + text, MESSAGE_OUT + text, from);
+        let kind = if self.acks.due(1) > 0 { MESSAGE_ACKED } else { MESSAGE };
+        self.queue(kind, to, from, id, MESSAGE_IN + text, MESSAGE_OUT + text, from);
     }
 
     fn change(&mut self, user: u32, watchers: u32, status: u8) {
@@ -207,14 +256,18 @@ impl Carrier for Bare {
 
     fn turn(&mut self, _now_ms: u64, wait: i32, events: &mut Vec<Event>) -> Result<usize, String> {
         let mut answers = std::mem::take(&mut self.answers);
+        let mut answered = std::mem::take(&mut self.answered);
         let count = self.net.receive(wait, |_, bytes| {
             let Some(Head { kind, to, from, id, .. }) = Head::read(bytes) else { return };
             match kind {
-                MESSAGE => {
+                MESSAGE | MESSAGE_ACKED => {
                     answers.push((to, from, id));
                     events.push(Event::Message { user: to, id });
                 }
-                ANSWER => events.push(Event::Receipt { user: to, id, state: 2 }),
+                ANSWER => {
+                    answered.push(to);
+                    events.push(Event::Receipt { user: to, id, state: 2 });
+                }
                 COPY => events.push(Event::Status { user: to, friend: 0, status: id as u8 }),
                 FAN_OUT => events.push(Event::StatusSet { user: to }),
                 _ => {}
@@ -224,6 +277,12 @@ impl Carrier for Bare {
             self.queue(ANSWER, to, user, id, ANSWER_IN, ANSWER_OUT, user);
         }
         self.answers = answers;
+        for user in answered.drain(..) {
+            for _ in 0..self.acks.due(0) {
+                self.queue(ACK, user, user, 0, ACK_ALONE, ACK_ALONE, user);
+            }
+        }
+        self.answered = answered;
         Ok(count)
     }
 
@@ -261,6 +320,10 @@ mod tests {
             assert!(link.poll(0, &mut Ciphers::new(2), &mut packet));
             assert_eq!(packet.len(), size);
         }
+        let (mut link, mut packet) = (Link::new(Side::Client, 1, 1, keys, 0), Vec::new());
+        link.want_ack();
+        assert!(link.poll(0, &mut Ciphers::new(2), &mut packet));
+        assert_eq!(packet.len(), ACK_ALONE);
     }
 
     #[test]
@@ -295,5 +358,28 @@ mod tests {
             .collect();
         who.sort_unstable();
         assert_eq!(who, [2, 3, 4, 99]);
+    }
+
+    #[test]
+    fn as_many_acks_go_beside_the_messages_as_were_asked_for() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let address = socket.local_addr().unwrap();
+        std::thread::spawn(move || pass_on(&socket));
+        let mut bare = Bare::new(Net::connect(address, 2).unwrap(), 2, 100).unwrap();
+        bare.set_acks([1.5, 0.25]);
+        let mut events = Vec::new();
+        for id in 0..100 {
+            bare.send(0, 1, id);
+            bare.flush(0).unwrap();
+            while !events.contains(&Event::Receipt { user: 0, id, state: 2 }) {
+                bare.turn(0, 1_000, &mut events).unwrap();
+                bare.flush(0).unwrap();
+            }
+            events.clear();
+        }
+        // The last ack may be on its way still.
+        bare.turn(0, 50, &mut events).unwrap();
+        assert_eq!((bare.datagrams().to_server, bare.datagrams().from_server), (350, 225));
     }
 }

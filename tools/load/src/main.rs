@@ -15,6 +15,9 @@
 //! ./oicq-load offline --oicqd ./oicqd                                      # receipt 1, then delivery
 //! ./oicq-load mix --oicqd ./oicqd --rate 10000 --loss 0.01
 //! ./oicq-load prepare --data big --users 1000000                           # many accounts take minutes: keep them
+//! ./oicq-load relay --oicqd ./oicqd --data big --users 1000000 --sockets 10000 --to anyone --rate 20000
+//! ./oicq-load idle --oicqd ./oicqd --data big --users 100000               # what a server at rest uses
+//! ./oicq-load start --oicqd ./oicqd --data big --users 100000              # how soon it is back, with its sessions
 //! ./oicq-load search --oicqd ./oicqd --data big --users 1000 --beside 10000
 //! ./oicq-load relay --oicqd ./oicqd --json > a.json                        # then: oicq-load compare a.json b.json
 //! ```
@@ -24,13 +27,14 @@
 //!   temporary files, and ends with the measurement; with `--data` it is started on a directory that `prepare` has filled.
 //!   With `--server` and `--pid` one is measured that runs already. Only loopback addresses are taken.
 //! - Each user is a client of its own: a handshake, a token, acks, retransmissions, keep-alives. Messages are followed by
-//!   their ids: lost and doubled must be 0, and if they are not, the exit status is 1.
+//!   their ids: lost and doubled must be 0, and if they are not, the exit status is 1. Wrong use is 2.
 //! - A message is four datagrams: in and out, 0x41 and receipt 2. Where a user has nothing else to send within 10 ms, an ack
-//!   follows on its own (protocol.md 2.4), and the floor does not have it: that is part of the ratio, and `datagrams` shows
-//!   it. With `--talk 10` partners answer each other at once ten times, and acks ride along.
+//!   follows on its own (protocol.md 2.4), and `datagrams` shows it. The floor does not have it: that is part of `÷ floor`.
+//!   So `relay` lets the floor have a turn of its own with as many acks as the server had beyond those four datagrams, and
+//!   `÷ acks` is beside that. With `--talk 10` partners answer each other at once ten times, and acks ride along.
 //! - A closed loop (`--window`) shows what the server can do; an open one (`--rate`) how long people wait, counted from the
 //!   moment at which each thing was to begin, so that a server which stands still does not hide it.
-//! - The driver spins on a core of its own. `other` is the share of the time for which something else had one of the two
+//! - The driver spins on a core of its own, and says so where it was too slow itself. `other` is the share of the time for which something else had one of the two
 //!   cores: above five hundredths the turn is not worth much, and that is said.
 //! - CPU is the server's own, of all its threads, from its clock in the kernel; how it divides into own code and kernel is
 //!   the kernel's estimate.
@@ -42,6 +46,7 @@ mod child;
 mod classic;
 mod clock;
 mod crowd;
+mod failure;
 mod flights;
 mod floor;
 mod net;
@@ -61,6 +66,7 @@ mod wheel;
 
 use args::{Cli, Job};
 use clap::Parser;
+use failure::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -77,24 +83,24 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("oicq-load: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(error.status())
         }
     }
 }
 
-fn run(job: &Job) -> Result<(), String> {
+fn run(job: &Job) -> Result<(), Failure> {
     match job {
         Job::Compare(args) => match &args.files[..] {
-            [first, second] => table::print(first, second),
-            _ if args.classic => classic::compare(args),
+            [first, second] => Ok(table::print(first, second)?),
+            _ if args.classic => Ok(classic::compare(args)?),
             _ => scenarios::relay(&args.relay()),
         },
         Job::Relay(args) if args.classic => match args.target.server {
             Some(server) => {
                 pin(&args.target.cpu())?;
-                classic::relay(server, args)
+                Ok(classic::relay(server, args)?)
             }
-            None => Err("--classic needs --server; `compare --classic` starts one".into()),
+            None => Err(Failure::Use("--classic needs --server; `compare --classic` starts one".into())),
         },
         Job::Relay(args) => scenarios::relay(args),
         Job::SignIn(args) => scenarios::sign_in(args),
@@ -102,17 +108,19 @@ fn run(job: &Job) -> Result<(), String> {
         Job::Offline(args) => scenarios::offline(args),
         Job::Search(args) => scenarios::search(args),
         Job::Mix(args) => scenarios::mix(args),
+        Job::Idle(args) => scenarios::idle(args),
+        Job::Start(args) => scenarios::start(args),
         Job::Floor(args) => {
             pin(&args.cpu.into_iter().collect::<Vec<_>>())?;
             match (args.classic, args.server) {
-                (true, Some(server)) => classic::echo(server, args.pid, &args.load.classic()),
-                (true, None) => Err("--classic needs --server; `compare --classic` starts one".into()),
+                (true, Some(server)) => Ok(classic::echo(server, args.pid, &args.load.classic())?),
+                (true, None) => Err(Failure::Use("--classic needs --server; `compare --classic` starts one".into())),
                 (false, _) => scenarios::floor(args),
             }
         }
         Job::FloorServer(args) => {
             pin(&args.cpu.into_iter().collect::<Vec<_>>())?;
-            floor::serve(args.listen)
+            Ok(floor::serve(args.listen)?)
         }
         Job::Prepare(args) => {
             let plan = prepare::Plan {

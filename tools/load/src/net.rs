@@ -4,6 +4,7 @@ use crate::sys::{self, BATCH, Inbox, Poller};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::cell::Cell;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::rc::Rc;
 
@@ -13,6 +14,20 @@ const PORTS: usize = 20_000;
 const SLOT_BYTES: usize = 2_048;
 /// Descriptors beside the sockets.
 const OTHER_FILES: usize = 64;
+
+/// Whether this process may have so many sockets; the error says what would do.
+pub fn room_for(sockets: usize) -> Result<(), String> {
+    let most = most_sockets(sockets);
+    if most >= sockets {
+        return Ok(());
+    }
+    Err(format!("the limit of open files leaves room for {most} --sockets, not for {sockets}; raise `ulimit -Hn`"))
+}
+
+/// So many sockets, or as many as the limit of open files leaves room for.
+pub fn most_sockets(wanted: usize) -> usize {
+    wanted.min(sys::allow_files(wanted + OTHER_FILES).saturating_sub(OTHER_FILES))
+}
 
 /// Datagrams that were counted.
 #[derive(Debug, Default, Clone, Copy)]
@@ -66,6 +81,8 @@ pub struct Net {
     /// Socket, and where in `bytes` its datagram ends; in the order of going out.
     out: Vec<(u32, u32, u32)>,
     loss: Option<Loss>,
+    /// Nobody listens there at times, and that is no error.
+    patient: bool,
     /// What went over them.
     pub counted: Datagrams,
 }
@@ -73,7 +90,7 @@ pub struct Net {
 impl Net {
     /// Connects so many sockets to the server; over 20,000 of them take further addresses of 127.0.0.0/8.
     pub fn connect(server: SocketAddr, sockets: usize) -> Result<Self, String> {
-        sys::allow_files(sockets + OTHER_FILES)?;
+        room_for(sockets)?;
         let poller = Poller::new().map_err(|error| format!("epoll: {error}"))?;
         let sockets = (0..sockets)
             .map(|index| connect(server, index).map_err(|error| format!("socket {} to {server}: {error}", index + 1)))
@@ -99,6 +116,7 @@ impl Net {
             bytes: Vec::new(),
             out: Vec::new(),
             loss: None,
+            patient: false,
             counted: Datagrams::default(),
         }
     }
@@ -119,6 +137,11 @@ impl Net {
         self.loss = (share > 0.0).then(|| Loss { chance: ChaCha20Rng::seed_from_u64(seed), below });
     }
 
+    /// From now on the server may be away: what is sent to it meanwhile is lost, as datagrams are.
+    pub fn be_patient(&mut self) {
+        self.patient = true;
+    }
+
     /// How many sockets there are.
     pub fn sockets(&self) -> usize {
         self.shared.sockets.len()
@@ -132,7 +155,11 @@ impl Net {
         for &index in &self.ready {
             let socket = &self.shared.sockets[index as usize];
             loop {
-                let count = self.inbox.receive(socket).map_err(|error| gone(&error))?;
+                let count = match self.inbox.receive(socket) {
+                    // What was refused is told once, before what has arrived.
+                    Err(error) if self.patient && error.kind() == ErrorKind::ConnectionRefused => continue,
+                    count => count.map_err(|error| gone(&error))?,
+                };
                 for slot in 0..count {
                     if self.loss.as_mut().is_some_and(Loss::strikes) {
                         self.counted.dropped += 1;
@@ -178,6 +205,7 @@ impl Net {
             let socket = &self.shared.sockets[run[0].0 as usize];
             for part in run.chunks(BATCH) {
                 let datagram = |(_, start, end): &(u32, u32, u32)| &self.bytes[*start as usize..*end as usize];
+                let taken = |sent| taken(sent, self.patient);
                 if let [one] = part {
                     taken(socket.send(datagram(one)).map(|_| 1))?;
                     continue;
@@ -201,12 +229,14 @@ impl Net {
     }
 }
 
-fn taken(sent: std::io::Result<usize>) -> Result<usize, String> {
+fn taken(sent: std::io::Result<usize>, patient: bool) -> Result<usize, String> {
     match sent {
         Ok(sent) => Ok(sent),
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(1),
-        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(1),
-        Err(error) => Err(gone(&error)),
+        Err(error) => match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(1),
+            ErrorKind::ConnectionRefused if patient => Ok(1),
+            _ => Err(gone(&error)),
+        },
     }
 }
 
@@ -261,6 +291,36 @@ mod tests {
         seen.sort_unstable();
         assert!((0..200).eq(seen));
         assert_eq!((net.counted.to_server, net.counted.from_server), (200, 200));
+    }
+
+    #[test]
+    fn a_server_may_be_away_for_whoever_is_patient() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        let mut net = Net::connect(address, 1).unwrap();
+        drop(server);
+        let knock = |net: &mut Net| {
+            net.queue(0, |out| {
+                out.push(1);
+                true
+            });
+            net.flush()
+        };
+        net.be_patient();
+        for _ in 0..3 {
+            knock(&mut net).unwrap();
+            assert_eq!(net.receive(10, |_, _| {}).unwrap(), 0);
+        }
+        net.patient = false;
+        assert!((0..3).any(|_| knock(&mut net).is_err()), "somebody else is told");
+    }
+
+    #[test]
+    fn more_sockets_than_files_are_refused_or_cut() {
+        let most = most_sockets(60_000);
+        assert!(most >= 100 && room_for(most).is_ok());
+        assert!(most == 60_000 || room_for(60_000).unwrap_err().contains(&format!("{most} --sockets")));
+        assert_eq!(most_sockets(10), 10);
     }
 
     #[test]

@@ -102,6 +102,41 @@ pub struct Used {
     pub system: Duration,
 }
 
+/// A turn of the driver that takes longer than this is felt by those who wait.
+const SLOW_TURN: u64 = SECOND / 200;
+
+/// How the driver itself kept up.
+#[derive(Debug, Clone, Copy)]
+pub struct Driver {
+    /// Share of the time in which nothing had arrived.
+    pub idle: f64,
+    /// Share of the time in turns of more than 5 ms: what arrived meanwhile has waited for the driver.
+    pub slow: f64,
+}
+
+/// Adds up the turns of the driver.
+struct Turns {
+    last_ns: u64,
+    idle_ns: u64,
+    slow_ns: u64,
+}
+
+impl Turns {
+    fn add(&mut self, now_ns: u64, arrived: usize) {
+        let took = now_ns - std::mem::replace(&mut self.last_ns, now_ns);
+        if took > SLOW_TURN {
+            self.slow_ns += took;
+        } else if arrived == 0 {
+            self.idle_ns += took;
+        }
+    }
+
+    fn shares(&self, start_ns: u64) -> Driver {
+        let all = (self.last_ns - start_ns).max(1) as f64;
+        Driver { idle: self.idle_ns as f64 / all, slow: self.slow_ns as f64 / all }
+    }
+}
+
 /// A round that is over.
 pub struct Tally {
     /// What came of it.
@@ -114,7 +149,12 @@ pub struct Tally {
     pub in_line: Duration,
     /// Datagrams.
     pub datagrams: Datagrams,
+    /// How the driver itself kept up, if that was looked at.
+    pub driver: Option<Driver>,
 }
+
+/// Less of it than this is left to chance.
+const FEW: f64 = 0.05;
 
 impl Tally {
     /// How many a second.
@@ -131,6 +171,25 @@ impl Tally {
     /// How much of one core the server used.
     pub fn busy(&self) -> Option<f64> {
         Some(self.used?.cpu.as_secs_f64() / self.wall.as_secs_f64())
+    }
+
+    /// Datagrams for each in excess of two, to the server and from it: acks that had nothing to ride along with.
+    pub fn acks(&self) -> [f64; 2] {
+        let each = self.counted.done.max(1) as f64;
+        [self.datagrams.to_server, self.datagrams.from_server].map(|count| {
+            let excess = count as f64 / each - 2.0;
+            if excess >= FEW { excess } else { 0.0 }
+        })
+    }
+
+    /// Why the driver is to blame for what was measured, if it is. `open` is whether it kept to a rate.
+    pub fn driver_fault(&self, open: bool) -> Option<&'static str> {
+        let driver = self.driver?;
+        if driver.slow > 0.01 {
+            return Some("the driver itself could not follow: what arrived has waited for it");
+        }
+        let waited = self.busy().is_some_and(|busy| busy < 0.9) && driver.idle < 0.02;
+        (waited && !open).then_some("the driver was the slower one: the server could have done more")
     }
 
     /// Share of the time for which something else had a core that driver or server needed.
@@ -164,11 +223,13 @@ impl Player {
         let (start, length) = (self.clock.ns(), length.as_nanos() as u64);
         scene.start(start, (length / 100).max(SECOND / 10));
         let mut look = start + LOOK;
+        let mut turns = Turns { last_ns: start, idle_ns: 0, slow_ns: 0 };
         let (mut end, mut done) = (start, 0);
         loop {
             let now_ms = millis(self.clock.ns());
-            carrier.turn(now_ms, 0, &mut events)?;
+            let arrived = carrier.turn(now_ms, 0, &mut events)?;
             let now = self.clock.ns();
+            turns.add(now, arrived);
             for event in events.drain(..) {
                 scene.event(carrier, event, now)?;
             }
@@ -202,6 +263,7 @@ impl Player {
             used: used.map(Used::shared),
             in_line: self.in_line().saturating_sub(in_line),
             datagrams: carrier.datagrams().since(datagrams),
+            driver: Some(turns.shares(start)),
         };
         // The acks of the last messages are no part of it, but the server must not send them again in the next.
         self.rest(carrier, Duration::from_millis(30))?;
@@ -222,7 +284,8 @@ impl Player {
         Ok(())
     }
 
-    fn used(&self) -> Result<Option<Used>, String> {
+    /// What the server's process has used until now.
+    pub fn used(&self) -> Result<Option<Used>, String> {
         let Some(pid) = self.pid else { return Ok(None) };
         let cpu = sys::cpu_time(pid).map_err(|error| format!("process {pid} is not there: {error}"))?;
         let (user, system) = cpu_split(pid).unwrap_or_default();
@@ -237,7 +300,7 @@ impl Player {
 
 impl Used {
     /// The exact time, shared as the kernel's ticks say.
-    fn shared(self) -> Self {
+    pub fn shared(self) -> Self {
         let ticks = (self.user + self.system).as_secs_f64();
         let share = if ticks > 0.0 { self.user.as_secs_f64() / ticks } else { 0.0 };
         let user = self.cpu.mul_f64(share.clamp(0.0, 1.0));
@@ -248,6 +311,16 @@ impl Used {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_driver_that_is_late_says_so() {
+        let mut turns = Turns { last_ns: 1_000, idle_ns: 0, slow_ns: 0 };
+        turns.add(1_001_000, 0);
+        turns.add(2_001_000, 3);
+        turns.add(2_001_000 + 2 * SLOW_TURN, 0);
+        let driver = turns.shares(1_000);
+        assert!((driver.idle - 1.0 / 12.0).abs() < 1e-9 && (driver.slow - 10.0 / 12.0).abs() < 1e-9, "{driver:?}");
+    }
 
     #[test]
     fn a_pacer_keeps_a_window_or_a_rate() {

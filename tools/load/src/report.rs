@@ -40,13 +40,31 @@ pub struct Turn {
     pub who: &'static str,
     /// What came of it.
     pub tally: Tally,
-    /// Microseconds of CPU for each in the floor's turn before it.
-    pub beside: Option<f64>,
+    /// The floor's turns before it.
+    pub beside: Option<Beside>,
+}
+
+/// Microseconds of CPU for each in the floor's turns.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside {
+    /// With the datagrams that every server has.
+    pub floor: f64,
+    /// With as many acks beside them as this one has, if it has any.
+    pub with_acks: Option<f64>,
 }
 
 impl Turn {
+    /// Whether it is one of the floor, with acks or without.
+    pub fn is_floor(&self) -> bool {
+        self.who.starts_with("floor")
+    }
+
     fn ratio(&self) -> Option<f64> {
-        Some(self.tally.micros()?[0] / self.beside?)
+        Some(self.tally.micros()?[0] / self.beside?.floor)
+    }
+
+    fn ratio_acks(&self) -> Option<f64> {
+        Some(self.tally.micros()?[0] / self.beside?.with_acks?)
     }
 }
 
@@ -96,15 +114,27 @@ impl Report {
         println!("CPU: of the server, µs for each (own code + kernel); datagrams: for each, to the server and from it");
         println!("latency: µs at p50/p90/p99/p99.9/max; other: share of the time for which others had these cores");
         println!(
-            "{:>5} {:<7} {:>9} {:>21} {:>6} {:>10}  {:<32} {:<18} {:>5} {:>7} {:>6} {:>6}",
-            "round", "", "a second", "CPU", "busy", "datagrams", "latency", "", "lost", "doubled", "other", "ratio"
+            "{:>5} {:<10} {:>9} {:>21} {:>6} {:>10}  {:<32} {:<18} {:>5} {:>7} {:>6} {:>7} {:>6}",
+            "round",
+            "",
+            "a second",
+            "CPU",
+            "busy",
+            "datagrams",
+            "latency",
+            "",
+            "lost",
+            "doubled",
+            "other",
+            "÷ floor",
+            "÷ acks"
         );
     }
 
     /// A turn is over.
     pub fn turn(&mut self, turn: Turn) {
         if !self.load.json {
-            print_turn(&turn);
+            print_turn(&turn, self.load.rate.is_some());
         }
         self.turns.push(turn);
     }
@@ -134,7 +164,7 @@ impl Report {
     fn sum(&self, who: &str) -> (u64, u64) {
         self.turns
             .iter()
-            .filter(|turn| (turn.who == "floor") == (who == "floor"))
+            .filter(|turn| turn.is_floor() == (who == "floor"))
             .fold((0, 0), |sum, turn| (sum.0 + turn.tally.counted.lost, sum.1 + turn.tally.counted.doubled))
     }
 
@@ -166,7 +196,11 @@ impl Report {
         if let (Some(floor), Some(server), Some(ratio)) =
             (self.median_of("floor", micros), self.median_of("oicqd", micros), self.median_of("oicqd", Turn::ratio))
         {
-            println!("median: floor {floor:.3} µs, oicqd {server:.3} µs, ratio {ratio:.2}");
+            println!("median: oicqd {server:.3} µs; floor {floor:.3} µs: ÷ floor {ratio:.2}");
+            let acks = self.median_of("floor+acks", micros).zip(self.median_of("oicqd", Turn::ratio_acks));
+            if let Some((floor, ratio)) = acks {
+                println!("        floor with the same datagrams {floor:.3} µs: ÷ acks {ratio:.2}");
+            }
         }
         for (what, [p50, p99]) in self.latency_ratios() {
             println!("latency, {what}, oicqd ÷ floor, median: p50 {p50:.2}, p99 {p99:.2}");
@@ -175,8 +209,15 @@ impl Report {
             println!("{what}: {value:.2}");
         }
         let (lost, doubled) = self.sum("oicqd");
-        if self.turns.iter().any(|turn| turn.who != "floor") {
+        if self.turns.iter().any(|turn| !turn.is_floor()) {
             println!("oicqd in all: {lost} lost, {doubled} doubled");
+        }
+        let open = self.load.rate.is_some();
+        let slow = self.turns.iter().filter(|turn| !turn.is_floor() && turn.tally.driver_fault(open).is_some()).count();
+        if slow > 0 {
+            println!(
+                "in {slow} turns the driver could not follow: latencies are its own in part, and the server can do more"
+            );
         }
         let disturbed = self.turns.iter().filter(|turn| turn.tally.disturbance() > DISTURBED).count();
         if disturbed > 0 {
@@ -207,7 +248,8 @@ impl Report {
             "turns": self.turns.iter().map(turn_json).collect::<Vec<_>>(),
             "median": {
                 "floor_us": self.median_of("floor", micros), "server_us": self.median_of("oicqd", micros),
-                "ratio": self.median_of("oicqd", Turn::ratio),
+                "floor_acks_us": self.median_of("floor+acks", micros),
+                "ratio": self.median_of("oicqd", Turn::ratio), "ratio_acks": self.median_of("oicqd", Turn::ratio_acks),
                 "a_second": self.median_of("oicqd", |turn| Some(turn.tally.rate())),
             },
             "latency_ratio": self.latency_ratios().iter()
@@ -240,6 +282,7 @@ fn turn_json(turn: &Turn) -> Value {
         "round": turn.round, "who": turn.who, "unit": counted.unit, "begun": counted.begun, "done": counted.done,
         "lost": counted.lost, "doubled": counted.doubled, "seconds": tally.wall.as_secs_f64(), "a_second": tally.rate(),
         "cpu_us": cpu, "busy": tally.busy(), "other": tally.disturbance(), "ratio": turn.ratio(),
+        "ratio_acks": turn.ratio_acks(), "driver": tally.driver.map(|driver| json!({ "idle": driver.idle, "slow": driver.slow })),
         "datagrams": {
             "to_server": tally.datagrams.to_server, "from_server": tally.datagrams.from_server,
             "dropped": tally.datagrams.dropped,
@@ -253,11 +296,17 @@ fn turn_json(turn: &Turn) -> Value {
     })
 }
 
-fn print_turn(turn: &Turn) {
+fn print_turn(turn: &Turn, open: bool) {
     let (tally, counted) = (&turn.tally, &turn.tally.counted);
     let cpu =
         tally.micros().map_or_else(|| "-".into(), |[all, user, system]| format!("{all:.3} ({user:.2} + {system:.2})"));
-    let busy = tally.busy().map_or_else(|| "-".into(), |busy| format!("{:.0} %", busy * 100.0));
+    let busy = tally.busy().map_or_else(
+        || "-".into(),
+        |busy| {
+            // A server at rest uses little, and that is what is to be seen.
+            if busy < 0.1 { format!("{:.2} %", busy * 100.0) } else { format!("{:.0} %", busy * 100.0) }
+        },
+    );
     let each = counted.done.max(1) as f64;
     let datagrams =
         format!("{:.2} {:.2}", tally.datagrams.to_server as f64 / each, tally.datagrams.from_server as f64 / each);
@@ -267,14 +316,15 @@ fn print_turn(turn: &Turn) {
         _ => String::new(),
     };
     println!(
-        "{:>5} {:<7} {:>9.0} {cpu:>21} {busy:>6} {datagrams:>10}  {first:<32} {second:<18} {:>5} {:>7} {:>6} {:>6}",
+        "{:>5} {:<10} {:>9.0} {cpu:>21} {busy:>6} {datagrams:>10}  {first:<32} {second:<18} {:>5} {:>7} {:>6} {:>7} {:>6}",
         turn.round,
         turn.who,
         tally.rate(),
         counted.lost,
         counted.doubled,
         format!("{:.1} %", tally.disturbance() * 100.0),
-        turn.ratio().map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+        ratio(turn.ratio()),
+        ratio(turn.ratio_acks()),
     );
     if counted.latencies.len() > 2 {
         for (what, times) in &counted.latencies {
@@ -286,9 +336,16 @@ fn print_turn(turn: &Turn) {
     if tally.datagrams.dropped > 0 {
         notes.push(format!("datagrams dropped on purpose: {}", tally.datagrams.dropped));
     }
+    if !turn.is_floor() {
+        notes.extend(tally.driver_fault(open).map(str::to_owned));
+    }
     if !notes.is_empty() {
         println!("{:>13} {}", "", notes.join(", "));
     }
+}
+
+fn ratio(ratio: Option<f64>) -> String {
+    ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"))
 }
 
 fn micros(times: &Histogram<u64>, quantile: f64) -> f64 {

@@ -48,6 +48,8 @@ pub struct Batch {
     vectors: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
     filled: usize,
+    /// Those that do not go out, a bit each.
+    dropped: u64,
 }
 
 impl Batch {
@@ -63,6 +65,7 @@ impl Batch {
             vectors: vec![vector; BATCH],
             headers: vec![header; BATCH],
             filled: 0,
+            dropped: 0,
         }
     }
 
@@ -92,6 +95,12 @@ impl Batch {
         debug_assert!(index < self.filled && bytes <= self.slot_bytes);
         self.lengths[index] = bytes;
         &mut self.buffers[index * self.slot_bytes..][..bytes]
+    }
+
+    /// Leaves datagram `index` out when the others go out.
+    pub fn drop(&mut self, index: usize) {
+        debug_assert!(index < self.filled);
+        self.dropped |= 1 << index;
     }
 
     /// Where datagram `index` has come from, or goes to.
@@ -126,7 +135,8 @@ impl Batch {
     pub fn receive(&mut self, socket: &UdpSocket, wait: Wait) -> io::Result<usize> {
         self.filled = 0;
         self.lengths = [self.slot_bytes; BATCH];
-        self.point(0, BATCH, size_of::<libc::sockaddr_storage>());
+        self.dropped = 0;
+        self.point(0..BATCH, size_of::<libc::sockaddr_storage>());
         let flags = if wait == Wait::ForOne { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
         // SAFETY: `point` made all BATCH headers point to buffers of `self` of the lengths that they name, and `self` is
         // borrowed for the whole call. No time-out is given.
@@ -164,45 +174,56 @@ impl Batch {
     }
 
     fn send_named(&mut self, socket: &UdpSocket, name_bytes: usize) -> io::Result<usize> {
-        self.point(0, self.filled, name_bytes);
+        let dropped = std::mem::take(&mut self.dropped);
+        let count = if dropped == 0 {
+            self.point(0..self.filled, name_bytes)
+        } else {
+            self.point((0..self.filled).filter(|slot| dropped & 1 << slot == 0), name_bytes)
+        };
         let (mut sent, mut calls) = (0, 0);
-        while sent < self.filled {
-            // SAFETY: `point` made the first `filled` headers point to buffers of `self` of the lengths that they name,
+        while sent < count {
+            // SAFETY: `point` made the first `count` headers point to buffers of `self` of the lengths that they name,
             // and `self` is borrowed for the whole call; the headers from `sent` on are within them.
-            let count = unsafe {
-                libc::sendmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr().add(sent), (self.filled - sent) as u32, 0)
+            let taken = unsafe {
+                libc::sendmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr().add(sent), (count - sent) as u32, 0)
             };
             calls += 1;
-            if count < 0 {
+            if taken < 0 {
                 let error = io::Error::last_os_error();
                 if error.kind() != io::ErrorKind::Interrupted {
                     return Err(error);
                 }
                 continue;
             }
-            sent += count as usize;
+            sent += taken as usize;
         }
         self.filled = 0;
         Ok(calls)
     }
 
-    /// Makes the headers of a range point to its buffers; `name_bytes` 0 means that there is no address.
-    fn point(&mut self, from: usize, to: usize, name_bytes: usize) {
+    /// Makes the first headers point to these slots, one each, and tells how many they are; `name_bytes` 0 means that there
+    /// is no address.
+    fn point(&mut self, slots: impl Iterator<Item = usize>, name_bytes: usize) -> usize {
         let buffers = self.buffers.as_mut_ptr();
         let names = self.names.as_mut_ptr();
         let vectors = self.vectors.as_mut_ptr();
-        for index in from..to {
-            // SAFETY: each vector has BATCH entries and the buffers BATCH slots; `index` is below BATCH.
+        let mut count = 0;
+        for (index, slot) in slots.take(BATCH).enumerate() {
+            let bytes = self.lengths[slot];
+            // SAFETY: there are BATCH vectors, names and slots; `index` is below BATCH by `take`, and `slot` by the look at
+            // its length.
             unsafe {
                 *vectors.add(index) =
-                    libc::iovec { iov_base: buffers.add(index * self.slot_bytes).cast(), iov_len: self.lengths[index] };
+                    libc::iovec { iov_base: buffers.add(slot * self.slot_bytes).cast(), iov_len: bytes };
                 let header = &mut self.headers[index].msg_hdr;
                 header.msg_iov = vectors.add(index);
                 header.msg_iovlen = 1;
-                header.msg_name = if name_bytes == 0 { std::ptr::null_mut() } else { names.add(index).cast() };
+                header.msg_name = if name_bytes == 0 { std::ptr::null_mut() } else { names.add(slot).cast() };
                 header.msg_namelen = name_bytes as libc::socklen_t;
             }
+            count = index + 1;
         }
+        count
     }
 }
 
@@ -329,28 +350,29 @@ pub fn send_many(socket: &UdpSocket, datagrams: &[&[u8]]) -> io::Result<usize> {
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
 }
 
-/// Makes room for so many open files; the error says how many there can be.
-pub fn allow_files(needed: usize) -> Result<(), String> {
+/// Makes room for so many open files, if it can be had, and tells for how many there is.
+pub fn allow_files(needed: usize) -> usize {
     let needed = needed as libc::rlim_t;
     // SAFETY: both calls only read or write the local variable.
-    unsafe {
+    let allowed = unsafe {
         let mut limit: libc::rlimit = zeroed();
         if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) != 0 {
-            return Err(io::Error::last_os_error().to_string());
+            return 0;
         }
-        if limit.rlim_cur >= needed {
-            return Ok(());
+        if limit.rlim_cur < needed {
+            // Only root may raise the hard limit; trying does no harm.
+            let tries = [limit.rlim_max.max(needed), limit.rlim_max];
+            for hard in tries {
+                let wanted = libc::rlimit { rlim_cur: needed.min(hard), rlim_max: hard };
+                if libc::setrlimit(libc::RLIMIT_NOFILE, &wanted) == 0 {
+                    limit = wanted;
+                    break;
+                }
+            }
         }
-        let hard = limit.rlim_max;
-        // Only root may raise the hard limit; trying does no harm.
-        let wanted = libc::rlimit { rlim_cur: needed, rlim_max: hard.max(needed) };
-        if libc::setrlimit(libc::RLIMIT_NOFILE, &wanted) == 0 {
-            return Ok(());
-        }
-        Err(format!(
-            "{needed} open files are needed and {hard} are allowed; give fewer --sockets, or raise `ulimit -Hn`"
-        ))
-    }
+        limit.rlim_cur
+    };
+    usize::try_from(allowed).unwrap_or(usize::MAX)
 }
 
 /// Binds the calling thread to these cores.
@@ -390,6 +412,13 @@ pub fn confine(command: &mut Command, cpus: &[usize]) {
             pin_to(&cpus)
         });
     }
+}
+
+/// Asks a process to end.
+pub fn ask_to_end(pid: u32) -> io::Result<()> {
+    let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
+    // SAFETY: the call takes no pointer. A number of 0 or below would be a group: no child has one.
+    if pid > 0 && unsafe { libc::kill(pid, libc::SIGTERM) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The CPU time of a process until now, all its threads together, ended ones too: to the nanosecond, where
@@ -467,6 +496,28 @@ mod tests {
         assert_eq!(out.receive(&client, Wait::Never).unwrap(), 10);
         assert_eq!(out.datagram(3), [&[0xFF][..], &[3; 29][..]].concat());
         assert_eq!(out.receive(&client, Wait::Never).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_is_dropped_does_not_go_out() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.connect(server.local_addr().unwrap()).unwrap();
+        let mut out = Batch::new(64);
+        for number in 0..4_u8 {
+            out.push(&[number; 30]);
+        }
+        out.drop(0);
+        out.drop(2);
+        assert_eq!(out.send(&client).unwrap(), 1);
+        let mut echo = Batch::new(64);
+        assert_eq!(echo.receive(&server, Wait::ForOne).unwrap(), 2);
+        echo.drop(0);
+        echo.send_back(&server).unwrap();
+        assert_eq!(out.receive(&client, Wait::Never).unwrap(), 1);
+        assert_eq!(out.datagram(0), [3; 30]);
+        out.drop(0);
+        assert_eq!(out.send(&client).unwrap(), 0, "nothing is left");
     }
 
     #[test]

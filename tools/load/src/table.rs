@@ -17,13 +17,15 @@ pub fn print(first: &Path, second: &Path) -> Result<(), String> {
         ("done a second, median".to_owned(), "/median/a_second".to_owned()),
         ("server CPU for each, µs, median".to_owned(), "/median/server_us".to_owned()),
         ("floor CPU for each, µs, median".to_owned(), "/median/floor_us".to_owned()),
-        ("ratio, median".to_owned(), "/median/ratio".to_owned()),
+        ("the same with acks, µs, median".to_owned(), "/median/floor_acks_us".to_owned()),
+        ("÷ floor, median".to_owned(), "/median/ratio".to_owned()),
+        ("÷ floor with acks, median".to_owned(), "/median/ratio_acks".to_owned()),
         ("bytes a session".to_owned(), "/memory/bytes_a_session".to_owned()),
         ("bytes a session, all told".to_owned(), "/memory/bytes_a_session_all_told".to_owned()),
     ];
     let turn = |run: &Value| {
         let turns = run["turns"].as_array().cloned().unwrap_or_default();
-        turns.into_iter().rfind(|turn| turn["who"] != "floor").unwrap_or(Value::Null)
+        turns.into_iter().rfind(|turn| !is_floor(turn)).unwrap_or(Value::Null)
     };
     let (last_a, last_b) = (turn(&a), turn(&b));
     for (label, path) in rows.drain(..) {
@@ -39,20 +41,26 @@ pub fn print(first: &Path, second: &Path) -> Result<(), String> {
     for what in ["lost", "doubled"] {
         let sum = |run: &Value| {
             let turns = run["turns"].as_array().into_iter().flatten();
-            Value::from(turns.filter(|turn| turn["who"] != "floor").filter_map(|turn| turn[what].as_u64()).sum::<u64>())
+            Value::from(turns.filter(|turn| !is_floor(turn)).filter_map(|turn| turn[what].as_u64()).sum::<u64>())
         };
         println!("{what:<34} {:>14} {:>14}", plain(Some(&sum(&a))), plain(Some(&sum(&b))));
     }
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Value, String> {
+/// Reads a run.
+pub fn read(path: &Path) -> Result<Value, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     if value["turns"].is_array() {
         return Ok(value);
     }
     Err(format!("{} is no run of oicq-load; --json writes one", path.display()))
+}
+
+/// Whether a turn is one of the floor, with acks or without.
+fn is_floor(turn: &Value) -> bool {
+    turn["who"].as_str().is_some_and(|who| who.starts_with("floor"))
 }
 
 fn name(path: &Path) -> String {

@@ -3,13 +3,15 @@
 use crate::args::{Load, Target};
 use crate::child::{Running, Scratch, free_address};
 use crate::clock::{Clock, SECOND, millis};
-use crate::crowd::{Crowd, Event, OFFLINE, learn_key};
+use crate::crowd::{Crowd, Event, OFFLINE, REFUSED, learn_key};
+use crate::failure::Failure;
 use crate::prepare::{self, Plan, Prepared};
 use crate::sys;
 use oicq::wire::User as Said;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long a server may take to start: it may have a large journal to read.
@@ -18,6 +20,11 @@ const START: Duration = Duration::from_secs(120);
 const AT_ONCE: usize = 128;
 /// How long signing in may stand still.
 const PATIENCE: u64 = 20 * SECOND;
+
+/// How long a server that is found there already may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long a server may take to stop: it writes what is in memory alone.
+const STOP: Duration = Duration::from_secs(120);
 
 /// A server. Dropped, it ends if it was started for this, and its directory goes after it.
 pub struct Server {
@@ -29,7 +36,31 @@ pub struct Server {
     pub pid: Option<u32>,
     people: Option<Prepared>,
     password: String,
-    _scratch: Option<Scratch>,
+    launch: Option<Launch>,
+}
+
+/// How a server is started, and started again.
+struct Launch {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    cpus: Vec<usize>,
+    scratch: Scratch,
+}
+
+impl Launch {
+    fn start(&self) -> Result<Running, String> {
+        let arguments: Vec<&OsStr> = self.arguments.iter().map(OsString::as_os_str).collect();
+        Running::start("oicqd", &self.program, &arguments, &self.cpus, &self.scratch)
+    }
+}
+
+/// How a server ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// As by a crash: SIGKILL.
+    Killed,
+    /// As its operator stops it: SIGTERM.
+    Stopped,
 }
 
 impl Server {
@@ -45,7 +76,7 @@ impl Server {
                 }
             };
             let password = target.password.clone();
-            return Ok(Self { running: None, at, pid: target.pid, people: Some(people), password, _scratch: None });
+            return Ok(Self { running: None, at, pid: target.pid, people: Some(people), password, launch: None });
         };
         let program = std::fs::canonicalize(oicqd)
             .map_err(|error| format!("{}: {error}; --oicqd takes the path of the server program", oicqd.display()))?;
@@ -64,23 +95,35 @@ impl Server {
         };
         let at = free_address()?;
         let (at_text, shards) = (at.to_string(), target.shards.to_string());
-        let mut arguments = ["--listen", &at_text, "--shards", &shards, "--data"].map(OsStr::new).to_vec();
-        arguments.push(data.as_os_str());
-        let running = Running::start("oicqd", &program, &arguments, &target.server_cpu, &scratch)?;
-        let pid = Some(running.pid());
-        Ok(Self {
-            running: Some(running),
-            at,
-            pid,
-            people: Some(people),
-            password: String::new(),
-            _scratch: Some(scratch),
-        })
+        let mut arguments = ["--listen", &at_text, "--shards", &shards, "--data"].map(OsString::from).to_vec();
+        arguments.push(data.into_os_string());
+        let launch = Launch { program, arguments, cpus: target.server_cpu.clone(), scratch };
+        let running = launch.start()?;
+        let (pid, password) = (Some(running.pid()), String::new());
+        Ok(Self { running: Some(running), at, pid, people: Some(people), password, launch: Some(launch) })
+    }
+
+    /// Ends a server that was started here.
+    pub fn end(&mut self, how: End) -> Result<(), String> {
+        let running = self.running.take().ok_or("only a server that was started here is ended")?;
+        match how {
+            End::Killed => running.kill(),
+            End::Stopped => running.stop(STOP),
+        }
+    }
+
+    /// Starts it again where it was.
+    pub fn start_again(&mut self) -> Result<(), String> {
+        let running = self.launch.as_ref().ok_or("only a server that was started here is started again")?.start()?;
+        self.pid = Some(running.pid());
+        self.running = Some(running);
+        Ok(())
     }
 
     /// Its users, nobody of them signed in.
     pub fn crowd(&mut self, load: &Load, clock: Clock) -> Result<Crowd, String> {
-        let key = learn_key(self.at, START).map_err(|error| self.explain(error))?;
+        let patience = if self.running.is_some() { START } else { ANSWER };
+        let key = learn_key(self.at, patience).map_err(|error| self.explain(error))?;
         let Prepared { first, tokens } = self.people.take().ok_or("its users are taken")?;
         let mut crowd = Crowd::new(self.at, key, first, tokens, load.sockets(), millis(clock.ns()))?;
         crowd.set_password(&self.password);
@@ -136,7 +179,7 @@ impl Floor {
 }
 
 /// Signs in the users from `from` up to `to`, exclusive, and tells how long it took.
-pub fn sign_in(crowd: &mut Crowd, clock: Clock, from: u32, to: u32) -> Result<Duration, String> {
+pub fn sign_in(crowd: &mut Crowd, clock: Clock, from: u32, to: u32) -> Result<Duration, Failure> {
     let bar = crate::progress::Bar::new("signed in", u64::from(to - from));
     let (start, mut events) = (clock.ns(), Vec::new());
     let (mut next, mut done, mut heard) = (from, 0, start);
@@ -155,17 +198,24 @@ pub fn sign_in(crowd: &mut Crowd, clock: Clock, from: u32, to: u32) -> Result<Du
                     done += 1;
                     heard = now;
                 }
-                Event::Ended { user, why } => return Err(format!("user {user} cannot sign in: {why}")),
-                Event::Notice { text, .. } => return Err(format!("the server says: {text}")),
+                Event::Ended { user, why } if why == REFUSED => {
+                    let number = crowd.number(user);
+                    return Err(Failure::Use(format!(
+                        "the server refuses the sign-in of {number}; give the --data that this server runs on, or its \
+                         --first and --password"
+                    )));
+                }
+                Event::Ended { user, why } => return Err(format!("user {user} cannot sign in: {why}").into()),
+                Event::Notice { text, .. } => return Err(format!("the server says: {text}").into()),
                 _ => {}
             }
         }
         bar.at(u64::from(done));
         if now - heard > PATIENCE {
-            return Err(format!("no sign-in has come to an end for {} s", PATIENCE / SECOND));
+            return Err(format!("no sign-in has come to an end for {} s", PATIENCE / SECOND).into());
         }
         if sys::stopping() {
-            return Err("interrupted".into());
+            return Err("interrupted".to_owned().into());
         }
     }
     Ok(Duration::from_nanos(clock.ns() - start))

@@ -1,6 +1,8 @@
 //! What is measured: each scene begins something again and again, and knows when it is done.
 
+pub mod comeback;
 pub mod drain;
+pub mod idle;
 pub mod messages;
 pub mod presence;
 pub mod search;

@@ -1,7 +1,9 @@
 //! Each scene against a real server in this process, for a moment.
 
 use super::Dice;
+use super::comeback::{Knocker, follow};
 use super::drain::Drain;
+use super::idle::Idle;
 use super::messages::{Messages, To};
 use super::presence::Presence;
 use super::search::Search;
@@ -15,7 +17,7 @@ use crate::clock::{Clock, millis};
 use crate::crowd::{Crowd, Event, learn_key};
 use crate::flights::Done;
 use crate::play::{Pace, Player, Scene, Tally};
-use crate::report::{Report, Turn};
+use crate::report::{Beside, Report, Turn};
 use crate::table;
 use crate::target::{leave, sign_in};
 use clap::Parser;
@@ -30,7 +32,7 @@ const SHORT: Duration = Duration::from_millis(300);
 struct Place {
     crowd: Crowd,
     player: Player,
-    _server: Trial,
+    server: Trial,
 }
 
 impl Place {
@@ -44,7 +46,7 @@ impl Place {
         crowd.set_password("load");
         sign_in(&mut crowd, clock, 0, USERS).unwrap();
         let player = Player { clock, pid: Some(std::process::id()) };
-        Self { crowd, player, _server: server }
+        Self { crowd, player, server }
     }
 
     fn play<'a>(&'a mut self, scene: &mut impl Scene<Linked<'a>>) -> Tally {
@@ -144,9 +146,10 @@ fn a_run_is_kept_as_json_and_drawn_and_compared() {
     let cli = Cli::try_parse_from(["oicq-load", "sign-in", "--server", "127.0.0.1:1", "--json"]).unwrap();
     let Job::SignIn(args) = cli.job else { panic!("it was asked for") };
     let mut report = Report::new("relay", &args.load);
-    report.turn(Turn { round: 1, who: "oicqd", tally, beside: Some(5.0) });
+    report.turn(Turn { round: 1, who: "oicqd", tally, beside: Some(Beside { floor: 5.0, with_acks: Some(8.0) }) });
     let json = report.json();
-    assert!(json["median"]["ratio"].as_f64().is_some_and(|ratio| ratio > 0.0), "{json}");
+    let ratios = ["ratio", "ratio_acks"].map(|which| json["median"][which].as_f64().unwrap());
+    assert!(ratios[0] > 0.0 && (ratios[0] / ratios[1] - 1.6).abs() < 1e-9, "{json}");
     assert_eq!(json["turns"][0]["lost"], 0);
     let scratch = Scratch::new().unwrap();
     let (run, plot) = (scratch.path().join("run.json"), scratch.path().join("run.svg"));
@@ -157,6 +160,44 @@ fn a_run_is_kept_as_json_and_drawn_and_compared() {
     crate::plot::draw(&plot, "relay", &report.turns).unwrap();
     let drawn = std::fs::read_to_string(&plot).unwrap();
     assert!(drawn.starts_with("<svg") && drawn.contains("p99") && drawn.contains("polyline"));
+}
+
+#[test]
+fn users_at_rest_keep_their_sessions() {
+    let mut place = Place::new();
+    let mut linked = Linked { crowd: &mut place.crowd, text: String::new() };
+    place.player.rest(&mut linked, SHORT).unwrap();
+    // They are heard of every 30 s, six of them: the first after 5 s.
+    let length = Duration::from_millis(5_500);
+    let tally = place.player.play(&mut linked, &mut Idle::new(USERS), length, &mut |_| {}).unwrap();
+    let counted = &tally.counted;
+    assert_eq!((counted.begun, counted.done, counted.lost, counted.doubled), (1, 1, 0, 0));
+    assert_eq!((tally.datagrams.to_server, tally.datagrams.from_server), (1, 1));
+    leave(&mut place.crowd, place.player.clock, 0..1).unwrap();
+    let mut linked = Linked { crowd: &mut place.crowd, text: String::new() };
+    let tally = place.player.play(&mut linked, &mut Idle::new(USERS), SHORT, &mut |_| {}).unwrap();
+    assert_eq!(tally.counted.lost, 1, "one was not there");
+}
+
+#[test]
+fn tokens_of_another_server_are_wrong_use() {
+    let place = Place::new();
+    let (first, clock) = (place.crowd.number(0), place.player.clock);
+    let key = learn_key(place.server.address, Duration::from_secs(10)).unwrap();
+    let tokens = vec!["A".repeat(43); 2];
+    let mut crowd = Crowd::new(place.server.address, key, first, tokens, 1, millis(clock.ns())).unwrap();
+    let failure = sign_in(&mut crowd, clock, 0, 2).unwrap_err();
+    assert_eq!(failure.status(), 2, "{failure}");
+    assert!(failure.to_string().contains("refuses the sign-in"), "{failure}");
+}
+
+#[test]
+fn a_server_that_answers_is_heard() {
+    let mut place = Place::new();
+    let (mut knocker, since) = (Knocker::new(place.server.address).unwrap(), place.player.clock.ns());
+    let comeback = follow(&mut place.crowd, place.player, &mut knocker, 0, since, || true).unwrap();
+    assert!(comeback.answers < Duration::from_secs(10));
+    assert_eq!((comeback.tally.counted.done, comeback.tally.counted.lost), (0, 0));
 }
 
 #[test]

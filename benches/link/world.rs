@@ -1,51 +1,60 @@
-//! The link: its handshake, a packet sealed and opened, and a whole message through the rules of one shard with all that
-//! belongs to it: the message in and out, the recipient's 0x41 in, the receipt out.
+//! One shard that is driven by hand, and its users over the link: what the link and the mailbox are measured in.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use oicq::link::{Ciphers, Frames, Initiator, Keys, Link, Offer, Packet, Side, StaticKey, public_key, respond};
-use oicq::shard::{Board, Classic, Endpoint, Identity, Input, Now, Outbox, PasswordOutcome, Shard, Territory};
-use oicq::store::{Account, Answer, Request, UserRecord};
-use oicq::wire::{List, Profile, ReceivedId, User};
-use std::hint::black_box;
+use oicq::limits::MAILBOX_PAGE;
+use oicq::link::{Ciphers, Frames, Initiator, Link, Packet, Side, public_key};
+use oicq::shard::{Board, Classic, Endpoint, Identity, Input, Now, Outbox, PasswordOutcome, Shard, Territory, Ticket};
+use oicq::store::{Account, Answer, Mail, Request, UserRecord};
+use oicq::wire::{Profile, User};
 use std::sync::Arc;
 
-const FIRST: u32 = 10_000;
+/// Number of the first user.
+pub const FIRST: u32 = 10_000;
 
-fn encoded(frame: &User<'_>) -> Vec<u8> {
+/// A frame as bytes.
+pub fn encoded(frame: &User<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     frame.encode(&mut bytes);
     bytes
 }
 
 /// A user's end of a link with a shard that is driven by hand.
-struct Client {
-    number: u32,
+pub struct Client {
+    /// Its service number.
+    pub number: u32,
     at: Endpoint,
     link: Link,
 }
 
 /// One shard, its users, and the time.
-struct World {
+pub struct World {
     shard: Shard,
     out: Outbox,
-    clients: Vec<Client>,
+    /// Who is signed in.
+    pub clients: Vec<Client>,
     ciphers: Ciphers,
     frames: Frames,
     now: Now,
     packet: Vec<u8>,
+    /// What is stored for those who sign in, in the order of its seq.
+    pub mail: Vec<Mail>,
+    /// Requests for it, which wait for [`answer_mail`](World::answer_mail).
+    asked: Vec<(Ticket, Request)>,
 }
 
 impl World {
-    fn new(users: u32) -> Self {
+    /// So many users have signed in.
+    pub fn new(users: u32) -> Self {
         let shard = Shard::new(Territory::ALL, Arc::new(Board::default()), Classic::Off, &Identity::EXAMPLE);
         let mut world = Self {
             shard,
             out: Outbox::default(),
             clients: Vec::new(),
-            ciphers: Ciphers::new(2 * users as usize),
+            ciphers: Ciphers::new(2 * users.max(1) as usize),
             frames: Frames::default(),
             now: Now { mono_ms: 1_000_000, unix_ms: 1_700_000_000_000 },
             packet: Vec::new(),
+            mail: Vec::new(),
+            asked: Vec::new(),
         };
         (0..users).for_each(|at| world.sign_in(FIRST + at));
         world
@@ -56,7 +65,8 @@ impl World {
         self.shard.flush(self.now, &mut self.out);
     }
 
-    fn sign_in(&mut self, number: u32) {
+    /// A handshake and a sign-in. What is stored for the user is only asked for.
+    pub fn sign_in(&mut self, number: u32) {
         let [_, b, c, d] = number.to_be_bytes();
         let at = Endpoint::datagram(([127, b, c, d], 10_000).into(), 0);
         let key = public_key(&Identity::EXAMPLE.private);
@@ -73,7 +83,7 @@ impl World {
         let me = self.clients.len() - 1;
         self.send(me, &User::SignIn { me: number, password: "secret", mode: 0, token: None });
         self.answer_all();
-        self.deliver();
+        self.deliver(|_| {});
     }
 
     /// Answers for the store and the password pool.
@@ -88,6 +98,10 @@ impl World {
                 self.input(Input::Password { ticket, outcome: PasswordOutcome::Good });
             }
             for (ticket, request) in store {
+                if let Request::MailAfter(..) = request {
+                    self.asked.push((ticket, request));
+                    continue;
+                }
                 let answer = match request {
                     Request::Account(_) => Answer::Account(Some(Box::new(account.clone()))),
                     Request::User(_) => Answer::User(Some(Box::new(UserRecord {
@@ -95,7 +109,7 @@ impl World {
                         groups: vec![(1, "My Friends".into())],
                         friends: Vec::new(),
                         blocks: Vec::new(),
-                        has_mail: false,
+                        has_mail: !self.mail.is_empty(),
                         cards: Vec::new(),
                     }))),
                     _ => Answer::Done,
@@ -105,7 +119,8 @@ impl World {
         }
     }
 
-    fn send(&mut self, from: usize, frame: &User<'_>) {
+    /// A client says something.
+    pub fn send(&mut self, from: usize, frame: &User<'_>) {
         self.clients[from].link.send(&encoded(frame));
         self.push(from);
     }
@@ -125,70 +140,37 @@ impl World {
         self.packet = packet;
     }
 
-    /// What the shard has sent goes to the clients.
-    fn deliver(&mut self) {
+    /// What the shard has sent goes to the clients; `take` gets the frames. Tells whether there was anything.
+    pub fn deliver(&mut self, mut take: impl FnMut(&[u8])) -> bool {
         let (bytes, sends) = (std::mem::take(&mut self.out.bytes), std::mem::take(&mut self.out.sends));
         for send in &sends {
             let mut packet = bytes[send.start as usize..][..send.length as usize].to_vec();
             let Some(client) = self.clients.iter_mut().find(|client| client.at == send.to) else { continue };
             client.link.receive(self.now.mono_ms, &mut packet, &mut self.ciphers, &mut self.frames).expect("ours");
+            self.frames.iter().for_each(|frame| take(frame.bytes));
             self.frames.clear();
         }
-        self.out.clear();
+        !sends.is_empty()
+    }
+
+    /// The store answers, with a page where stored messages were asked for. Tells whether it was asked anything.
+    pub fn answer_mail(&mut self) -> bool {
+        self.answer_all();
+        let asked = std::mem::take(&mut self.asked);
+        for (ticket, request) in &asked {
+            let Request::MailAfter(_, after) = request else { unreachable!("only these wait") };
+            let first = self.mail.partition_point(|mail| mail.seq <= *after);
+            let page = self.mail[first..].iter().take(MAILBOX_PAGE).cloned().collect();
+            self.input(Input::Stored { ticket: *ticket, answer: Answer::Mail(page) });
+        }
+        !asked.is_empty()
+    }
+
+    /// So many milliseconds pass, and what is due by then is sent.
+    pub fn pass(&mut self, millis: u64) {
+        self.now.mono_ms += millis;
+        self.now.unix_ms += millis;
+        self.input(Input::Tick);
+        (0..self.clients.len()).for_each(|client| self.push(client));
     }
 }
-
-/// One message with 0x41 and receipt. The time of the clients' ends is in it, too: about half.
-fn messages(c: &mut Criterion) {
-    let mut group = c.benchmark_group("link");
-    group.throughput(Throughput::Elements(1));
-    let mut world = World::new(2);
-    let text = "x".repeat(100);
-    let mut id = 0;
-    group.bench_function("message, 0x41 and receipt through one shard, both clients included", |b| {
-        b.iter(|| {
-            id += 1;
-            let (me, to) = (world.clients[0].number, world.clients[1].number);
-            world.send(0, &User::Message { me, to, text: &text, id: Some(id) });
-            world.deliver();
-            let ids = [ReceivedId { from: me, id }];
-            world.send(1, &User::Received { me: to, messages: List::new(&ids) });
-            world.deliver();
-        });
-    });
-    group.finish();
-}
-
-fn packets(c: &mut Criterion) {
-    let keys = Keys { to_server: [1; 32], to_client: [2; 32] };
-    let mut ciphers = Ciphers::new(4);
-    let frame = encoded(&User::Message { me: FIRST, to: FIRST + 1, text: &"x".repeat(100), id: Some(7) });
-    c.bench_function("link/one frame sent, sealed, opened and acknowledged", |b| {
-        let mut client = Link::new(Side::Client, FIRST, 7, keys, 0);
-        let mut server = Link::new(Side::Server, FIRST, 7, keys, 0);
-        let (mut frames, mut packet, mut now) = (Frames::default(), Vec::new(), 0);
-        b.iter(|| {
-            packet.clear();
-            client.send(&frame);
-            assert!(client.poll(now, &mut ciphers, &mut packet));
-            server.receive(now, &mut packet, &mut ciphers, &mut frames).expect("ours");
-            frames.clear();
-            now += 10;
-            packet.clear();
-            assert!(server.poll(now, &mut ciphers, &mut packet));
-            client.receive(now, &mut packet, &mut ciphers, &mut frames).expect("ours");
-        });
-    });
-}
-
-fn handshakes(c: &mut Criterion) {
-    let key = StaticKey::new([7; 32]);
-    let message = Initiator::new(FIRST, &key.public, [5; 32]).expect("begun").message().to_vec();
-    let offer = Offer { session: 1, idle_secs: 90, largest_datagram: 1_232 };
-    c.bench_function("link/the server's side of a handshake", |b| {
-        b.iter(|| respond(&key, FIRST, black_box(&message), [9; 32], offer).expect("answered"));
-    });
-}
-
-criterion_group!(benches, packets, messages, handshakes);
-criterion_main!(benches);
