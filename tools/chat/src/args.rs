@@ -91,8 +91,8 @@ pub enum Command {
     /// Send a message: status 0 delivered, 3 stored, 4 no answer yet, 5 refused
     Send {
         /// To whom
-        #[arg(value_parser = user())]
-        number: u32,
+        #[arg(value_name = "NUMBER", value_parser = user())]
+        to: u32,
         /// What; - reads it from standard input
         text: String,
         /// Wait so long for the recipient's program, although the message is stored already
@@ -117,8 +117,8 @@ pub enum Command {
     /// Show a profile; without a number, your own
     Profile {
         /// Whose
-        #[arg(value_parser = user())]
-        number: Option<u32>,
+        #[arg(value_name = "NUMBER", value_parser = user())]
+        whose: Option<u32>,
     },
     /// Send or take a file
     #[command(subcommand)]
@@ -126,8 +126,8 @@ pub enum Command {
     /// Print the history that is kept here, or what is found in it; the server is not asked
     History {
         /// With whom; everybody without
-        #[arg(value_parser = user())]
-        number: Option<u32>,
+        #[arg(value_name = "NUMBER", value_parser = user())]
+        with: Option<u32>,
         /// Only messages with these words
         #[arg(long, value_name = "WORDS")]
         find: Option<String>,
@@ -147,8 +147,8 @@ pub enum FileCommand {
     /// Offer a file, and send it when it is accepted
     Send {
         /// To whom
-        #[arg(value_parser = user())]
-        number: u32,
+        #[arg(value_name = "NUMBER", value_parser = user())]
+        to: u32,
         /// What
         #[arg(value_hint = ValueHint::FilePath)]
         path: PathBuf,
@@ -156,8 +156,8 @@ pub enum FileCommand {
     /// Take the next file that is offered
     Take {
         /// From this user only
-        #[arg(value_parser = user())]
-        number: Option<u32>,
+        #[arg(value_name = "NUMBER", value_parser = user())]
+        from: Option<u32>,
     },
 }
 

@@ -33,22 +33,22 @@ pub fn run(engine: &Arc<Engine>, command: Command, common: &Common, password: Op
     })?;
     let listens = matches!(command, Command::Listen);
     let request = match command {
-        Command::Send { number, text, wait } => {
-            json!({ "do": "send", "to": number, "text": message(text)?, "wait": wait })
+        Command::Send { to, text, wait } => {
+            json!({ "do": "send", "to": to, "text": message(text)?, "wait": wait })
         }
         Command::Listen => json!({ "do": "listen" }),
         Command::Friends => json!({ "do": "friends" }),
         Command::Online { start } => json!({ "do": "online", "start": start }),
         Command::Find { condition } => json!({ "do": "find", "condition": condition }),
-        Command::Profile { number } => json!({ "do": "profile", "number": number }),
-        Command::File(FileCommand::Send { number, path }) => {
-            json!({ "do": "file-send", "to": number, "path": absolute(&path)? })
+        Command::Profile { whose } => json!({ "do": "profile", "number": whose }),
+        Command::File(FileCommand::Send { to, path }) => {
+            json!({ "do": "file-send", "to": to, "path": absolute(&path)? })
         }
-        Command::File(FileCommand::Take { number: from }) => {
+        Command::File(FileCommand::Take { from }) => {
             let directory = common.downloads.as_deref().map_or_else(|| absolute(Path::new(".")), absolute)?;
             json!({ "do": "file-take", "from": from, "directory": directory })
         }
-        Command::History { number: peer, find } => {
+        Command::History { with: peer, find } => {
             return history(engine, number, peer, find.as_deref(), common.json);
         }
         Command::Completions { .. } | Command::Man => return Ok(status::DONE),
@@ -58,13 +58,20 @@ pub fn run(engine: &Arc<Engine>, command: Command, common: &Common, password: Op
     if let Some(code) = local::ask(&engine.keep, number, &request, &mut emit) {
         return Ok(code);
     }
+    // What was stored comes with the sign-in: whoever listens must not miss it.
+    let news = perform::hear(engine);
     // Who listens is there for others; who asks for one thing need not be seen.
     sign_in(engine, number, password, !listens)?;
     let _local = local::serve(engine, number);
     if listens && json {
         take_commands(engine);
     }
-    let code = perform(engine, &request, &mut emit);
+    let code = if listens {
+        perform::listen(engine, &news, &mut emit)
+    } else {
+        drop(news);
+        perform(engine, &request, &mut emit)
+    };
     engine.end();
     Ok(code)
 }

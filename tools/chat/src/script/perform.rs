@@ -30,7 +30,7 @@ pub mod status {
 pub fn perform(engine: &Arc<Engine>, request: &Value, emit: &mut dyn FnMut(Value) -> bool) -> u8 {
     let done = match request["do"].as_str().unwrap_or_default() {
         "send" => return send(engine, request, emit),
-        "listen" => return listen(engine, emit),
+        "listen" => return listen(engine, &hear(engine), emit),
         "file-send" => return file_send(engine, request, emit),
         "file-take" => return file_take(engine, request, emit),
         "friends" => {
@@ -144,7 +144,7 @@ fn people(people: &[oicq::client::Person]) -> Vec<Value> {
 }
 
 /// Everything that happens from now on.
-fn hear(engine: &Engine) -> Receiver<News> {
+pub fn hear(engine: &Engine) -> Receiver<News> {
     let (tell, news) = channel();
     engine.subscribe(move |news| tell.send(news.clone()).is_ok());
     news
@@ -193,8 +193,8 @@ fn send(engine: &Arc<Engine>, request: &Value, emit: &mut dyn FnMut(Value) -> bo
     code
 }
 
-fn listen(engine: &Arc<Engine>, emit: &mut dyn FnMut(Value) -> bool) -> u8 {
-    let news = hear(engine);
+/// Tells what happens until nobody wants to know, or the session has ended for good.
+pub fn listen(engine: &Arc<Engine>, news: &Receiver<News>, emit: &mut dyn FnMut(Value) -> bool) -> u8 {
     if !emit(json!({ "type": "listening", "number": engine.me() })) {
         return status::DONE;
     }

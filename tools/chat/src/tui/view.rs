@@ -238,7 +238,8 @@ fn keys(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 /// Where a popup stands: in the middle, as high as it has lines.
 fn place(model: &Model, lines: usize, widest: usize) -> Rect {
     let (width, height) = model.size;
-    let wide = u16::try_from(widest + 4).unwrap_or(width).clamp(40.min(width), width.saturating_sub(2).max(20));
+    let most = width.saturating_sub(2);
+    let wide = u16::try_from(widest + 4).unwrap_or(width).clamp(40.min(most), most);
     let high = u16::try_from(lines + 2).unwrap_or(height).min(height.saturating_sub(2));
     Rect::new((width - wide) / 2, 1 + (height.saturating_sub(2) - high) / 2, wide, high)
 }
