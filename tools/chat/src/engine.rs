@@ -290,7 +290,9 @@ impl Engine {
 
     /// Who may add this user, if it is known.
     pub fn authorization(&self) -> Option<u8> {
-        self.history().kept(self.me()?, AUTHORIZATION)?.parse().ok()
+        // Asked before the history is locked: whoever changes it has both, in this order.
+        let me = self.me()?;
+        self.history().kept(me, AUTHORIZATION)?.parse().ok()
     }
 
     /// Notes who may add this user.

@@ -308,21 +308,24 @@ impl History {
             return Ok(Vec::new());
         }
         let mut conditions = vec!["me = :me".to_owned()];
-        if !long.is_empty() {
-            conditions.push("id IN (SELECT rowid FROM words WHERE words MATCH :long)".into());
-        } else {
+        // Both go from the newest to the oldest and stop when there are enough.
+        let (table, order) = if long.is_empty() {
             conditions.push(":long = ''".into());
-        }
+            ("messages NOT INDEXED", "messages.id")
+        } else {
+            conditions.push("words MATCH :long".into());
+            ("words CROSS JOIN messages ON messages.id = words.rowid", "words.rowid")
+        };
         // Short words cannot do harm here: each is one parameter of the statement.
         let short: Vec<String> = words
             .iter()
             .filter(|word| word.chars().count() < TRIGRAM)
             .map(|word| format!("%{}%", word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")))
             .collect();
-        conditions.extend((0..short.len()).map(|at| format!("text LIKE :short{at} ESCAPE '\\'")));
+        conditions.extend((0..short.len()).map(|at| format!("messages.text LIKE :short{at} ESCAPE '\\'")));
         let select = format!(
-            "SELECT id, peer, mine, message, time, text, state, reason FROM messages
-             WHERE {} ORDER BY id DESC LIMIT :most",
+            "SELECT messages.id, peer, mine, message, time, messages.text, state, reason FROM {table}
+             WHERE {} ORDER BY {order} DESC LIMIT :most",
             conditions.join(" AND ")
         );
         let read = || {

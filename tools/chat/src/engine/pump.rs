@@ -115,7 +115,24 @@ impl Engine {
             Event::Progress { .. } => return,
             _ => {}
         }
-        self.tell(&News::Event(event));
+        let stranger = match event {
+            Event::Asked { from, .. }
+            | Event::AddedBy { from }
+            | Event::AskAnswered { from, .. }
+            | Event::FileOffered { from, .. } => Some(from),
+            _ => None,
+        };
+        match stranger.filter(|number| self.name(*number).is_none()) {
+            // Whoever is told of them wants to know who they are. Asking the server must not hold up what else comes.
+            Some(number) => {
+                let engine = Arc::clone(self);
+                std::thread::spawn(move || {
+                    engine.look_up(number);
+                    engine.tell(&News::Event(event));
+                });
+            }
+            None => self.tell(&News::Event(event)),
+        }
     }
 
     /// Whether an offer is the rest of a file that was accepted before: then it is taken without asking again.

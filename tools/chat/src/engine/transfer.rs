@@ -52,13 +52,17 @@ impl Engine {
             return Err(format!("{from} offers no file"));
         };
         let incoming = Incoming::create(directory, from, &name, size)?;
-        let name = incoming.name.clone();
+        let (name, begun) = (incoming.name.clone(), incoming.received);
         // In place before the answer goes out: the first piece may come at once.
         self.transfers().arriving.insert(from, incoming);
         let answered = self.client().and_then(|client| client.answer_file(from, true));
         if let Err(error) = answered {
-            self.transfers().arriving.remove(&from);
-            return Err(self.words(&error));
+            let mut transfers = self.transfers();
+            // If something has come, the answer had arrived before the connection broke: it goes on.
+            if transfers.arriving.get(&from).is_none_or(|incoming| incoming.received == begun) {
+                transfers.arriving.remove(&from);
+                return Err(self.words(&error));
+            }
         }
         self.finish_if_complete(from);
         Ok(name)

@@ -1,14 +1,18 @@
 //! Between two `oicq` of one account: the one that is signed in does what the others are asked for, through a socket in its
 //! directory that only its owner can reach.
 
+#[cfg(unix)]
 use super::perform::{perform, status};
 use crate::engine::Engine;
 use crate::keep::Keep;
-use serde_json::{Value, json};
+use serde_json::Value;
+#[cfg(unix)]
+use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The socket of an account.
+#[cfg(unix)]
 fn path(keep: &Keep, number: u32) -> PathBuf {
     keep.file(&format!("{number}.sock"))
 }

@@ -32,6 +32,8 @@ pub fn run(engine: &Arc<Engine>, command: Command, common: &Common, password: Op
         Failure(status::SIGN_IN, "it is not known which account; give --number, or sign in with `oicq` once".into())
     })?;
     let listens = matches!(command, Command::Listen);
+    // Files are offered to those who are seen to be there.
+    let seen = listens || matches!(command, Command::File(FileCommand::Take { .. }));
     let request = match command {
         Command::Send { to, text, wait } => {
             json!({ "do": "send", "to": to, "text": message(text)?, "wait": wait })
@@ -61,7 +63,7 @@ pub fn run(engine: &Arc<Engine>, command: Command, common: &Common, password: Op
     // What was stored comes with the sign-in: whoever listens must not miss it.
     let news = perform::hear(engine);
     // Who listens is there for others; who asks for one thing need not be seen.
-    sign_in(engine, number, password, !listens)?;
+    sign_in(engine, number, password, !seen)?;
     let _local = local::serve(engine, number);
     if listens && json {
         take_commands(engine);

@@ -198,7 +198,12 @@ pub fn listen(engine: &Arc<Engine>, news: &Receiver<News>, emit: &mut dyn FnMut(
     if !emit(json!({ "type": "listening", "number": engine.me() })) {
         return status::DONE;
     }
-    for news in news {
+    for news in news.iter() {
+        if let News::Event(oicq::client::Event::Message { from, .. } | oicq::client::Event::Asked { from, .. }) = &news
+        {
+            // Whoever writes for the first time has no name here yet.
+            engine.look_up(*from);
+        }
         if let Some(line) = told::line(engine, &news)
             && !emit(line)
         {

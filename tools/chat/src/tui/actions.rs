@@ -175,11 +175,12 @@ impl Model {
             Action::Status(status) => self.ask(Request::SetStatus(status)),
             Action::Profile => self.ask(Request::Mine),
             Action::Field(field) => {
-                let (label, hint) = match field {
-                    fields::AUTHORIZATION => (words.who_may_add.to_owned(), words.who_may_hint),
-                    _ => (field.to_owned(), fields::meaning(field)),
+                let hint = match field {
+                    fields::AUTHORIZATION => words.who_may_hint,
+                    _ => fields::meaning(field),
                 };
-                let question = Question { field: Some(field), ..Question::new(&label, hint, Kind::Optional) };
+                let question =
+                    Question { field: Some(field), ..Question::new(words.field(field), hint, Kind::Optional) };
                 self.form(Purpose::Field(field), words.m_my_profile, vec![question]);
             }
             Action::Password => {
@@ -224,9 +225,10 @@ impl Model {
             Question::new(words.password_again, words.password_hint, Kind::Again),
         ];
         if full {
-            questions.extend(fields::questions().map(|(field, label)| Question {
-                field: Some(field),
-                ..Question::new(&label, words.optional, Kind::Optional)
+            questions.extend(fields::questions().map(|(field, _)| {
+                let hint = [words.optional, fields::meaning(field)].join("; ");
+                let hint = hint.trim_end_matches("; ");
+                Question { field: Some(field), ..Question::new(words.field(field), hint, Kind::Optional) }
             }));
         }
         self.form(Purpose::SignUp, words.sign_up, questions);

@@ -4,6 +4,7 @@ use super::effect::{Answer, Effect, Request};
 use super::lang::fill;
 use super::model::{FileLine, Link, Model};
 use super::popup::{Action, Form, Kind, Menu, Page, People, Popup, Purpose, Question};
+use super::text::fit;
 use crate::fields;
 use crate::show::clean;
 use oicq::client::{AddOutcome, Person};
@@ -89,9 +90,11 @@ impl Model {
             }
             (Request::View(number), Answer::Profile(_, profile)) => {
                 let lines = fields::lines(&profile);
-                let line = |(field, value): (&str, String)| format!("{:<13} {}", field, clean(&value));
-                let text: Vec<String> =
-                    std::iter::once(format!("{:<13} {number}", "number")).chain(lines.into_iter().map(line)).collect();
+                let line =
+                    |(field, value): (&str, String)| format!("{} {}", fit(words.field(field), 13), clean(&value));
+                let text: Vec<String> = std::iter::once(format!("{} {number}", fit(words.field("number"), 13)))
+                    .chain(lines.into_iter().map(line))
+                    .collect();
                 self.names.insert(number, profile.nickname);
                 self.popups.push(Popup::Page(Page { title: self.person(number), text: text.join("\n"), scroll: 0 }));
             }
@@ -101,7 +104,9 @@ impl Model {
                     values.iter().find(|(name, _)| *name == field).map_or(String::new(), |(_, value)| clean(value))
                 };
                 let names = std::iter::once("nickname").chain(fields::questions().map(|(name, _)| name));
-                let items = names.map(|name| (format!("{name:<13} {}", value(name)), Action::Field(name))).collect();
+                let items = names
+                    .map(|name| (format!("{} {}", fit(words.field(name), 13), value(name)), Action::Field(name)))
+                    .collect();
                 self.popups.push(Popup::Menu(Menu::new(words.m_my_profile, items)));
             }
             (Request::SetField { .. }, _) => {

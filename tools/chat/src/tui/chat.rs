@@ -104,10 +104,11 @@ impl Model {
         self.chat = Some(chat);
     }
 
-    /// A message's receipt.
-    pub fn receipt(&mut self, id: u64, state: State) {
-        let Some(mut chat) = self.chat.take() else { return };
-        if let Some(at) = chat.entries.iter().rposition(|entry| entry.mine && entry.id == id) {
+    /// A message's receipt; tells whether the message is loaded.
+    pub fn receipt(&mut self, id: u64, state: State) -> bool {
+        let Some(mut chat) = self.chat.take() else { return false };
+        let known = chat.entries.iter().rposition(|entry| entry.mine && entry.id == id);
+        if let Some(at) = known {
             let is_final = matches!(chat.entries[at].state, State::Delivered | State::Refused(_));
             if !is_final {
                 chat.entries[at].state = state;
@@ -115,6 +116,7 @@ impl Model {
             }
         }
         self.chat = Some(chat);
+        known.is_some()
     }
 
     /// A message as lines: the day if it is another than that of the one before, then the words beside time and name.

@@ -88,7 +88,6 @@ pub struct Known {
     pub others: Vec<u32>,
     pub unread: Vec<(u32, u32)>,
     pub names: Vec<(u32, String)>,
-    pub drafts: Vec<(u32, String)>,
     pub requests: String,
 }
 

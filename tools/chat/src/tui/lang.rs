@@ -260,6 +260,36 @@ impl Words {
         std::ptr::eq(self, &ZH)
     }
 
+    /// The name of a profile's field.
+    pub fn field<'a>(&self, name: &'a str) -> &'a str {
+        if !self.is_chinese() {
+            return name;
+        }
+        match name {
+            "number" => "服务号",
+            "nickname" => "昵称",
+            "name" => "真实姓名",
+            "sex" => "性别",
+            "age" => "年龄",
+            "country" => "国家",
+            "province" => "省",
+            "city" => "市",
+            "address" => "地址",
+            "postcode" => "邮编",
+            "education" => "学历",
+            "school" => "毕业院校",
+            "occupation" => "职业",
+            "telephone" => "电话",
+            "pager" => "寻呼",
+            "email" => "电邮",
+            "hobby" => "爱好",
+            "introduction" => "说明",
+            "portrait" => "头像",
+            crate::fields::AUTHORIZATION => self.who_may_add,
+            other => other,
+        }
+    }
+
     /// A notice code (protocol.md 3.2).
     pub fn reason(&self, code: u8) -> &'static str {
         if !self.is_chinese() {
@@ -302,7 +332,7 @@ impl Words {
             Error::KeyChanged { .. } => self.key_title.into(),
             Error::Closed => "连接已关闭".into(),
             Error::Io(error) => format!("无法连接 {place}：{error}"),
-            Error::Invalid(text) => text.clone(),
+            other => other.to_string(),
         }
     }
 }

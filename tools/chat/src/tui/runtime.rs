@@ -9,7 +9,7 @@ use crate::fields;
 use crate::plain::WRONG;
 use crate::script::local::{self, Served};
 use crate::show::clean;
-use oicq::client::{Error, Recipient, Secret, ServerLine, Status};
+use oicq::client::{Error, Event, Recipient, Secret, ServerLine, Status};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,7 +57,22 @@ impl Runtime {
         }
         let engine = (self.open)(line)?;
         let tell = self.tell.clone();
-        engine.subscribe(move |news: &News| tell.send(Message::News(news.clone())).is_ok());
+        let known = Arc::downgrade(&engine);
+        engine.subscribe(move |news: &News| {
+            // Whoever it is about is told by name.
+            if let News::Event(
+                Event::Message { from, .. }
+                | Event::Asked { from, .. }
+                | Event::AddedBy { from }
+                | Event::AskAnswered { from, .. }
+                | Event::FileOffered { from, .. },
+            ) = news
+                && let Some(name) = known.upgrade().and_then(|engine| engine.name(*from))
+            {
+                let _ = tell.send(Message::Name(*from, name));
+            }
+            tell.send(Message::News(news.clone())).is_ok()
+        });
         self.engine = Some(engine);
         Ok(())
     }
@@ -238,9 +253,8 @@ fn known(engine: &Engine, number: u32) -> Known {
     let friends = groups.iter().flat_map(|group| &group.friends).map(|friend| friend.number);
     let people = friends.chain(others.iter().copied()).chain([number]);
     let names = people.filter_map(|number| Some((number, history.name(number)?))).collect();
-    let drafts = Vec::new();
     let requests = history.kept(number, "requests").unwrap_or_default();
-    Known { groups, unread: history.unread(number), names, others, drafts, requests }
+    Known { groups, unread: history.unread(number), names, others, requests }
 }
 
 /// Writes a conversation to a new file in the directory for downloads.

@@ -10,7 +10,7 @@ use crate::engine::{FileState, News};
 use crate::history::{Entry, State};
 use crate::show::clean;
 use oicq::client::{Event, Group, ReceiptState, Status, fingerprint};
-use oicq::limits::FIRST_USER;
+use oicq::limits::{FIRST_GROUP, FIRST_USER};
 
 impl Model {
     /// Takes a message, and leaves what is to be done in `effects`.
@@ -42,6 +42,7 @@ impl Model {
                 self.close_setup();
                 self.me = Some(number);
                 self.take_groups(groups);
+                self.look_up(number);
                 if self.chosen.is_none() {
                     self.chosen = self.people().first().copied();
                 }
@@ -127,7 +128,7 @@ impl Model {
         self.names.extend(known.names);
         self.others = known.others;
         self.unread = known.unread.into_iter().collect();
-        self.drafts = known.drafts.into_iter().collect();
+        self.drafts.clear();
         self.requests = known
             .requests
             .lines()
@@ -214,7 +215,7 @@ impl Model {
         {
             return;
         }
-        let question = Question::new(">", "", Kind::Text);
+        let question = Question::new("", "", Kind::Text);
         let mut form = Form::new(Purpose::Trust { key, number, hidden }, words.key_title, vec![question]);
         let place = self.place.clone();
         form.about = [
@@ -301,8 +302,10 @@ impl Model {
                 }
             }
             Event::Receipt { to, id, state } => {
-                if state != ReceiptState::Sending && self.is_open(to) {
-                    self.receipt(id, State::from(state));
+                if state != ReceiptState::Sending && self.is_open(to) && !self.receipt(id, State::from(state)) {
+                    // It was said by another program of this account.
+                    let after = self.chat.as_ref().and_then(super::chat::Chat::span).map_or(0, |(_, last)| last);
+                    self.effects.push(Effect::Newer { peer: to, after });
                 }
             }
             Event::Words { text } | Event::Notice { text, .. } => self.notice(words.server_says, &[&clean(&text)]),
@@ -343,6 +346,14 @@ impl Model {
                 self.unseen = self.unseen.saturating_sub(1);
             }
             Event::NewFriend(friend) => {
+                let known = self.groups.iter_mut().flat_map(|group| &mut group.friends);
+                let mut known = known.filter(|known| known.number == friend.number);
+                if let Some(known) = known.next() {
+                    known.clone_from(&friend);
+                } else if let Some(first) = self.groups.iter_mut().find(|group| group.number == FIRST_GROUP) {
+                    first.friends.push(friend.clone());
+                }
+                self.chosen.get_or_insert(friend.number);
                 self.names.insert(friend.number, friend.nickname);
                 self.requests.retain(|(number, reason)| *number != friend.number || reason.is_some());
                 self.keep_requests();

@@ -298,6 +298,7 @@ fn list_place(model: &Model, popup: &Popup, lines: &[String], at: usize) -> (Rec
     let (area, skip) = match popup {
         // It does not jump about while one types.
         Popup::Search(_) => (place(model, usize::from(model.size.1), usize::from(model.size.0)), 2),
+        Popup::Menu(menu) => (place(model, lines.len(), widest.max(text::width(&menu.title) + 1)), 0),
         _ => (place(model, lines.len(), widest), 0),
     };
     let height = usize::from(area.height.saturating_sub(2 + skip));
