@@ -2,8 +2,9 @@
 
 use std::{fmt, io};
 
-/// Why a request came to nothing.
+/// Why a request came to nothing. Later versions may tell more: leave room for it in a `match`.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Error {
     /// The server refused it.
     Refused {

@@ -61,6 +61,46 @@
 //! # }
 //! ```
 //!
+//! # What a program keeps
+//!
+//! | what | where it comes from | what it is for |
+//! |---|---|---|
+//! | the server's key | [`Event::ServerKey`] | [`Connect::pinned`]: another one is refused |
+//! | a token | [`Event::Token`] | [`Client::sign_in_with_token`], for 30 days; as secret as the password |
+//! | messages without a receipt | [`Client::unsent`] | [`Connect::outbox`], or [`Client::hold`] |
+//! | what was shown | [`Client::seen`] | [`Connect::seen`]: nothing is shown twice |
+//!
+//! # Nothing lost in a crash
+//!
+//! A program that is killed at any moment loses and doubles nothing if it writes down before it acts, in both directions:
+//!
+//! ```no_run
+//! # use oicq::client::{Client, Event, Events, Recipient, Unsent, Error};
+//! # fn write_down<T>(_: &T) {}
+//! # fn tour(client: &Client, events: &Events, me: u32, to: u32) -> Result<(), Error> {
+//! // In: what is only looked at stays the server's; what is taken is the program's.
+//! for event in events.peek(100) {
+//!     if let Event::Message { .. } = &event {
+//!         write_down(&event); // (from, id) is unique: what is there already was shown
+//!     }
+//!     events.try_recv();
+//! }
+//! // Out: with an id of its own first, so that a message of the last run goes out again as the same.
+//! let message = Unsent { id: client.next_id(), from: me, to: Recipient::User(to), text: "hello".into() };
+//! write_down(&message);
+//! client.hold(message)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Errors
+//!
+//! Every request gives an [`Error`]. `Refused` is the server's answer, with a notice code that [`reason`] puts into words;
+//! `Unknown` says that the connection broke after the request had gone out; `Timeout` and `Io` that it can be tried again.
+//! Messages need none of that: they are held until a receipt says what became of them.
+//!
+//! `examples/echo.rs` and `examples/away.rs` are whole bots.
+//!
 //! A key that is not the expected one is never accepted: connecting or signing in ends with [`Error::KeyChanged`], and
 //! nothing is said to that server.
 

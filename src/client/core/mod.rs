@@ -228,6 +228,22 @@ impl Core {
         Ok(id)
     }
 
+    /// The id that the next message gets, for a program that writes a message down before it sends it.
+    pub fn next_id(&self) -> u64 {
+        self.outbox.next_id()
+    }
+
+    /// Takes a message that has been written down with an id of its own: from [`next_id`](Self::next_id), or of an earlier
+    /// run. It goes out when its sender is signed in, who need not be so yet, and is held until its receipt has come.
+    pub fn hold(&mut self, now: u64, message: Unsent) -> Result<(), Error> {
+        check(&message.as_wire())?;
+        if !self.outbox.hold(message) {
+            return Err(Error::Invalid("too many messages have no receipt yet; wait for some before the next".into()));
+        }
+        self.advance(now);
+        Ok(())
+    }
+
     /// Keeps what becomes of this message for [`receipt`](Self::receipt), until [`unwatch`](Self::unwatch).
     pub fn watch(&mut self, id: u64) {
         self.watched.insert(id, ReceiptState::Sending);
@@ -377,6 +393,16 @@ impl Core {
             _ => {}
         }
         Some(event)
+    }
+
+    /// The next events, at most so many, which [`poll_event`](Self::poll_event) will give in this order.
+    pub fn peek_events(&self, most: usize) -> impl Iterator<Item = &Event> {
+        self.events.iter().take(most)
+    }
+
+    /// Round trip to the server, in ms, once it has been measured.
+    pub fn round_trip_ms(&self) -> Option<u64> {
+        self.live.as_ref()?.session.link.round_trip_ms().map(u64::from)
     }
 
     /// Whether an event waits.

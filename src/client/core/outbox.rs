@@ -34,7 +34,7 @@ pub struct Unsent {
 
 impl Unsent {
     /// As it goes into a frame.
-    fn as_wire(&self) -> User<'_> {
+    pub(super) fn as_wire(&self) -> User<'_> {
         let (me, text, id) = (self.from, self.text.as_str(), Some(self.id));
         match self.to {
             Recipient::User(to) => User::Message { me, to, text, id },
@@ -71,6 +71,23 @@ impl Outbox {
         self.next_id += 1;
         self.held.insert(id, Unsent { id, from, to, text: text.to_owned() });
         Some(id)
+    }
+
+    /// The id of the next message.
+    pub(super) fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    /// Takes a message that has its id already; tells whether there is room.
+    pub(super) fn hold(&mut self, unsent: Unsent) -> bool {
+        if self.held.len() >= OUTBOX_MESSAGES {
+            return false;
+        }
+        self.next_id = self.next_id.max(unsent.id + 1);
+        // What is sent a second time because of that has its old id: the server drops it.
+        self.unsent = self.unsent.min(unsent.id);
+        self.held.entry(unsent.id).or_insert(unsent);
+        true
     }
 
     /// What has no receipt yet, in order.

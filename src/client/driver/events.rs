@@ -26,6 +26,20 @@ impl Events {
         self.next_until(Some(Instant::now()))
     }
 
+    /// Waits for events and shows the next ones, at most so many, without taking them: for a program that writes messages
+    /// down before they count as received. Each is taken by [`try_recv`](Self::try_recv) afterwards, in the same order.
+    /// Nothing comes when the client has been dropped.
+    pub fn peek(&self, most: usize) -> Vec<Event> {
+        let mut state = self.0.lock();
+        loop {
+            let next: Vec<Event> = state.core.peek_events(most).cloned().collect();
+            if !next.is_empty() || state.closed {
+                return next;
+            }
+            state = self.0.wait(state, None);
+        }
+    }
+
     fn next_until(&self, until: Option<Instant>) -> Option<Event> {
         loop {
             if let Some(event) = self.0.with(|state, now| state.core.poll_event(now)) {

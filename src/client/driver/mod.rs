@@ -105,6 +105,11 @@ impl Client {
         self.shared.lock().carrier.way()
     }
 
+    /// Round trip to the server, once it has been measured.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.shared.lock().core.round_trip_ms().map(Duration::from_millis)
+    }
+
     /// The number that is signed in, also while the connection is being made anew.
     pub fn number(&self) -> Option<u32> {
         self.shared.lock().core.number()

@@ -1,7 +1,7 @@
 //! What a user can ask for, one method each.
 
 use super::{Client, Receipt};
-use crate::client::core::{Recipient, Secret};
+use crate::client::core::{Recipient, Secret, Unsent};
 use crate::client::error::Error;
 use crate::client::event::{AddOutcome, Group, Person, Reply, Status};
 use crate::client::profile::OwnedProfile;
@@ -63,6 +63,19 @@ impl Client {
             Ok(id)
         })?;
         Ok(Receipt::new(id, Arc::clone(&self.shared)))
+    }
+
+    /// The id that the next message gets, for a program that writes a message down before it sends it by
+    /// [`hold`](Self::hold).
+    pub fn next_id(&self) -> u64 {
+        self.shared.lock().core.next_id()
+    }
+
+    /// Takes a message that has been written down with an id of its own, from [`next_id`](Self::next_id) or of an earlier
+    /// run. It goes out when its sender is signed in, who need not be so yet; what becomes of it comes as
+    /// [`Event::Receipt`](crate::client::Event::Receipt).
+    pub fn hold(&self, message: Unsent) -> Result<(), Error> {
+        self.shared.with(|state, now| if state.closed { Err(Error::Closed) } else { state.core.hold(now, message) })
     }
 
     /// Reads a profile.

@@ -1,6 +1,6 @@
 //! What is known about people: the friend list as it is now, and names that were learned on the way.
 
-use oicq::client::{Friend, Group, Person, Status};
+use oicq::client::{Friend, Group, Status};
 use oicq::limits::FIRST_GROUP;
 use std::collections::HashMap;
 
@@ -29,11 +29,6 @@ impl Book {
     /// Notes a name.
     pub fn learn(&mut self, number: u32, name: &str) {
         self.names.insert(number, name.to_owned());
-    }
-
-    /// Notes the names of people who were found.
-    pub fn learn_all(&mut self, people: &[Person]) {
-        people.iter().for_each(|person| self.learn(person.number, &person.nickname));
     }
 
     /// Puts a new friend into group 1, or renews what is known.
@@ -80,6 +75,12 @@ impl Book {
         }
     }
 
+    /// Everybody in a group; 0 is all groups.
+    pub fn members(&self, group: u8) -> Vec<u32> {
+        let groups = self.groups.iter().filter(|known| group == 0 || known.number == group);
+        groups.flat_map(|group| &group.friends).map(|friend| friend.number).collect()
+    }
+
     /// The group of this number.
     pub fn group_mut(&mut self, number: u8) -> Option<&mut Group> {
         self.groups.iter_mut().find(|group| group.number == number)
@@ -107,6 +108,7 @@ mod tests {
         book.set_status(10_001, Status::Online);
         assert_eq!(book.groups[1].friends[0].status, Status::Online);
         assert_eq!((book.groups[0].friends.len(), book.name(10_001)), (1, Some("n10001")));
+        assert_eq!((book.members(2), book.members(0)), (vec![10_001], vec![10_002, 10_001]));
         book.remove_group(2);
         assert_eq!(book.groups[0].friends.len(), 2);
         book.remove(10_002);

@@ -41,6 +41,12 @@ pub fn questions() -> impl Iterator<Item = (&'static str, String)> {
     texts.chain(codes).chain([("portrait", "portrait (0 to 255)".to_owned())])
 }
 
+/// What the values of a field mean; nothing for text.
+pub fn meaning(field: &str) -> &'static str {
+    let code = CODES.iter().find(|(name, ..)| *name == field);
+    code.map_or("", |(_, _, meaning, _)| meaning)
+}
+
 /// Changes a field. The protocol's lengths are checked when the profile is sent.
 pub fn set(profile: &mut OwnedProfile, field: &str, value: &str) -> Result<(), String> {
     if let Some((_, access)) = TEXTS.iter().find(|(name, _)| *name == field) {

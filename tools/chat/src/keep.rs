@@ -1,28 +1,80 @@
-//! What is kept between two runs, readable by its owner alone: the keys of servers, tokens, messages without a receipt.
+//! What is kept between two runs, readable by its owner alone: the keys of servers, tokens, which account was the last.
 
-use oicq::client::{Recipient, Unsent, parse_key};
+use oicq::client::{ServerLine, parse_key};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+/// Where profiles are: each is a directory with what one person keeps.
+#[derive(Debug, Clone)]
+pub struct Profile(PathBuf);
+
+impl Profile {
+    /// A name is a directory beside the default one, anything with a slash in it is a path, and nothing is the default.
+    pub fn new(name: Option<&str>) -> Result<Self, String> {
+        let default = || default_directory().ok_or("there is no home directory; say where to keep keys: --profile DIR");
+        match name {
+            None => Ok(Self(default()?)),
+            Some(path) if path.contains(['/', '\\']) => Ok(Self(path.into())),
+            Some("" | "." | "..") => Err("--profile takes a name like `work`, or a path with a slash in it".into()),
+            Some(name) => Ok(Self(default()?.join("profiles").join(name))),
+        }
+    }
+
+    /// The server and the number of the last sign-in.
+    pub fn last(&self) -> Option<(ServerLine, u32)> {
+        let text = read(&self.0.join("last")).ok()??;
+        let mut lines = text.lines();
+        Some((lines.next()?.parse().ok()?, lines.next()?.parse().ok()?))
+    }
+
+    /// Keeps the server and the number of a sign-in.
+    pub fn save_last(&self, line: &ServerLine, number: u32) -> Result<(), String> {
+        // Its key is kept with the server, and may be another one later.
+        let line = ServerLine { key: None, ..line.clone() };
+        write(&self.0, "last", &format!("{line}\n{number}\n"))
+    }
+}
+
 /// What is kept for one server: a directory with a file for each thing.
 pub struct Keep {
+    /// The profile that it belongs to.
+    pub profile: Profile,
     directory: PathBuf,
-    /// Held while something is written: both threads of the program do.
+    /// Held while something is written: several threads of the program do.
     writing: Mutex<()>,
 }
 
 impl Keep {
     /// Where things of the server at `place` are kept. Nothing is made before there is something to keep.
-    pub fn new(profile: Option<PathBuf>, place: &str) -> Result<Self, String> {
-        let profile = match profile.or_else(default_directory) {
-            Some(profile) => profile,
-            None => return Err("there is no home directory; say where to keep keys: --profile DIR".into()),
-        };
+    pub fn new(profile: Profile, place: &str) -> Self {
         let name: String =
             place.chars().map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' }).collect();
-        Ok(Self { directory: profile.join(name), writing: Mutex::default() })
+        let directory = profile.0.join(name);
+        Self { profile, directory, writing: Mutex::default() }
+    }
+
+    /// A file of this server.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Claims a number for this program, as long as what is given back lives; `None` if another has it.
+    pub fn claim(&self, number: u32) -> Result<Option<fs::File>, String> {
+        let path = self.file(&format!("lock-{number}"));
+        let said = |error: io::Error| format!("{}: {error}", path.display());
+        make_directory(&self.directory).map_err(said)?;
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(said)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(said(error)),
+        }
     }
 
     /// The file of the server's key.
@@ -44,6 +96,11 @@ impl Keep {
         if self.key()?.is_some() {
             return Ok(());
         }
+        self.replace_key(key)
+    }
+
+    /// Keeps another key from now on: for a person who has been asked, and has said that it is right.
+    pub fn replace_key(&self, key: &[u8; 32]) -> Result<(), String> {
         let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
         self.write("key", &format!("{hex}\n"))
     }
@@ -65,35 +122,22 @@ impl Keep {
         let _ = fs::remove_file(self.directory.join(token_name(number)));
     }
 
-    /// Messages without a receipt from the last run.
-    pub fn unsent(&self) -> Result<Vec<Unsent>, String> {
-        let path = self.directory.join("unsent");
-        let text = read(&path)?.unwrap_or_default();
-        let lines = text.lines().map(message_of).collect::<Option<Vec<_>>>();
-        lines.ok_or_else(|| format!("{} is damaged: mend it, or remove it to lose what it holds", path.display()))
-    }
-
-    /// Keeps messages without a receipt.
-    pub fn save_unsent(&self, messages: &[Unsent]) -> Result<(), String> {
-        let path = self.directory.join("unsent");
-        if messages.is_empty() && !path.exists() {
-            return Ok(());
-        }
-        self.write("unsent", &messages.iter().map(line_of).collect::<String>())
-    }
-
-    /// Writes a file as a whole: after a crash the old one or the new one is there.
     fn write(&self, name: &str, text: &str) -> Result<(), String> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (path, new) = (self.directory.join(name), self.directory.join(format!("{name}.new")));
-        let written = make_directory(&self.directory).and_then(|()| {
-            let mut file = open_private(&new)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&new, &path)
-        });
-        written.map_err(|error| format!("{}: {error}", path.display()))
+        write(&self.directory, name, text)
     }
+}
+
+/// Writes a file as a whole: after a crash the old one or the new one is there.
+fn write(directory: &Path, name: &str, text: &str) -> Result<(), String> {
+    let (path, new) = (directory.join(name), directory.join(format!("{name}.new")));
+    let written = make_directory(directory).and_then(|()| {
+        let mut file = open_private(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, &path)
+    });
+    written.map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn default_directory() -> Option<PathBuf> {
@@ -114,7 +158,8 @@ fn read(path: &Path) -> Result<Option<String>, String> {
     }
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
+/// A directory that only its owner can look into.
+pub fn make_directory(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -123,7 +168,7 @@ fn make_directory(path: &Path) -> io::Result<()> {
 }
 
 /// A new file that only its owner can read. What was left under this name is no use to anybody.
-fn open_private(path: &Path) -> io::Result<fs::File> {
+pub fn open_private(path: &Path) -> io::Result<fs::File> {
     if path.symlink_metadata().is_ok() {
         fs::remove_file(path)?;
     }
@@ -134,40 +179,6 @@ fn open_private(path: &Path) -> io::Result<fs::File> {
     options.open(path)
 }
 
-/// A message as a line: id, sender, `u` or `g`, to whom, text.
-fn line_of(message: &Unsent) -> String {
-    let Unsent { id, from, to, text } = message;
-    let (kind, to) = match to {
-        Recipient::User(number) => ('u', *number),
-        Recipient::Group(group) => ('g', u32::from(*group)),
-    };
-    let text = text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r");
-    format!("{id} {from} {kind} {to} {text}\n")
-}
-
-fn message_of(line: &str) -> Option<Unsent> {
-    let mut words = line.splitn(5, ' ');
-    let (id, from) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let to = match (words.next()?, words.next()?) {
-        ("u", to) => Recipient::User(to.parse().ok()?),
-        ("g", to) => Recipient::Group(to.parse().ok()?),
-        _ => return None,
-    };
-    let mut text = String::new();
-    let mut letters = words.next()?.chars();
-    while let Some(letter) = letters.next() {
-        text.push(match letter {
-            '\\' => match letters.next()? {
-                'n' => '\n',
-                'r' => '\r',
-                other => other,
-            },
-            other => other,
-        });
-    }
-    Some(Unsent { id, from, to, text })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,8 +186,9 @@ mod tests {
     #[test]
     fn what_is_kept_comes_back_and_is_nobody_elses() {
         let directory = tempfile::tempdir().unwrap();
-        let keep = Keep::new(Some(directory.path().join("a/b")), "[::1]:8000").unwrap();
-        assert_eq!((keep.key(), keep.token(10_001), keep.unsent()), (Ok(None), None, Ok(Vec::new())));
+        let profile = Profile::new(directory.path().join("a/b").to_str()).unwrap();
+        let keep = Keep::new(profile.clone(), "[::1]:8000");
+        assert_eq!((keep.key(), keep.token(10_001)), (Ok(None), None));
         keep.save_key(&[7; 32]).unwrap();
         keep.save_key(&[8; 32]).unwrap();
         assert_eq!(keep.key(), Ok(Some([7; 32])), "a key is never replaced");
@@ -185,12 +197,14 @@ mod tests {
         assert_eq!(keep.token(10_001).as_deref(), Some("two"));
         keep.forget_token(10_001);
         assert_eq!(keep.token(10_001), None);
-        let messages = [
-            Unsent { id: 7, from: 10_001, to: Recipient::User(10_002), text: "a\\n\n b\r".into() },
-            Unsent { id: 8, from: 10_001, to: Recipient::Group(0), text: "你好".into() },
-        ];
-        keep.save_unsent(&messages).unwrap();
-        assert_eq!(keep.unsent().unwrap(), messages);
+        let line: ServerLine = "[::1]:8000".parse().unwrap();
+        assert_eq!(profile.last(), None);
+        profile.save_last(&line, 10_001).unwrap();
+        assert_eq!(profile.last(), Some((line, 10_001)));
+        let claimed = keep.claim(10_001).unwrap();
+        assert!(claimed.is_some() && keep.claim(10_001).unwrap().is_none());
+        drop(claimed);
+        assert!(keep.claim(10_001).unwrap().is_some());
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -202,11 +216,11 @@ mod tests {
     #[test]
     fn a_damaged_file_is_not_taken_for_none() {
         let directory = tempfile::tempdir().unwrap();
-        let keep = Keep::new(Some(directory.path().into()), "a:1").unwrap();
+        let keep = Keep::new(Profile::new(directory.path().to_str()).unwrap(), "a:1");
         keep.write("key", "nonsense").unwrap();
         assert!(keep.key().unwrap_err().contains("holds no key"));
         assert!(keep.save_key(&[7; 32]).is_err());
-        keep.write("unsent", "7 x\n").unwrap();
-        assert!(keep.unsent().unwrap_err().contains("is damaged"));
+        keep.replace_key(&[8; 32]).unwrap();
+        assert_eq!(keep.key(), Ok(Some([8; 32])));
     }
 }

@@ -1,114 +1,125 @@
-//! `oicq`: the program of an OICQ user, line by line.
+//! `oicq`: the program of an OICQ user. A full screen for people, plain lines for pipes, and commands for scripts.
 #![allow(clippy::disallowed_methods, reason = "a program for people shows the time and waits in it")]
 
-mod app;
 mod args;
 mod book;
-mod command;
+mod engine;
 mod fields;
 mod files;
-mod input;
+mod history;
 mod keep;
-mod news;
-mod run;
-mod said;
+mod plain;
+mod script;
 mod show;
+mod tui;
 
-use app::App;
-use args::Args;
-use clap::Parser;
-use command::Command;
-use keep::Keep;
-use oicq::client::{Client, Connect, Error, Events, Ways, fingerprint};
-use run::Prompt;
+use args::{Arguments, Command, Common};
+use clap::{CommandFactory, Parser};
+use engine::Engine;
+use keep::{Keep, Profile};
+use oicq::client::{ServerLine, Ways, fingerprint};
+use script::Failure;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// Where the server is if nobody says anything.
+const HERE: &str = "127.0.0.1:8000";
+
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
-        Ok(args) => args,
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => return fail(&args::one_line(&error), 2),
     };
-    let password = match args::given_password(args.password_file.as_deref()) {
+    match arguments.command {
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Arguments::command(), "oicq", &mut io::stdout());
+            return ExitCode::SUCCESS;
+        }
+        Some(Command::Man) => return manual(),
+        _ => {}
+    }
+    let password = match args::given_password(arguments.common.password_file.as_deref()) {
         Ok(password) => password,
         Err(error) => return fail(&error, 2),
     };
-    let (app, events) = match connect(&args) {
-        Ok((app, events)) => (Arc::new(app), events),
-        Err(error) => return fail(&error, 1),
+    let profile = match Profile::new(arguments.common.profile.as_deref()) {
+        Ok(profile) => profile,
+        Err(error) => return fail(&error, 2),
     };
-    let news = std::thread::spawn({
-        let app = Arc::clone(&app);
-        move || news::run(&app, events)
-    });
-    let mut prompt = Prompt::new(Arc::clone(&app), password, args.number, args.token || input::is_terminal());
-    let mut all_done = true;
-    if args.number.is_some() {
-        all_done = try_run(&mut prompt, Command::SignIn { number: None, hidden: false });
-    } else if input::is_terminal() {
-        show::line("`sign in NUMBER`, or `sign up` for a number; `help` lists everything that can be said");
+    let line = server_line(&arguments.common, &profile);
+    let common = arguments.common;
+    let at_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    if arguments.command.is_none() && at_terminal && !arguments.plain {
+        let first = profile.last().is_none() && common.server.is_none();
+        let number = common
+            .number
+            .or_else(|| profile.last().filter(|(last, _)| last.place() == line.place()).map(|last| last.1));
+        let language = arguments.lang.unwrap_or_else(|| tui::of_environment(|name| std::env::var(name).ok()));
+        let options = tui::Options { language, mouse: !arguments.no_mouse, line, first, number, password };
+        let open = Box::new(move |line| engine(line, &common, profile.clone()).map_err(|Failure(_, error)| error));
+        return match tui::run(open, options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error, 1),
+        };
     }
-    all_done &= converse(&mut prompt, &app);
-    app.end();
-    // It ends with the events; a panic in it has been printed.
-    let _ = news.join();
-    if all_done || input::is_terminal() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let engine = match engine(line, &common, profile) {
+        Ok(engine) => engine,
+        Err(Failure(code, error)) => return fail(&error, code),
+    };
+    match arguments.command {
+        Some(command) => match script::run(&engine, command, &common, password) {
+            Ok(code) => ExitCode::from(code),
+            Err(Failure(code, error)) => fail(&error, code),
+        },
+        None => plain::run(&engine, plain::Options { password, number: common.number, token: common.token }),
+    }
 }
 
-/// Finds the server, with what was kept from earlier runs.
-fn connect(args: &Args) -> Result<(App, Events), String> {
-    let place = args.server.place();
-    let keep = Keep::new(args.profile.clone(), &place)?;
-    let pinned = keep.key()?;
-    let to = Connect {
-        pinned,
-        ways: if args.tcp { Ways::Tcp } else { Ways::Both },
-        outbox: keep.unsent()?,
-        ..Connect::new(args.server.clone())
-    };
-    let (client, events) = Client::connect(to).map_err(|error| match error {
-        Error::KeyChanged { pinned, shown } => format!(
-            "the line of {place} has the key {}, but the one that was kept is {}. If its operator says that the key is \
-             new, remove {} and start again",
+/// The server that was given, or that of the last time.
+fn server_line(common: &Common, profile: &Profile) -> ServerLine {
+    let last = || profile.last().map(|(line, _)| line);
+    common.server.clone().or_else(last).unwrap_or_else(|| HERE.parse().expect("an address"))
+}
+
+/// Everything behind the face, with what was kept from earlier runs.
+fn engine(line: ServerLine, common: &Common, profile: Profile) -> Result<Arc<Engine>, Failure> {
+    let keep = Keep::new(profile, &line.place());
+    let failed = |error| Failure(script::perform::status::FAILED, error);
+    if let (Some(shown), Some(pinned)) = (line.key, keep.key().map_err(failed)?)
+        && shown != pinned
+    {
+        let text = format!(
+            "the line of {} has the key {}, but the one that was kept is {}. If its operator says that the key is new, \
+             remove {} and start again",
+            line.place(),
             fingerprint(&shown),
             fingerprint(&pinned),
             keep.key_file().display()
-        ),
-        error => format!("no connection to {place}: {error}"),
-    })?;
-    Ok((App::new(client, keep, place), events))
-}
-
-/// Line by line until the end; tells whether everything could be done.
-fn converse(prompt: &mut Prompt, app: &App) -> bool {
-    let mut all_done = true;
-    loop {
-        show::prompt();
-        match input::line() {
-            Ok(Some(line)) => match command::parse(&line, prompt.partner.is_some()) {
-                Ok(None) => {}
-                Ok(Some(Command::Quit)) => return all_done,
-                Ok(Some(command)) => all_done &= try_run(prompt, command),
-                Err(error) => all_done &= complain(&error),
-            },
-            // The last line of a script is not the end of the files that it has set in motion.
-            Ok(None) => {
-                app.wait_for_files();
-                return all_done;
-            }
-            Err(error) => return complain(&format!("the input cannot be read: {error}; lines are UTF-8")),
-        }
+        );
+        return Err(failed(text));
     }
+    let ways = if common.tcp { Ways::Tcp } else { Ways::Both };
+    Engine::new(line, ways, keep, downloads(common)).map_err(failed)
 }
 
-fn try_run(prompt: &mut Prompt, command: Command) -> bool {
-    prompt.run(command).map_or_else(|error| complain(&error), |()| true)
+fn downloads(common: &Common) -> PathBuf {
+    let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE")).map(PathBuf::from);
+    let usual = home.map(|home| home.join("Downloads")).filter(|path| path.is_dir());
+    common.downloads.clone().or(usual).unwrap_or_else(|| ".".into())
 }
 
-fn complain(error: &str) -> bool {
-    eprintln!("! {error}");
-    false
+fn manual() -> ExitCode {
+    let mut page = Vec::new();
+    let rendered = clap_mangen::Man::new(Arguments::command()).render(&mut page);
+    match rendered.and_then(|()| io::stdout().write_all(&page)) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads it has enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string(), 1),
+    }
 }
 
 fn fail(error: &str, code: u8) -> ExitCode {

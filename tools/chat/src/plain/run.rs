@@ -1,23 +1,23 @@
 //! Carries out what is said at the prompt.
 
-use crate::app::App;
-use crate::command::{Command, HELP};
-use crate::files::Outgoing;
+use super::command::{Command, HELP};
+use super::{input, person};
+use crate::engine::Engine;
+use crate::fields;
 use crate::show::{self, clean};
-use crate::{fields, input};
-use oicq::client::{AddOutcome, Error, Group, OwnedProfile, Status, reason};
+use oicq::client::{AddOutcome, Client, Error, Group, OwnedProfile, Recipient, Secret, Status, reason};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The notice code of a wrong number, password or token (protocol.md 3.2).
-const WRONG: u8 = 3;
+pub const WRONG: u8 = 3;
 /// How many people are asked for at a time.
 const PAGE: u8 = 50;
 
 /// The person at the prompt: what the program remembers of what they said.
 pub struct Prompt {
-    app: Arc<App>,
+    engine: Arc<Engine>,
     /// From the environment or a file; asked for otherwise.
     password: Option<String>,
     number: Option<u32>,
@@ -25,23 +25,32 @@ pub struct Prompt {
     by_token: bool,
     /// To whom plain lines go.
     pub partner: Option<u32>,
-    /// Who may add this user, once that is known: the server does not tell it.
-    authorization: Option<u8>,
 }
 
 impl Prompt {
     /// Nothing has been said yet.
-    pub fn new(app: Arc<App>, password: Option<String>, number: Option<u32>, by_token: bool) -> Self {
-        Self { app, password, number, by_token, partner: None, authorization: None }
+    pub fn new(engine: Arc<Engine>, password: Option<String>, number: Option<u32>, by_token: bool) -> Self {
+        Self { engine, password, number, by_token, partner: None }
     }
 
     /// Does what a line says; an error says what was wrong, or what the server said.
     pub fn run(&mut self, command: Command) -> Result<(), String> {
-        let client = &self.app.client;
-        let said = |error: Error| self.app.words(&error);
         match command {
             Command::SignUp { full } => return self.sign_up(full),
             Command::SignIn { number, hidden } => return self.sign_in(number, hidden),
+            Command::Wait(seconds) => {
+                std::thread::sleep(Duration::from_secs(seconds));
+                return Ok(());
+            }
+            Command::Help => {
+                show::line(HELP);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let client = &self.client()?;
+        let said = |error: Error| self.engine.words(&error);
+        match command {
             Command::SignOut | Command::Status(Status::Offline) => {
                 client.set_status(Status::Offline).map_err(said)?;
                 show::line("signed out");
@@ -50,7 +59,7 @@ impl Prompt {
                 client.set_status(status).map_err(said)?;
                 show::line(&format!("you are {} now", show::status(status)));
             }
-            Command::List => show::groups(&self.app.book().groups),
+            Command::List => show::groups(&self.engine.book().groups),
             Command::Say { number, text } => self.say(number, &text)?,
             Command::To(partner) => self.set_partner(partner),
             Command::Plain(text) => {
@@ -58,40 +67,37 @@ impl Prompt {
                 self.say(partner, &text)?;
             }
             Command::All { group, text } => {
-                self.app.say(&text, |client| client.broadcast(group, &text)).map_err(said)?
+                self.me()?;
+                self.engine.say(Recipient::Group(group), &text)?;
             }
             Command::Ask { number, reason } => {
                 client.ask(number, &reason).map_err(said)?;
-                show::line(&format!("{} has been asked", self.app.person(number)));
+                show::line(&format!("{} has been asked", person(&self.engine, number)));
             }
             Command::Answer { number, agree } => client.answer(number, agree).map_err(said)?,
             Command::Online(start) => {
                 let people = client.online(start, PAGE, false).map_err(said)?;
-                self.app.book().learn_all(&people);
-                show::people(&people);
+                self.found(&people);
             }
             Command::Find(condition) => {
                 let people = client.search(&condition).map_err(said)?;
-                self.app.book().learn_all(&people);
-                show::people(&people);
+                self.found(&people);
             }
             Command::View(number) => self.view(number)?,
             Command::Profile => self.view(self.me()?)?,
             Command::Set { field, value } => return self.set(&field, &value),
             Command::Send { number, path } => return self.send(number, &path),
-            Command::Take(number) => self.app.take(number)?,
-            Command::Reject(number) => {
-                self.app.transfers().offers.remove(&number).ok_or(format!("{number} offers no file"))?;
-                client.answer_file(number, false).map_err(said)?;
+            Command::Take(number) => {
+                let name = self.engine.take(number, Path::new("."))?;
+                show::line(&format!("taking {}", clean(&name)));
             }
+            Command::Reject(number) => self.engine.reject(number)?,
             Command::Block { number, on } => {
                 client.block(number, on).map_err(said)?;
                 let words = if on { "nothing is taken from" } else { "again, everything is taken from" };
-                show::line(&format!("{words} {}", self.app.person(number)));
+                show::line(&format!("{words} {}", person(&self.engine, number)));
             }
-            Command::Wait(seconds) => std::thread::sleep(Duration::from_secs(seconds)),
-            Command::Help => show::line(HELP),
-            Command::Quit => {}
+            Command::SignUp { .. } | Command::SignIn { .. } | Command::Wait(_) | Command::Help | Command::Quit => {}
             Command::Add(_)
             | Command::Delete(_)
             | Command::AddGroup(_)
@@ -104,7 +110,7 @@ impl Prompt {
 
     /// What changes the friend list, at the server and then here.
     fn change_list(&self, command: Command) -> Result<(), String> {
-        let (app, client) = (&self.app, &self.app.client);
+        let (app, client) = (&self.engine, &self.client()?);
         let said = |error: Error| app.words(&error);
         match command {
             Command::Add(number) => show::line(&add_outcome(number, client.add_friend(number).map_err(said)?)),
@@ -133,23 +139,33 @@ impl Prompt {
             Command::Move { number, group } => {
                 client.move_friends(&[(number, group)]).map_err(said)?;
                 app.book().move_to(number, group);
-                show::line(&format!("{} is in group {group}", app.person(number)));
+                show::line(&format!("{} is in group {group}", person(app, number)));
             }
             _ => unreachable!("run() passes on only what changes the list"),
         }
         Ok(())
     }
 
+    fn client(&self) -> Result<Arc<Client>, String> {
+        self.engine.client().map_err(|error| self.said(error))
+    }
+
     fn me(&self) -> Result<u32, String> {
-        self.app.client.number().ok_or_else(|| self.said(Error::NotSignedIn))
+        self.client()?.number().ok_or_else(|| self.said(Error::NotSignedIn))
+    }
+
+    fn found(&self, people: &[oicq::client::Person]) {
+        people.iter().for_each(|person| self.engine.learn(person.number, &person.nickname));
+        show::people(people);
     }
 
     fn said(&self, error: Error) -> String {
-        self.app.words(&error)
+        self.engine.words(&error)
     }
 
     fn say(&self, number: u32, text: &str) -> Result<(), String> {
-        self.app.say(text, |client| client.message(number, text)).map_err(|error| self.said(error))
+        self.me()?;
+        self.engine.say(Recipient::User(number), text).map(drop)
     }
 
     fn password(&self, question: &str, new: bool) -> Result<String, String> {
@@ -171,11 +187,12 @@ impl Prompt {
                 }
             }
         }
-        let number = self.app.client.register(&profile).map_err(|error| self.said(error))?;
+        let number = self.client()?.register(&profile).map_err(|error| self.said(error))?;
         show::line(&format!("your number is {number}: keep it, it is how you sign in"));
-        self.authorization = Some(profile.authorization);
-        let groups = self.app.client.sign_in(number, &password, false);
-        self.entered(number, groups)
+        let groups = self.engine.sign_in(number, &Secret::Password(password), false);
+        self.entered(number, groups)?;
+        self.engine.set_authorization(profile.authorization);
+        Ok(())
     }
 
     fn sign_in(&mut self, number: Option<u32>, hidden: bool) -> Result<(), String> {
@@ -190,15 +207,15 @@ impl Prompt {
         // A password that was given says more than a token that was kept.
         if self.by_token
             && self.password.is_none()
-            && let Some(token) = self.app.keep.token(number)
+            && let Some(token) = self.engine.keep.token(number)
         {
-            match self.app.client.sign_in_with_token(number, &token, hidden) {
-                Err(Error::Refused { code: WRONG, .. }) => self.app.keep.forget_token(number),
+            match self.engine.sign_in(number, &Secret::Token(token), hidden) {
+                Err(Error::Refused { code: WRONG, .. }) => self.engine.keep.forget_token(number),
                 result => return self.entered(number, result),
             }
         }
         let password = self.password("Password", false)?;
-        let groups = self.app.client.sign_in(number, &password, hidden);
+        let groups = self.engine.sign_in(number, &Secret::Password(password), hidden);
         self.entered(number, groups)
     }
 
@@ -210,31 +227,26 @@ impl Prompt {
             }
             other => self.said(other),
         })?;
-        // A key from the server line is worth keeping when it has proven to be right.
-        if let Some(error) = self.app.client.server_key().and_then(|key| self.app.keep.save_key(&key).err()) {
-            show::news(&format!("the server's key cannot be kept: {error}"));
-        }
         if self.number.replace(number) != Some(number) {
             self.partner = None;
         }
         let friends: Vec<_> = groups.iter().flat_map(|group| &group.friends).collect();
         let present = friends.iter().filter(|friend| friend.status != Status::Offline).count();
         show::line(&format!("signed in as {number}: {} friends, {present} of them here", friends.len()));
-        self.app.book().open(groups);
         Ok(())
     }
 
     fn set_partner(&mut self, partner: Option<u32>) {
         self.partner = partner;
         match partner {
-            Some(number) => show::line(&format!("plain lines go to {}", self.app.person(number))),
+            Some(number) => show::line(&format!("plain lines go to {}", person(&self.engine, number))),
             None => show::line("plain lines go to nobody"),
         }
     }
 
     fn view(&self, number: u32) -> Result<(), String> {
-        let profile = self.app.client.view(number).map_err(|error| self.said(error))?;
-        self.app.book().learn(number, &profile.nickname);
+        let profile = self.client()?.view(number).map_err(|error| self.said(error))?;
+        self.engine.learn(number, &profile.nickname);
         show::line(&format!("{:<13} {number}", "number"));
         for (field, value) in fields::lines(&profile) {
             show::line(&format!("{field:<13} {}", clean(&value)));
@@ -244,7 +256,7 @@ impl Prompt {
 
     /// Changes one field. The protocol only knows whole profiles, so the others are read first.
     fn set(&mut self, field: &str, value: &str) -> Result<(), String> {
-        let mut profile = self.app.client.view(self.me()?).map_err(|error| self.said(error))?;
+        let mut profile = self.client()?.view(self.me()?).map_err(|error| self.said(error))?;
         if field == "password" {
             if !value.is_empty() {
                 return Err("say only `set password`: the new one is asked for, and not shown".into());
@@ -257,26 +269,19 @@ impl Prompt {
             fields::set(&mut profile, field, value)?;
         }
         if field != fields::AUTHORIZATION {
-            profile.authorization = self.authorization.ok_or(
+            profile.authorization = self.engine.authorization().ok_or(
                 "first say who may add you, which the server does not tell: `set authorization 0` (anyone), 1 (ask me first) or 2 (nobody)",
             )?;
         }
-        self.app.client.update(&profile).map_err(|error| self.said(error))?;
-        self.authorization = Some(profile.authorization);
+        self.client()?.update(&profile).map_err(|error| self.said(error))?;
+        self.engine.set_authorization(profile.authorization);
         show::line(&format!("your {field} is changed"));
         Ok(())
     }
 
     fn send(&self, number: u32, path: &str) -> Result<(), String> {
-        let outgoing = Outgoing::open(Path::new(path))?;
-        let (name, size) = (outgoing.name.clone(), outgoing.size);
-        // In place before the offer goes out: the answer may come at once.
-        self.app.transfers().offered.insert(number, outgoing);
-        if let Err(error) = self.app.client.offer_file(number, &name, size) {
-            self.app.transfers().offered.remove(&number);
-            return Err(self.said(error));
-        }
-        show::line(&format!("{name} ({size} bytes) is offered to {}", self.app.person(number)));
+        let (name, size) = self.engine.offer(number, Path::new(path))?;
+        show::line(&format!("{name} ({size} bytes) is offered to {}", person(&self.engine, number)));
         Ok(())
     }
 }

@@ -1,0 +1,374 @@
+//! Does what the full screen wants done: reads the history at once, and asks the server on threads, for answers take time.
+
+use super::chat::PAGE;
+use super::effect::{Answer, Effect, Known, Message, Request};
+use super::lang::{Words, fill};
+use super::text::Zone;
+use crate::engine::{Engine, News};
+use crate::fields;
+use crate::plain::WRONG;
+use crate::script::local::{self, Served};
+use crate::show::clean;
+use oicq::client::{Error, Event, Recipient, Secret, ServerLine, Status};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How long to wait before a server that did not answer is tried again.
+const AGAIN: Duration = Duration::from_secs(3);
+/// Messages that a search shows.
+const FOUND: usize = 200;
+/// People that are asked for at a time.
+const PEOPLE: u8 = 50;
+
+/// Makes the engine for a server.
+pub type Open = Box<dyn Fn(ServerLine) -> Result<Arc<Engine>, String>>;
+
+/// What does the work.
+pub struct Runtime {
+    open: Open,
+    pub engine: Option<Arc<Engine>>,
+    words: &'static Words,
+    tell: Sender<Message>,
+    /// Which sign-in is the latest: an older one that still tries gives up.
+    attempt: Arc<AtomicU64>,
+    /// The socket for other programs of this account.
+    served: Arc<Mutex<Option<Served>>>,
+}
+
+impl Runtime {
+    /// With no server yet.
+    pub fn new(open: Open, words: &'static Words, tell: Sender<Message>) -> Self {
+        Self { open, engine: None, words, tell, attempt: Arc::default(), served: Arc::default() }
+    }
+
+    fn send(&self, message: Message) {
+        // At the end nobody listens any more.
+        let _ = self.tell.send(message);
+    }
+
+    /// Uses the engine of a server.
+    pub fn server(&mut self, line: ServerLine) -> Result<(), String> {
+        if let Some(engine) = self.engine.take() {
+            engine.end();
+        }
+        let engine = (self.open)(line)?;
+        let tell = self.tell.clone();
+        let known = Arc::downgrade(&engine);
+        engine.subscribe(move |news: &News| {
+            // Whoever it is about is told by name.
+            if let News::Event(
+                Event::Message { from, .. }
+                | Event::Asked { from, .. }
+                | Event::AddedBy { from }
+                | Event::AskAnswered { from, .. }
+                | Event::FileOffered { from, .. },
+            ) = news
+                && let Some(name) = known.upgrade().and_then(|engine| engine.name(*from))
+            {
+                let _ = tell.send(Message::Name(*from, name));
+            }
+            tell.send(Message::News(news.clone())).is_ok()
+        });
+        self.engine = Some(engine);
+        Ok(())
+    }
+
+    /// How the connection is.
+    pub fn tick(&self) -> Message {
+        let client = self.engine.as_ref().and_then(|engine| engine.connected());
+        let up = client.as_ref().is_some_and(|client| client.number().is_some());
+        let tcp = client.as_ref().is_some_and(|client| client.way() == oicq::client::Way::Tcp);
+        let trip = client.and_then(|client| client.round_trip());
+        Message::Tick { up, tcp, trip: trip.and_then(|trip| trip.as_millis().try_into().ok()) }
+    }
+
+    /// Does one thing.
+    pub fn run(&mut self, effect: Effect) {
+        if let Effect::Server(line) = effect {
+            let opened = self.server(line.clone());
+            return self.send(Message::Server(opened.map(|()| line)));
+        }
+        let Some(engine) = self.engine.clone() else { return };
+        match effect {
+            Effect::SignIn { number, password, hidden } => self.sign_in(engine, number, password, hidden),
+            Effect::Trust { key, number, hidden } => {
+                if let Err(error) = engine.keep.replace_key(&key) {
+                    return self.send(Message::NotSignedIn(error));
+                }
+                engine.disconnect();
+                self.sign_in(engine, number, None, hidden);
+            }
+            Effect::LookUp(number) => {
+                let tell = self.tell.clone();
+                std::thread::spawn(move || {
+                    if let Some(name) = engine.look_up(number) {
+                        let _ = tell.send(Message::Name(number, name));
+                    }
+                });
+            }
+            Effect::Ask { request, form } => {
+                let (tell, words) = (self.tell.clone(), self.words);
+                std::thread::spawn(move || {
+                    let result = ask(&engine, words, &request);
+                    let _ = tell.send(Message::Groups(engine.book().groups.clone()));
+                    let _ = tell.send(Message::Done { request, form, result });
+                });
+            }
+            Effect::Say { to, text } => {
+                if let Err(error) = engine.say(Recipient::User(to), &text) {
+                    return self.send(Message::NotSaid { to, text, error });
+                }
+                self.send(Message::Newer(to, self.after(&engine, to)));
+            }
+            effect => self.history(&engine, effect),
+        }
+    }
+
+    /// The newest messages: those that are loaded already are left out where they are taken.
+    fn after(&self, engine: &Engine, peer: u32) -> Vec<crate::history::Entry> {
+        let me = engine.me().unwrap_or_default();
+        engine.history().page(me, peer, i64::MAX, PAGE / 4).unwrap_or_default()
+    }
+
+    fn history(&self, engine: &Engine, effect: Effect) {
+        if let Effect::Begin(number) = effect {
+            let begun = engine.be(number);
+            return match begun {
+                Ok(()) => self.send(Message::Known(number, Box::new(known(engine, number)))),
+                Err(error) => self.send(Message::NotSignedIn(error)),
+            };
+        }
+        let Some(me) = engine.me() else { return };
+        let mut history = engine.history();
+        let read = match effect {
+            Effect::Open(peer) => history.page(me, peer, i64::MAX, PAGE).and_then(|entries| {
+                let draft = history.kept(me, &draft(peer)).unwrap_or_default();
+                self.send(Message::Opened { peer, entries, draft });
+                history.read(me, peer)
+            }),
+            Effect::Around { peer, row } => {
+                let before = history.page(me, peer, row, PAGE / 2);
+                let from = history.after(me, peer, row - 1, PAGE);
+                before.and_then(|mut entries| {
+                    let after = from?;
+                    let at_end = after.len() < PAGE;
+                    entries.extend(after);
+                    self.send(Message::Around { peer, row, entries, at_end });
+                    Ok(())
+                })
+            }
+            Effect::Older { peer, before } => {
+                history.page(me, peer, before, PAGE).map(|entries| self.send(Message::Older(peer, entries)))
+            }
+            Effect::Newer { peer, after } => {
+                history.after(me, peer, after, PAGE).map(|entries| self.send(Message::Newer(peer, entries)))
+            }
+            Effect::Seen(peer) => history.read(me, peer),
+            Effect::Draft { to, text } => history.keep(me, &draft(to), &text),
+            Effect::KeepRequests(text) => history.keep(me, "requests", &text),
+            Effect::Search(words) => {
+                history.find(me, &words, FOUND).map(|entries| self.send(Message::Found { words, entries }))
+            }
+            Effect::Export(peer) => {
+                drop(history);
+                self.send(Message::Exported(export(engine, self.words, me, peer)));
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = read {
+            self.send(Message::Trouble(error));
+        }
+    }
+
+    /// Signs in, and goes on trying while the server does not answer.
+    fn sign_in(&self, engine: Arc<Engine>, number: u32, password: Option<String>, hidden: bool) {
+        let (tell, words, attempts, served) =
+            (self.tell.clone(), self.words, Arc::clone(&self.attempt), Arc::clone(&self.served));
+        let attempt = attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        std::thread::spawn(move || {
+            loop {
+                let secret = match (&password, engine.keep.token(number)) {
+                    (Some(password), _) => Secret::Password(password.clone()),
+                    (None, Some(token)) => Secret::Token(token),
+                    (None, None) => {
+                        let _ = tell.send(Message::NeedPassword { number, hidden, error: None });
+                        return;
+                    }
+                };
+                let result = engine.sign_in(number, &secret, hidden);
+                if attempts.load(Ordering::Relaxed) != attempt {
+                    return;
+                }
+                let message = match result {
+                    Ok(groups) => {
+                        let mut served = crate::engine::lock(&served);
+                        *served = None;
+                        *served = local::serve(&engine, number);
+                        Message::SignedIn { number, groups, hidden }
+                    }
+                    Err(Error::Refused { code: WRONG, .. }) if password.is_none() => {
+                        engine.keep.forget_token(number);
+                        continue;
+                    }
+                    Err(error @ (Error::Timeout | Error::Io(_) | Error::Unknown)) => {
+                        let away = Message::Away(words.error(&engine, &error));
+                        if tell.send(away).is_err() {
+                            return;
+                        }
+                        std::thread::sleep(AGAIN);
+                        continue;
+                    }
+                    Err(Error::KeyChanged { pinned, shown }) => Message::KeyChanged { number, pinned, shown, hidden },
+                    Err(error @ Error::Refused { .. }) => {
+                        Message::NeedPassword { number, hidden, error: Some(words.error(&engine, &error)) }
+                    }
+                    Err(error) => Message::NotSignedIn(words.error(&engine, &error)),
+                };
+                let _ = tell.send(message);
+                return;
+            }
+        });
+    }
+
+    /// Signs out; gives how many messages have no receipt.
+    pub fn end(&mut self) -> usize {
+        self.attempt.fetch_add(1, Ordering::Relaxed);
+        self.engine.take().map_or(0, |engine| engine.end().0)
+    }
+}
+
+fn draft(peer: u32) -> String {
+    format!("draft {peer}")
+}
+
+fn known(engine: &Engine, number: u32) -> Known {
+    let groups = engine.book().groups.clone();
+    let history = engine.history();
+    let others = history.peers(number);
+    let friends = groups.iter().flat_map(|group| &group.friends).map(|friend| friend.number);
+    let people = friends.chain(others.iter().copied()).chain([number]);
+    let names = people.filter_map(|number| Some((number, history.name(number)?))).collect();
+    let requests = history.kept(number, "requests").unwrap_or_default();
+    Known { groups, unread: history.unread(number), names, others, requests }
+}
+
+/// Writes a conversation to a new file in the directory for downloads.
+fn export(engine: &Engine, words: &Words, me: u32, peer: u32) -> Result<PathBuf, String> {
+    let stem = format!("oicq-{me}-{peer}");
+    let paths = (0..1_000).map(|at| if at == 0 { format!("{stem}.txt") } else { format!("{stem} ({at}).txt") });
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    let made = paths.map(|name| engine.downloads.join(name)).find_map(|path| Some((options.open(&path).ok()?, path)));
+    let (file, path) = made.ok_or_else(|| format!("{} takes no new file", engine.downloads.display()))?;
+    let mut file = std::io::BufWriter::new(file);
+    let name = engine.name(peer).map_or_else(|| peer.to_string(), |name| clean(&name));
+    let mut written = Ok(());
+    engine.history().all(me, Some(peer), |entry| {
+        let who = if entry.mine { words.me } else { &name };
+        let (day, minute) = (Zone::Local.day(entry.time), Zone::Local.minute(entry.time));
+        if written.is_ok() {
+            written = writeln!(file, "{day} {minute} {who}: {}", clean(&entry.text));
+        }
+    })?;
+    written.and_then(|()| file.flush()).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(path)
+}
+
+/// Asks the server, and notes what follows for the friend list.
+fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer, String> {
+    let said = |error: Error| words.error(engine, &error);
+    let client = engine.client().map_err(said)?;
+    match request {
+        Request::SignUp(profile) => {
+            let number = client.register(profile).map_err(said)?;
+            if engine.be(number).is_ok() {
+                engine.set_authorization(profile.authorization);
+                engine.learn(number, &profile.nickname);
+            }
+            return Ok(Answer::Registered { number, password: profile.password.clone() });
+        }
+        Request::SignOut => client.set_status(Status::Offline).map_err(said)?,
+        Request::SetStatus(status) => client.set_status(*status).map_err(said)?,
+        Request::Add(number) => return client.add_friend(*number).map(Answer::Added).map_err(said),
+        Request::AskFor { number, reason } => client.ask(*number, reason).map_err(said)?,
+        Request::Answer { number, agree } => client.answer(*number, *agree).map_err(said)?,
+        Request::Delete(number) => {
+            client.delete_friend(*number).map_err(said)?;
+            engine.book().remove(*number);
+        }
+        Request::AddGroup(name) => {
+            let number = client.add_group(name).map_err(said)?;
+            let group = oicq::client::Group { number, name: name.clone(), friends: Vec::new() };
+            engine.book().groups.push(group);
+        }
+        Request::RenameGroup { group, name } => {
+            client.rename_group(*group, name).map_err(said)?;
+            if let Some(group) = engine.book().group_mut(*group) {
+                group.name.clone_from(name);
+            }
+        }
+        Request::DeleteGroup(group) => {
+            client.delete_group(*group).map_err(said)?;
+            engine.book().remove_group(*group);
+        }
+        Request::Move { number, group } => {
+            client.move_friends(&[(*number, *group)]).map_err(said)?;
+            engine.book().move_to(*number, *group);
+        }
+        Request::Broadcast { group, text } => drop(engine.say(Recipient::Group(*group), text)?),
+        Request::View(number) => {
+            let profile = client.view(*number).map_err(said)?;
+            engine.learn(*number, &profile.nickname);
+            return Ok(Answer::Profile(*number, Box::new(profile)));
+        }
+        Request::Mine => {
+            let me = client.number().ok_or_else(|| said(Error::NotSignedIn))?;
+            let profile = client.view(me).map_err(said)?;
+            engine.learn(me, &profile.nickname);
+            return Ok(Answer::Profile(me, Box::new(profile)));
+        }
+        Request::SetField { field, value } => set_field(engine, words, field, value)?,
+        Request::SetPassword(password) => {
+            let me = client.number().ok_or_else(|| said(Error::NotSignedIn))?;
+            let mut profile = client.view(me).map_err(said)?;
+            profile.password.clone_from(password);
+            profile.authorization = known_authorization(engine, words)?;
+            client.update(&profile).map_err(said)?;
+        }
+        Request::Online(start) => return client.online(*start, PEOPLE, false).map(Answer::People).map_err(said),
+        Request::Find(condition) => return client.search(condition).map(Answer::People).map_err(said),
+        Request::Block { number, on } => client.block(*number, *on).map_err(said)?,
+        Request::OfferFile { number, path } => {
+            return engine.offer(*number, path).map(|(name, size)| Answer::Offered { name, size });
+        }
+        Request::TakeFile(number) => drop(engine.take(*number, &engine.downloads)?),
+        Request::RejectFile(number) => engine.reject(*number)?,
+    }
+    engine.keep_groups();
+    Ok(Answer::Done)
+}
+
+fn known_authorization(engine: &Engine, words: &Words) -> Result<u8, String> {
+    engine.authorization().ok_or_else(|| fill("{}: {}", &[words.who_may_add, words.who_may_hint]))
+}
+
+/// Changes one field. The protocol only knows whole profiles, so the others are read first.
+fn set_field(engine: &Arc<Engine>, words: &Words, field: &str, value: &str) -> Result<(), String> {
+    let said = |error: Error| words.error(engine, &error);
+    let client = engine.client().map_err(said)?;
+    let me = client.number().ok_or_else(|| said(Error::NotSignedIn))?;
+    let mut profile = client.view(me).map_err(said)?;
+    fields::set(&mut profile, field, value)?;
+    if field != fields::AUTHORIZATION {
+        profile.authorization = known_authorization(engine, words)?;
+    }
+    client.update(&profile).map_err(said)?;
+    engine.set_authorization(profile.authorization);
+    engine.learn(me, &profile.nickname);
+    Ok(())
+}

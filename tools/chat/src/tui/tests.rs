@@ -1,0 +1,401 @@
+//! The full screen drawn into text, and driven by keys: without a terminal, without a server.
+
+use super::effect::{Answer, Effect, Known, Message, Request};
+use super::lang::{EN, Words, ZH};
+use super::model::{Link, Model};
+use super::text::Zone;
+use super::view::view;
+use crate::engine::{FileState, News};
+use crate::history::{Entry, State};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use oicq::client::{AddOutcome, Event, Friend, Group, ReceiptState, Status};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use unicode_width::UnicodeWidthStr;
+
+/// 2026-11-24 12:00 UTC.
+const NOON: i64 = 1_795_521_600_000;
+const HONG: u32 = 10_001;
+
+/// The screen as text, each row without the blanks at its end.
+fn screen(model: &Model) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(model.size.0, model.size.1)).unwrap();
+    terminal.draw(|frame| view(model, frame)).unwrap();
+    let buffer = terminal.backend().buffer();
+    let mut text = String::new();
+    for row in buffer.content.chunks(usize::from(model.size.0)) {
+        let (mut line, mut column) = (String::new(), 0);
+        while let Some(cell) = row.get(column) {
+            line.push_str(cell.symbol());
+            column += cell.symbol().width().max(1);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn model(words: &'static Words, size: (u16, u16)) -> Model {
+    let mut model = Model::new(words, Zone::Utc, size, NOON);
+    model.place = "127.0.0.1:8000".into();
+    model
+}
+
+/// Somebody with two friends who is signed in.
+fn signed_in(words: &'static Words, size: (u16, u16)) -> Model {
+    let mut model = model(words, size);
+    let friend = |number, nickname: &str, status| Friend { number, nickname: nickname.into(), portrait: 0, status };
+    let groups = vec![
+        Group {
+            number: 1,
+            name: "My Friends".into(),
+            friends: vec![friend(10_002, "Li Lei", Status::Offline), friend(HONG, "小红", Status::Online)],
+        },
+        Group { number: 2, name: "同学".into(), friends: vec![friend(10_003, "老王", Status::Busy)] },
+    ];
+    let known = Known { names: vec![(10_000, "小明".into())], unread: vec![(10_003, 2)], ..Known::default() };
+    model.update(Message::Known(10_000, Box::new(known)));
+    model.update(Message::SignedIn { number: 10_000, groups, hidden: false });
+    model.update(Message::Tick { up: true, tcp: false, trip: Some(12) });
+    model
+}
+
+fn entry(row: i64, mine: bool, text: &str, state: State) -> Entry {
+    Entry { row, peer: HONG, mine, id: row as u64, time: NOON + row * 60_000, text: text.into(), state }
+}
+
+/// The same with an open conversation.
+fn talking(words: &'static Words, size: (u16, u16)) -> Model {
+    let mut model = signed_in(words, size);
+    model.open(HONG);
+    let entries = vec![
+        entry(1, false, "你好！今天天气很好 👍", State::Read),
+        entry(2, true, "hello", State::Delivered),
+        entry(3, true, "are you there?", State::Stored),
+        entry(4, true, "spam", State::Refused(5)),
+    ];
+    model.update(Message::Opened { peer: HONG, entries, draft: String::new() });
+    model.effects.clear();
+    model
+}
+
+fn press(model: &mut Model, code: KeyCode) {
+    model.update(Message::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+}
+
+fn write(model: &mut Model, text: &str) {
+    text.chars().for_each(|letter| press(model, KeyCode::Char(letter)));
+}
+
+/// What there is to do since the last time.
+fn effects(model: &mut Model) -> Vec<Effect> {
+    std::mem::take(&mut model.effects)
+}
+
+#[test]
+fn a_conversation_at_80_by_24() {
+    let mut model = talking(&EN, (80, 12));
+    write(&mut model, "see you");
+    assert_eq!(
+        screen(&model),
+        " oicq  小明 (10000) ● online                         UDP 12 ms · 127.0.0.1:8000
+search:              │ 小红 (10001) · online
+Friends 1/2          │ ── 2026-11-24 ──
+▸● 小红              │ 12:01 小红 你好！今天天气很好 👍
+ ○ Li Lei            │ 12:02 me hello ✓✓
+同学 1/1             │ 12:03 me are you there? ✓
+ ◐ 老王             2│ 12:04 me spam ✗
+                     │          refused: refused by the other side
+                     │
+                     │──────────────────────────────────────────────────────────
+                     │> see you
+F1 Help  F2 Menu  F3 Search  F4 Notices  Tab Friends  ^N Unread  ^Q Quit
+"
+    );
+}
+
+#[test]
+fn the_same_in_chinese_and_narrow() {
+    let mut model = talking(&ZH, (40, 10));
+    assert_eq!(
+        screen(&model),
+        " oicq  小明 (10000) ● 在线 UDP 12 ms ·…
+ 小红 (10001) · 在线
+ 12:01 小红 你好！今天天气很好 👍
+ 12:02 我 hello ✓✓
+ 12:03 我 are you there? ✓
+ 12:04 我 spam ✗
+          被拒绝：对方拒绝
+────────────────────────────────────────
+>
+F1 帮助  F2 菜单  F3 搜索  F4 通知  Tab…
+"
+    );
+    press(&mut model, KeyCode::Tab);
+    let list = screen(&model);
+    assert!(list.contains("好友 1/2") && list.contains("▸● 小红"), "{list}");
+    assert!(!list.contains("hello"), "{list}");
+}
+
+#[test]
+fn every_row_fits_its_screen() {
+    for size in [(80, 24), (200, 50), (24, 8), (60, 10), (10, 3)] {
+        for words in [&EN, &ZH] {
+            let mut model = talking(words, size);
+            for key in [1, 2, 3, 4] {
+                press(&mut model, KeyCode::F(key));
+                for row in screen(&model).lines() {
+                    assert!(row.width() <= usize::from(size.0), "{size:?} F{key}: {row}");
+                }
+                press(&mut model, KeyCode::Esc);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_written_is_said_and_comes_back_if_it_cannot_be() {
+    let mut model = talking(&EN, (80, 24));
+    write(&mut model, "one");
+    model.update(Message::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::ALT)));
+    model.update(Message::Paste("two\r\nthree".into()));
+    press(&mut model, KeyCode::Enter);
+    let said = effects(&mut model);
+    assert_eq!(said[0], Effect::Say { to: HONG, text: "one\ntwo\nthree".into() });
+    write(&mut model, "next");
+    let error = "the history cannot be written: the disk is full".to_owned();
+    model.update(Message::NotSaid { to: HONG, text: "one".into(), error: error.clone() });
+    assert_eq!(model.input.text(), "one\nnext", "nothing that was written is lost");
+    assert!(screen(&model).contains(&error));
+    model.update(Message::Newer(HONG, vec![entry(5, true, "later", State::Waiting)]));
+    assert!(screen(&model).contains("later …"));
+    let state = ReceiptState::Delivered;
+    model.update(Message::News(News::Event(Event::Receipt { to: HONG, id: 5, state })));
+    assert!(screen(&model).contains("later ✓✓"));
+}
+
+#[test]
+fn drafts_stay_with_their_conversation() {
+    let mut model = talking(&EN, (80, 24));
+    write(&mut model, "half a thou");
+    model.open(10_002);
+    assert!(effects(&mut model).contains(&Effect::Draft { to: HONG, text: "half a thou".into() }));
+    assert_eq!(model.input.text(), "");
+    model.open(HONG);
+    model.update(Message::Opened { peer: HONG, entries: Vec::new(), draft: String::new() });
+    assert_eq!(model.input.text(), "half a thou");
+}
+
+#[test]
+fn unread_counts_go_up_and_away() {
+    let mut model = talking(&EN, (80, 24));
+    let message = |from| Event::Message { from, text: "hi".into(), id: 9, time: 1 };
+    model.update(Message::News(News::Event(message(10_002))));
+    model.update(Message::News(News::Event(message(10_777))));
+    assert!(effects(&mut model).contains(&Effect::LookUp(10_777)), "a stranger's name is asked for");
+    let shown = screen(&model);
+    assert!(shown.contains("○ Li Lei           1│") && shown.contains("Others"), "{shown}");
+    model.update(Message::News(News::Event(message(HONG))));
+    assert_eq!(effects(&mut model), [Effect::Newer { peer: HONG, after: 4 }, Effect::Seen(HONG)]);
+    model.update(Message::Key(KeyEvent::new(KeyCode::Char('n'), KeyModifiers::CONTROL)));
+    assert_eq!(model.chat.as_ref().map(|chat| chat.peer), Some(10_002));
+}
+
+#[test]
+fn the_list_is_searched_as_one_types() {
+    let mut model = talking(&EN, (80, 24));
+    press(&mut model, KeyCode::Tab);
+    write(&mut model, "老");
+    let shown = screen(&model);
+    assert!(shown.contains("search: 老") && shown.contains("老王") && !shown.contains("Li Lei"), "{shown}");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(model.chat.as_ref().map(|chat| chat.peer), Some(10_003));
+    assert!(screen(&model).contains("Li Lei"), "the search is over");
+}
+
+#[test]
+fn the_first_start_asks_one_thing_at_a_time() {
+    let mut model = model(&EN, (80, 24));
+    model.ask_server(None);
+    assert!(screen(&model).contains("> 127.0.0.1:8000"));
+    press(&mut model, KeyCode::Enter);
+    let line: oicq::client::ServerLine = "127.0.0.1:8000".parse().unwrap();
+    assert_eq!(effects(&mut model), [Effect::Server(line.clone())]);
+    model.update(Message::Server(Ok(line)));
+    assert!(screen(&model).contains("1  Sign in"));
+    press(&mut model, KeyCode::Char('3'));
+    write(&mut model, "小明");
+    press(&mut model, KeyCode::Enter);
+    write(&mut model, "secret");
+    assert!(!screen(&model).contains("secret"));
+    press(&mut model, KeyCode::Enter);
+    write(&mut model, "other");
+    press(&mut model, KeyCode::Enter);
+    assert!(screen(&model).contains("two different passwords"));
+    for _ in 0..2 {
+        write(&mut model, "secret");
+        press(&mut model, KeyCode::Enter);
+    }
+    let asked = effects(&mut model);
+    let [Effect::Ask { request: Request::SignUp(profile), form: true }] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!((profile.nickname.as_str(), profile.password.as_str()), ("小明", "secret"));
+    let request = Request::SignUp(profile.clone());
+    model.update(Message::Done { request: request.clone(), form: true, result: Err("too fast".into()) });
+    assert!(screen(&model).contains("too fast") && screen(&model).contains("Nickname: 小明"), "{}", screen(&model));
+    let answer = Answer::Registered { number: 10_000, password: "secret".into() };
+    model.update(Message::Done { request, form: true, result: Ok(answer) });
+    assert!(screen(&model).contains("Your number is 10000."));
+    let password = Some("secret".to_owned());
+    assert_eq!(
+        effects(&mut model),
+        [Effect::Begin(10_000), Effect::SignIn { number: 10_000, password, hidden: false }]
+    );
+}
+
+#[test]
+fn a_wrong_password_is_asked_for_again() {
+    let mut model = model(&EN, (80, 24));
+    model.ask_account();
+    press(&mut model, KeyCode::Char('1'));
+    for answer in ["9", "10000", "wrong"] {
+        model.update(Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+        write(&mut model, answer);
+        press(&mut model, KeyCode::Enter);
+    }
+    assert_eq!(model.link, Link::Connecting);
+    let error = Some("wrong number or password".to_owned());
+    model.update(Message::NeedPassword { number: 10_000, hidden: false, error });
+    let shown = screen(&model);
+    assert!(shown.contains("! wrong number or password") && shown.contains("Number: 10000"), "{shown}");
+}
+
+#[test]
+fn another_key_is_a_loud_question() {
+    let mut model = signed_in(&EN, (80, 24));
+    effects(&mut model);
+    model.update(Message::KeyChanged { number: 10_000, pinned: [1; 32], shown: [2; 32], hidden: false });
+    let shown = screen(&model);
+    for words in ["THE SERVER'S KEY HAS CHANGED", "kept:  01010101", "shown: 02020202", "trust"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    write(&mut model, "yes");
+    press(&mut model, KeyCode::Enter);
+    assert!(effects(&mut model).is_empty(), "only the right word accepts it");
+    model.update(Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+    write(&mut model, "trust");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(effects(&mut model), [Effect::Trust { key: [2; 32], number: 10_000, hidden: false }]);
+}
+
+#[test]
+fn adding_a_friend_tells_every_outcome() {
+    let mut model = signed_in(&EN, (80, 24));
+    effects(&mut model);
+    for (outcome, words) in [
+        (AddOutcome::Done, "10009 is your friend."),
+        (AddOutcome::Nobody, "10009 lets nobody add them."),
+        (AddOutcome::NeedsAuthorization, "10009 wants to be asked first."),
+        (AddOutcome::NeedsAuthorizationOffline, "is offline: the answer may"),
+    ] {
+        let request = Request::Add(10_009);
+        model.update(Message::Done { request, form: false, result: Ok(Answer::Added(outcome)) });
+        assert!(screen(&model).contains(words), "{words}: {}", screen(&model));
+    }
+    effects(&mut model);
+    write(&mut model, "classmates");
+    press(&mut model, KeyCode::Enter);
+    let request = Request::AskFor { number: 10_009, reason: "classmates".into() };
+    assert_eq!(effects(&mut model), [Effect::Ask { request, form: true }]);
+}
+
+#[test]
+fn requests_are_kept_and_answered() {
+    let mut model = signed_in(&EN, (80, 24));
+    effects(&mut model);
+    model.update(Message::News(News::Event(Event::Asked { from: 10_009, reason: "it's\x1b me".into() })));
+    assert!(effects(&mut model).contains(&Effect::KeepRequests("10009 ?it's\u{fffd} me".into())));
+    press(&mut model, KeyCode::F(2));
+    assert!(screen(&model).contains("Requests (1)"));
+    press(&mut model, KeyCode::Esc);
+    model.command("accept 10009").unwrap();
+    let request = Request::Answer { number: 10_009, agree: true };
+    assert_eq!(effects(&mut model), [Effect::Ask { request: request.clone(), form: false }]);
+    model.update(Message::Done { request, form: false, result: Ok(Answer::Done) });
+    assert_eq!(model.requests, [(10_009, None)], "they can be added now");
+}
+
+#[test]
+fn a_file_has_a_bar_and_a_checksum() {
+    let mut model = talking(&EN, (80, 24));
+    let news = |state| News::File { peer: HONG, incoming: true, name: "photo.jpg".into(), state };
+    model.update(Message::News(news(FileState::Moving(0, 2_000_000))));
+    model.now += 2_000;
+    model.update(Message::News(news(FileState::Moving(1_000_000, 2_000_000))));
+    let shown = screen(&model);
+    assert!(shown.contains("↓ photo.jpg █████░░░░░ 50 %  1.0 MB / 2.0 MB  500.0 kB/s"), "{shown}");
+    let done = FileState::Done { path: "photo.jpg".into(), size: 2_000_000, checksum: "abc123".into() };
+    model.update(Message::News(news(done)));
+    assert!(screen(&model).contains("photo.jpg: done, photo.jpg, SHA-256 abc123"));
+    assert!(!screen(&model).contains('█'));
+}
+
+#[test]
+fn the_mouse_opens_and_scrolls() {
+    let mut model = talking(&EN, (80, 12));
+    let at = |kind, column, row| MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+    model.update(Message::Mouse(at(MouseEventKind::Down(MouseButton::Left), 3, 6)));
+    assert_eq!(model.chat.as_ref().map(|chat| chat.peer), Some(10_003), "{}", screen(&model));
+    let entries = (1..=50).map(|row| Entry { peer: 10_003, ..entry(row, false, "line", State::Read) }).collect();
+    model.update(Message::Opened { peer: 10_003, entries, draft: String::new() });
+    model.update(Message::Mouse(at(MouseEventKind::ScrollUp, 40, 5)));
+    assert_eq!(model.chat.as_ref().map(|chat| chat.scroll), Some(3));
+    assert!(screen(&model).contains('↓'));
+    model.update(Message::Mouse(at(MouseEventKind::Down(MouseButton::Left), 1, 11)));
+    assert!(screen(&model).contains("Keys"), "the hints can be clicked: {}", screen(&model));
+}
+
+#[test]
+fn scrolling_reads_what_is_older_and_stays_in_place() {
+    let mut model = talking(&EN, (80, 12));
+    let entries = (1_001..=1_200).map(|row| entry(row, false, &format!("line {row}"), State::Read)).collect();
+    model.update(Message::Opened { peer: HONG, entries, draft: String::new() });
+    effects(&mut model);
+    for _ in 0..40 {
+        press(&mut model, KeyCode::PageUp);
+    }
+    assert_eq!(effects(&mut model), [Effect::Older { peer: HONG, before: 1_001 }]);
+    let before = screen(&model);
+    let older = (801..=1_000).map(|row| entry(row, false, &format!("line {row}"), State::Read)).collect();
+    model.update(Message::Older(HONG, older));
+    let line = |screen: &str| screen.lines().nth(4).unwrap_or_default().to_owned();
+    assert_eq!(line(&screen(&model)), line(&before));
+    press(&mut model, KeyCode::PageUp);
+    assert!(screen(&model).contains("line 99"), "{}", screen(&model));
+}
+
+#[test]
+fn nothing_from_others_is_obeyed() {
+    let mut model = talking(&EN, (80, 24));
+    let text = "red\x1b[31m\u{202e}";
+    model.update(Message::Newer(HONG, vec![entry(9, false, text, State::Read)]));
+    model.update(Message::Name(HONG, "evil\x1b[2J".into()));
+    let shown = screen(&model);
+    assert!(!shown.contains('\x1b') && !shown.contains('\u{202e}'), "{shown}");
+}
+
+#[test]
+fn a_server_that_is_away_is_said_plainly() {
+    let mut model = talking(&EN, (100, 24));
+    model.update(Message::News(News::Event(Event::Silent)));
+    assert!(screen(&model).contains("the server does not answer; what you write waits"));
+    model.update(Message::News(News::Event(Event::Heard)));
+    assert!(screen(&model).contains("the server answers again"));
+    let reason = "signed in elsewhere".to_owned();
+    model.update(Message::News(News::Event(Event::SignInAgain { reason })));
+    assert!(screen(&model).contains("You are no longer signed in: signed in elsewhere. Ctrl-R signs in again."));
+    effects(&mut model);
+    model.update(Message::Key(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL)));
+    assert_eq!(effects(&mut model), [Effect::SignIn { number: 10_000, password: None, hidden: false }]);
+    model.update(Message::News(News::Trouble("the disk is full".into())));
+    assert!(screen(&model).contains("! the disk is full"));
+}
