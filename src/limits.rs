@@ -69,8 +69,10 @@ pub const CIPHERS: usize = 8_192;
 pub const LINK_BACKLOG_BYTES: usize = 1024 * 1024;
 /// The same for a link by which nobody has signed in: notices to somebody who does not read them.
 pub const ENTERING_BACKLOG_BYTES: usize = 8 * 1024;
-/// Acks that a shard sends in a millisecond after a start, so that 100,000 sessions are told within two seconds.
-pub const KEPT_ACKS_PER_MS: u64 = 50;
+/// Acks that a shard sends in a millisecond after a start. Each is answered, and its session woken and told about its
+/// friends, at about 50 µs of a core; faster, answers would be dropped where they arrive, and a session whose answer is
+/// lost sleeps until its next packet.
+pub const KEPT_ACKS_PER_MS: u64 = 10;
 /// Frames, and their bytes, that a kept session brings while its lists are read. More are the fault of the sender.
 pub const WAKING_FRAMES: usize = 256;
 /// See [`WAKING_FRAMES`].
