@@ -68,8 +68,13 @@ impl std::error::Error for Fatal {}
 const RING_BYTES: usize = 64 << 10;
 /// How long a wake that the executor has lost stays lost at most, whatever it is doing.
 const INSURANCE: Duration = Duration::from_millis(100);
-/// How long the end of the server waits for what is on its way between threads.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the end of the server waits for what is on its way between threads, once the store has nothing to do. A
+/// shard needs a few seconds to say farewell to a million.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+/// The same while the store has: a million sessions are not ended in a second.
+const LAST_COMMITS: Duration = Duration::from_secs(60);
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Does what the command line says.
 pub fn run(arguments: Arguments) -> Result<(), Fatal> {
@@ -271,8 +276,10 @@ impl Server {
         let shards = self.mesh.shards();
         let (done, all_done) = bounded(shards);
         self.mesh.post_all(|| Message::End(done.clone()));
-        let until = Instant::now() + LAST_WORDS;
-        let ended = (0..shards).filter(|_| all_done.recv_deadline(until).is_ok()).count();
+        let (mut ended, mut patience) = (0, Patience::new());
+        while ended < shards && !patience.is_over(self.in_store()) {
+            ended += usize::from(all_done.recv_timeout(LOOK).is_ok());
+        }
         self.mesh.stop();
         if ended < shards {
             return Err(Fatal("a shard did not end in time; what it had not yet stored is lost".to_owned()));
@@ -285,17 +292,40 @@ impl Server {
         }
     }
 
+    /// How much the store has to do.
+    fn in_store(&self) -> usize {
+        let storage = self.storage.lock().unwrap_or_else(PoisonError::into_inner);
+        storage.as_ref().map_or(0, Storage::in_flight)
+    }
+
     /// Waits until nothing is on its way between threads, twice in a row: an answer may lead to another question.
     fn settle(&self) {
-        const LOOK: Duration = Duration::from_millis(10);
-        let until = Instant::now() + LAST_WORDS;
-        let mut quiet = 0;
-        while quiet < 2 && Instant::now() < until {
+        let (mut quiet, mut patience) = (0, Patience::new());
+        while quiet < 2 && !patience.is_over(self.in_store()) {
             std::thread::sleep(LOOK);
-            let storage = self.storage.lock().unwrap_or_else(PoisonError::into_inner);
-            let waiting = self.mesh.depth() + storage.as_ref().map_or(0, Storage::in_flight);
-            quiet = if waiting == 0 { quiet + 1 } else { 0 };
+            quiet = if self.mesh.depth() + self.in_store() == 0 { quiet + 1 } else { 0 };
         }
+    }
+}
+
+/// How long the end of the server waits.
+struct Patience {
+    began: Instant,
+    /// When the store last had something to do.
+    worked: Instant,
+}
+
+impl Patience {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { began: now, worked: now }
+    }
+
+    fn is_over(&mut self, in_store: usize) -> bool {
+        if in_store > 0 {
+            self.worked = Instant::now();
+        }
+        self.worked.elapsed() >= LAST_WORDS || self.began.elapsed() >= LAST_COMMITS
     }
 }
 
