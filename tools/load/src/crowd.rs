@@ -224,16 +224,7 @@ impl Crowd {
 
     /// Begins to sign a user in: with a handshake, then its token. What it had before is forgotten.
     pub fn enter(&mut self, now_ms: u64, user: u32) -> Result<(), String> {
-        let people = &mut self.people;
-        let mut ephemeral = [0; 32];
-        people.chance.fill_bytes(&mut ephemeral);
-        let initiator =
-            Initiator::new(people.first + user, &people.key, ephemeral).map_err(|error| error.to_string())?;
-        people.users[user as usize].alive_ms = NEVER;
-        people.users[user as usize].state =
-            State::Knocking(Box::new(Knock { initiator, cookie: Vec::new(), tries: 0, again_ms: now_ms }));
-        people.mark(user);
-        Ok(())
+        self.people.enter(now_ms, user)
     }
 
     /// Queues a frame of a user; one that is not signed in says nothing.
@@ -249,6 +240,17 @@ impl Crowd {
 }
 
 impl People {
+    fn enter(&mut self, now_ms: u64, user: u32) -> Result<(), String> {
+        let mut ephemeral = [0; 32];
+        self.chance.fill_bytes(&mut ephemeral);
+        let initiator = Initiator::new(self.first + user, &self.key, ephemeral).map_err(|error| error.to_string())?;
+        self.users[user as usize].alive_ms = NEVER;
+        self.users[user as usize].state =
+            State::Knocking(Box::new(Knock { initiator, cookie: Vec::new(), tries: 0, again_ms: now_ms }));
+        self.mark(user);
+        Ok(())
+    }
+
     fn mark(&mut self, user: u32) {
         if !std::mem::replace(&mut self.users[user as usize].dirty, true) {
             self.dirty.push(user);
@@ -279,8 +281,12 @@ impl People {
             if let Ok(Packet::Unknown { session, .. }) = Packet::decode(bytes, Side::Server)
                 && session == link.session()
             {
-                one.state = State::Out;
-                self.events.push(Event::Ended { user, why: "the server does not know this session".into() });
+                // A hello that was sent again has made a later session of this one, which then is the only one.
+                let entering = matches!(one.state, State::Entering(_));
+                if !entering || self.enter(now_ms, user).is_err() {
+                    self.users[user as usize].state = State::Out;
+                    self.events.push(Event::Ended { user, why: "the server does not know this session".into() });
+                }
             }
             return;
         };
