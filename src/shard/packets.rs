@@ -319,6 +319,10 @@ impl Shard {
             return;
         }
         if kept && channel.path.endpoint.is_some() && !channel.link.is_waiting() {
+            if self.pending.len() >= limits::KEPT_ACKS_QUESTIONS {
+                self.wheel.soon(now_ms + limits::KEPT_ACKS_PAUSE.as_millis() as u64, key);
+                return self.store_early(cx, key, now_ms);
+            }
             // The server has started: the client need not wait for its next connection test to learn of it.
             channel.link.want_ack();
         }
