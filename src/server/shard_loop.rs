@@ -1,8 +1,8 @@
 //! The loop of one shard: turn, then wait in the cheapest way that fits the load.
 //!
 //! A busy shard waits in `ppoll`: one system call, where a wait of the executor takes eight. It visits the executor
-//! about once a millisecond, for the connections and the timers there, and more rarely while there are none. A shard that had no datagram for a millisecond
-//! waits in the executor, which costs nothing until something happens.
+//! about once a millisecond, for the connections and the timers there, and more rarely while there are none. A shard that
+//! had no datagram for a millisecond waits in the executor, which costs nothing until something happens.
 
 use super::core::Core;
 use super::mmsg::Receiver;

@@ -68,10 +68,4 @@ impl Shard {
             backlog,
         }
     }
-
-    /// Who watches this user of the shard.
-    #[doc(hidden)]
-    pub fn watched_by(&self, number: u32) -> Vec<u32> {
-        self.watchers_of(number)
-    }
 }

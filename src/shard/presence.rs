@@ -96,10 +96,10 @@ impl Shard {
     /// Follows a change of somebody's lists that the store has made.
     pub(super) fn follow(&mut self, number: u32, change: &Change) {
         let Some(user) = self.users.get_mut(&number) else { return };
-        let friends = &user.lists.friends;
-        match *change {
-            Change::DeleteFriend { friend, .. } if friends.is_watched_by(friend) => self.watchers.add(number, friend),
-            _ => {}
+        if let Change::DeleteFriend { friend, .. } = *change
+            && user.lists.friends.is_watched_by(friend)
+        {
+            self.watchers.add(number, friend);
         }
         user.lists.apply(change);
         if let Change::PutFriend { .. } = change {
@@ -108,7 +108,8 @@ impl Shard {
     }
 
     /// Who is online and lists this user of the shard.
-    pub(super) fn watchers_of(&self, number: u32) -> Vec<u32> {
+    #[doc(hidden)]
+    pub fn watchers_of(&self, number: u32) -> Vec<u32> {
         let friends = self.users.get(&number).map(|user| &user.lists.friends);
         let listed = friends.into_iter().flat_map(|friends| friends.watchers());
         listed.chain(self.watchers.of(number).iter().copied()).collect()

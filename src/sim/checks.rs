@@ -158,7 +158,7 @@ impl World {
     fn wrong_watchers(&self) -> Option<String> {
         for person in &self.people {
             let number = person.number?;
-            let watchers: BTreeSet<u32> = self.cluster.shard_of(number)?.watched_by(number).into_iter().collect();
+            let watchers: BTreeSet<u32> = self.cluster.shard_of(number)?.watchers_of(number).into_iter().collect();
             let listing = |other: &&super::person::Person| other.list.contains_key(&number);
             let expected: BTreeSet<u32> = self.people.iter().filter(listing).filter_map(|other| other.number).collect();
             if watchers != expected {
