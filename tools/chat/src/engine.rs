@@ -1,6 +1,7 @@
 //! What every face of the program works with: the connection, the history, what is known about people, and files on their
 //! way. The full screen, plain lines and script commands only ask it for things and are told what happens.
 
+mod lists;
 mod pump;
 mod transfer;
 

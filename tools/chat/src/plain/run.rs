@@ -110,35 +110,30 @@ impl Prompt {
 
     /// What changes the friend list, at the server and then here.
     fn change_list(&self, command: Command) -> Result<(), String> {
-        let (app, client) = (&self.engine, &self.client()?);
+        let app = &self.engine;
         let said = |error: Error| app.words(&error);
         match command {
-            Command::Add(number) => show::line(&add_outcome(number, client.add_friend(number).map_err(said)?)),
+            Command::Add(number) => {
+                show::line(&add_outcome(number, self.client()?.add_friend(number).map_err(said)?));
+            }
             Command::Delete(number) => {
-                client.delete_friend(number).map_err(said)?;
-                app.book().remove(number);
+                app.delete_friend(number).map_err(said)?;
                 show::line(&format!("{number} is no longer in your list"));
             }
             Command::AddGroup(name) => {
-                let number = client.add_group(&name).map_err(said)?;
+                let number = app.add_group(&name).map_err(said)?;
                 show::line(&format!("group {number} is {}", clean(&name)));
-                app.book().groups.push(Group { number, name, friends: Vec::new() });
             }
             Command::RenameGroup { group, name } => {
-                client.rename_group(group, &name).map_err(said)?;
+                app.rename_group(group, &name).map_err(said)?;
                 show::line(&format!("group {group} is {}", clean(&name)));
-                if let Some(group) = app.book().group_mut(group) {
-                    group.name = name;
-                }
             }
             Command::DeleteGroup(group) => {
-                client.delete_group(group).map_err(said)?;
-                app.book().remove_group(group);
+                app.delete_group(group).map_err(said)?;
                 show::line(&format!("group {group} is gone; its friends are in group 1"));
             }
             Command::Move { number, group } => {
-                client.move_friends(&[(number, group)]).map_err(said)?;
-                app.book().move_to(number, group);
+                app.move_friend(number, group).map_err(said)?;
                 show::line(&format!("{} is in group {group}", person(app, number)));
             }
             _ => unreachable!("run() passes on only what changes the list"),

@@ -9,7 +9,7 @@ use crate::fields;
 use crate::plain::WRONG;
 use crate::script::local::{self, Served};
 use crate::show::clean;
-use oicq::client::{Error, Event, Recipient, Secret, ServerLine, Status};
+use oicq::client::{Error, Event, OwnedProfile, Recipient, Secret, ServerLine, Status};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -297,29 +297,11 @@ fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer,
         Request::Add(number) => return client.add_friend(*number).map(Answer::Added).map_err(said),
         Request::AskFor { number, reason } => client.ask(*number, reason).map_err(said)?,
         Request::Answer { number, agree } => client.answer(*number, *agree).map_err(said)?,
-        Request::Delete(number) => {
-            client.delete_friend(*number).map_err(said)?;
-            engine.book().remove(*number);
-        }
-        Request::AddGroup(name) => {
-            let number = client.add_group(name).map_err(said)?;
-            let group = oicq::client::Group { number, name: name.clone(), friends: Vec::new() };
-            engine.book().groups.push(group);
-        }
-        Request::RenameGroup { group, name } => {
-            client.rename_group(*group, name).map_err(said)?;
-            if let Some(group) = engine.book().group_mut(*group) {
-                group.name.clone_from(name);
-            }
-        }
-        Request::DeleteGroup(group) => {
-            client.delete_group(*group).map_err(said)?;
-            engine.book().remove_group(*group);
-        }
-        Request::Move { number, group } => {
-            client.move_friends(&[(*number, *group)]).map_err(said)?;
-            engine.book().move_to(*number, *group);
-        }
+        Request::Delete(number) => engine.delete_friend(*number).map_err(said)?,
+        Request::AddGroup(name) => drop(engine.add_group(name).map_err(said)?),
+        Request::RenameGroup { group, name } => engine.rename_group(*group, name).map_err(said)?,
+        Request::DeleteGroup(group) => engine.delete_group(*group).map_err(said)?,
+        Request::Move { number, group } => engine.move_friend(*number, *group).map_err(said)?,
         Request::Broadcast { group, text } => drop(engine.say(Recipient::Group(*group), text)?),
         Request::View(number) => {
             let profile = client.view(*number).map_err(said)?;
@@ -328,18 +310,15 @@ fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer,
         }
         Request::Mine => {
             let me = client.number().ok_or_else(|| said(Error::NotSignedIn))?;
-            let profile = client.view(me).map_err(said)?;
-            engine.learn(me, &profile.nickname);
-            return Ok(Answer::Profile(me, Box::new(profile)));
+            return ask(engine, words, &Request::View(me));
         }
-        Request::SetField { field, value } => set_field(engine, words, field, value)?,
-        Request::SetPassword(password) => {
-            let me = client.number().ok_or_else(|| said(Error::NotSignedIn))?;
-            let mut profile = client.view(me).map_err(said)?;
+        Request::SetField { field, value } => {
+            change_profile(engine, words, field, |profile| fields::set(profile, field, value))?;
+        }
+        Request::SetPassword(password) => change_profile(engine, words, "password", |profile| {
             profile.password.clone_from(password);
-            profile.authorization = known_authorization(engine, words)?;
-            client.update(&profile).map_err(said)?;
-        }
+            Ok(())
+        })?,
         Request::Online(start) => return client.online(*start, PEOPLE, false).map(Answer::People).map_err(said),
         Request::Find(condition) => return client.search(condition).map(Answer::People).map_err(said),
         Request::Block { number, on } => client.block(*number, *on).map_err(said)?,
@@ -353,19 +332,21 @@ fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer,
     Ok(Answer::Done)
 }
 
-fn known_authorization(engine: &Engine, words: &Words) -> Result<u8, String> {
-    engine.authorization().ok_or_else(|| fill("{}: {}", &[words.who_may_add, words.who_may_hint]))
-}
-
 /// Changes one field. The protocol only knows whole profiles, so the others are read first.
-fn set_field(engine: &Arc<Engine>, words: &Words, field: &str, value: &str) -> Result<(), String> {
+fn change_profile(
+    engine: &Arc<Engine>,
+    words: &Words,
+    field: &str,
+    change: impl FnOnce(&mut OwnedProfile) -> Result<(), String>,
+) -> Result<(), String> {
     let said = |error: Error| words.error(engine, &error);
     let client = engine.client().map_err(said)?;
     let me = client.number().ok_or_else(|| said(Error::NotSignedIn))?;
     let mut profile = client.view(me).map_err(said)?;
-    fields::set(&mut profile, field, value)?;
+    change(&mut profile)?;
     if field != fields::AUTHORIZATION {
-        profile.authorization = known_authorization(engine, words)?;
+        let known = engine.authorization();
+        profile.authorization = known.ok_or_else(|| fill("{}: {}", &[words.who_may_add, words.who_may_hint]))?;
     }
     client.update(&profile).map_err(said)?;
     engine.set_authorization(profile.authorization);
