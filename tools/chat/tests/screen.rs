@@ -4,6 +4,7 @@ mod real;
 
 use real::{Server, Terminal, script, until};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 const SIZE: (u16, u16) = (80, 24);
 const ENTER: &str = "\r";
@@ -68,6 +69,21 @@ fn from_the_first_start_to_the_first_message() {
     assert_eq!(a.text().matches("are you there?").count(), 1);
     a.keys(F3).shows("搜索聊天记录").keys("天气").shows("← 小红").keys(ENTER).shows("我 hello, 小红 ✓✓");
     a.quit();
+}
+
+#[test]
+fn no_key_is_lost_while_the_window_changes() {
+    let home = tempfile::tempdir().unwrap();
+    let mut a = Terminal::start(home.path(), SIZE, "en_GB.UTF-8", &[]);
+    a.shows("oicq://HOST:PORT").keys("\x15");
+    for round in 1..=40 {
+        std::thread::sleep(Duration::from_millis(20));
+        a.resize((80 + round % 2, 24));
+        // So that both arrive at one look. Each is waited for: the next one would bring what was left lying.
+        let resized = Instant::now();
+        while resized.elapsed() < Duration::from_micros(5 * u64::from(round)) {}
+        a.keys("z").shows(&"z".repeat(round.into()));
+    }
 }
 
 #[test]
