@@ -15,7 +15,7 @@ use crossbeam::channel::Sender;
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::task::Waker;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Frames after which they are sent even inside a batch: the outbox of a long list stays in the cache.
 const FLUSH_SENDS: usize = 256;
@@ -177,6 +177,11 @@ impl Core {
     /// When the shard wants to be told the time, in ms of [`Now::mono_ms`].
     pub fn deadline(&self) -> Option<u64> {
         self.shard.deadline()
+    }
+
+    /// The same as a time.
+    pub fn deadline_at(&self) -> Option<Instant> {
+        Some(self.began + Duration::from_millis(self.deadline()?))
     }
 
     /// Takes in what other threads have, then a batch of each socket, and does what follows from it.

@@ -447,7 +447,7 @@ mod tests {
         while seen.len() < 20_000 {
             take(&mut there, &mut seen);
             if there.sleep_in_poll(false) && seen.len() < 20_000 {
-                assert!(poller.wait(Duration::from_secs(10)), "woken after {} of 20000", seen.len());
+                assert!(poller.wait(Some(Duration::from_secs(10))), "woken after {} of 20000", seen.len());
                 there.clear_event();
             }
             there.awake();

@@ -394,17 +394,20 @@ async fn run_shard(place: Place, ready: Sender<Result<(), String>>) {
     glommio::timer::sleep(Duration::from_millis(1)).await;
     let Place { shard, kept, port, helpers, sockets, connections, began } = place;
     let datagrams: io::Result<Vec<_>> = sockets.datagrams.iter().map(socket2::Socket::try_clone).collect();
-    let datagrams = match datagrams {
-        Ok(datagrams) => datagrams,
+    let shard_loop = datagrams.and_then(|datagrams| {
+        let core = Rc::new(RefCell::new(Core::new(shard(), port, helpers, datagrams, connections, began)));
+        let shard_loop = ShardLoop::new(Rc::clone(&core), sockets)?;
+        core.borrow_mut().keep(&kept);
+        Ok(shard_loop)
+    });
+    drop(kept);
+    let shard_loop = match shard_loop {
+        Ok(shard_loop) => shard_loop,
         Err(error) => {
             let _ = ready.send(Err(format!("a shard has no sockets: {error}; raise ulimit -n")));
             return;
         }
     };
-    let core = Rc::new(RefCell::new(Core::new(shard(), port, helpers, datagrams, connections, began)));
-    core.borrow_mut().keep(&kept);
-    drop(kept);
-    let shard_loop = ShardLoop::new(Rc::clone(&core), sockets);
     let _ = ready.send(Ok(()));
     drop(ready);
     // Any timer mends a wake that the executor has lost.

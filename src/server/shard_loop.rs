@@ -1,18 +1,20 @@
 //! The loop of one shard: turn, then wait in the cheapest way that fits the load.
 //!
 //! A busy shard waits in `ppoll`: one system call, where a wait of the executor takes eight. It visits the executor
-//! about once a millisecond, for the connections and the timers there, and more rarely while there are none. A shard that
-//! had no datagram for a millisecond waits in the executor, which costs nothing until something happens.
+//! about once a millisecond, for the connections and the timers there, and more rarely while there are none. What is due
+//! at a time wakes it by an alarm that is set once for many waits. A shard that had no datagram for a millisecond waits in
+//! the executor, which costs nothing until something happens.
 
 use super::core::Core;
 use super::mmsg::Receiver;
-use super::sys::Poller;
+use super::sys::{Alarm, Poller};
 use super::{connections, listen::Sockets};
 use futures_lite::FutureExt;
 use glommio::net::{TcpListener, UdpSocket};
 use glommio::timer::{Timer, sleep};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::os::fd::{FromRawFd, IntoRawFd};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -45,6 +47,7 @@ pub struct ShardLoop {
     core: Rc<RefCell<Core>>,
     receiver: Receiver,
     poller: Poller,
+    alarm: Alarm,
     sockets: usize,
     readable: Readable,
     /// When the executor last had its turn, and when the last datagram came.
@@ -57,10 +60,12 @@ pub struct ShardLoop {
 
 impl ShardLoop {
     /// Takes over the sockets, and begins to accept connections. Runs in the executor.
-    pub fn new(core: Rc<RefCell<Core>>, sockets: Sockets) -> Self {
+    pub fn new(core: Rc<RefCell<Core>>, sockets: Sockets) -> io::Result<Self> {
         use std::os::fd::AsRawFd;
         let event = core.borrow().port.event();
-        let poller = Poller::new(sockets.datagrams.iter().map(AsRawFd::as_raw_fd).chain([event]));
+        let alarm = Alarm::new()?;
+        let others = [event, alarm.as_raw_fd()];
+        let poller = Poller::new(sockets.datagrams.iter().map(AsRawFd::as_raw_fd).chain(others));
         let count = sockets.datagrams.len();
         for listener in sockets.streams {
             // SAFETY: the descriptor is a listening socket that nobody else owns.
@@ -73,17 +78,18 @@ impl ShardLoop {
         };
         let readable = Readable { sockets: sockets.datagrams.into_iter().map(|s| (adopt(s), None)).collect() };
         let now = Instant::now();
-        Self {
+        Ok(Self {
             core,
             receiver: Receiver::default(),
             poller,
+            alarm,
             sockets: count,
             readable,
             visited: now,
             busy: now,
             worked: now,
             sweep_ms: 0,
-        }
+        })
     }
 
     /// Runs until the server has ended.
@@ -116,7 +122,7 @@ impl ShardLoop {
             let held_up = self.core.borrow().paused();
             let unsent = (0..self.sockets).any(|at| self.core.borrow().unsent(at));
             if held_up || unsent || now.duration_since(self.busy) < BUSY {
-                self.wait_in_poll(held_up);
+                self.wait_in_poll(now, self.visited + visit, held_up);
             } else {
                 self.wait_in_ring().await;
                 self.visited = Instant::now();
@@ -134,8 +140,8 @@ impl ShardLoop {
         }
     }
 
-    /// Waits in one system call, on this thread.
-    fn wait_in_poll(&mut self, held_up: bool) {
+    /// Waits in one system call, on this thread, at the latest until a visit is due.
+    fn wait_in_poll(&mut self, now: Instant, visit: Instant, held_up: bool) {
         let core = self.core.borrow();
         for at in 0..self.sockets {
             self.poller.want(at, !held_up && !core.stopped(), core.unsent(at));
@@ -143,7 +149,9 @@ impl ShardLoop {
         if !core.port.sleep_in_poll(core.store_is_behind()) {
             return;
         }
-        self.poller.wait(if held_up { HELD_UP } else { VISIT });
+        let until = core.deadline_at().map_or(visit, |deadline| visit.min(deadline)).min(now + TICK);
+        self.alarm.ring_by(now, until);
+        self.poller.wait(held_up.then_some(HELD_UP));
         core.port.awake();
         if self.poller.readable(self.sockets) {
             core.port.clear_event();

@@ -3,7 +3,7 @@
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
@@ -42,6 +42,49 @@ impl AsRawFd for EventFd {
     }
 }
 
+fn timespec(time: Duration) -> libc::timespec {
+    libc::timespec { tv_sec: time.as_secs() as libc::time_t, tv_nsec: libc::c_long::from(time.subsec_nanos()) }
+}
+
+/// A clock in the kernel that becomes readable at a time.
+///
+/// A wait with a timeout sets a timer of the processor and takes it back, which on a virtual machine costs as much as the
+/// rest of the wait. This one is set once for all the waits until it rings.
+pub struct Alarm {
+    fd: OwnedFd,
+    rings: Option<Instant>,
+}
+
+impl Alarm {
+    /// One that is not set.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: no pointers are passed.
+        let fd =
+            checked(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC) })?;
+        // SAFETY: the call has just opened it, and nobody else has it.
+        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, rings: None })
+    }
+
+    /// Makes sure that it rings at this time or before, and that it does not ring for a time that has passed.
+    pub fn ring_by(&mut self, now: Instant, until: Instant) {
+        if self.rings.is_some_and(|rings| rings > now && rings <= until) {
+            return;
+        }
+        // Zero would mean never.
+        let left = until.saturating_duration_since(now).max(Duration::from_nanos(1));
+        let time = libc::itimerspec { it_interval: timespec(Duration::ZERO), it_value: timespec(left) };
+        // SAFETY: the pointer is to a live `itimerspec`, and nothing is asked back. It cannot fail with such a time.
+        unsafe { libc::timerfd_settime(self.fd.as_raw_fd(), 0, &raw const time, std::ptr::null_mut()) };
+        self.rings = Some(now + left);
+    }
+}
+
+impl AsRawFd for Alarm {
+    fn as_raw_fd(&self) -> i32 {
+        self.fd.as_raw_fd()
+    }
+}
+
 /// What a thread waits for without the ring.
 pub struct Poller {
     entries: Vec<libc::pollfd>,
@@ -59,20 +102,13 @@ impl Poller {
         self.entries[at].events = events;
     }
 
-    /// Sleeps until one is ready, at most so long. Gives back whether any is.
-    pub fn wait(&mut self, longest: Duration) -> bool {
-        let time = libc::timespec {
-            tv_sec: longest.as_secs() as libc::time_t,
-            tv_nsec: libc::c_long::from(longest.subsec_nanos()),
-        };
+    /// Sleeps until one is ready, at most so long if that is said. Gives back whether any is.
+    pub fn wait(&mut self, longest: Option<Duration>) -> bool {
+        let time = longest.map(timespec);
+        let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: the entries and the time live through the call, and the length is theirs.
         let ready = unsafe {
-            libc::ppoll(
-                self.entries.as_mut_ptr(),
-                self.entries.len() as libc::nfds_t,
-                &raw const time,
-                std::ptr::null(),
-            )
+            libc::ppoll(self.entries.as_mut_ptr(), self.entries.len() as libc::nfds_t, time, std::ptr::null())
         };
         ready > 0
     }
@@ -251,4 +287,29 @@ pub fn read_hidden_line(terminal: &std::fs::File) -> io::Result<String> {
     unsafe { libc::tcsetattr(fd, libc::TCSAFLUSH, &raw const shown) };
     read?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_rings_at_the_earliest_of_its_times_and_once_for_each() {
+        let mut alarm = Alarm::new().expect("a timer");
+        let mut poller = Poller::new([alarm.as_raw_fd()].into_iter());
+        let hour = Duration::from_secs(3_600);
+        let (start, soon) = (Instant::now(), Duration::from_millis(5));
+        alarm.ring_by(start, start + hour);
+        alarm.ring_by(start, start + soon);
+        alarm.ring_by(start, start + hour);
+        assert!(poller.wait(None) && start.elapsed() >= soon);
+        // It goes on ringing until it is set anew.
+        assert!(poller.wait(None));
+        let now = Instant::now();
+        alarm.ring_by(now, now + hour);
+        assert!(!poller.wait(Some(Duration::from_millis(1))));
+        // A time that has passed is one.
+        alarm.ring_by(now, start);
+        assert!(poller.wait(None));
+    }
 }
