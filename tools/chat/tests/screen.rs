@@ -4,7 +4,7 @@ mod real;
 
 use real::{Server, Terminal, script, until};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const SIZE: (u16, u16) = (80, 24);
 const ENTER: &str = "\r";
@@ -77,11 +77,8 @@ fn no_key_is_lost_while_the_window_changes() {
     let mut a = Terminal::start(home.path(), SIZE, "en_GB.UTF-8", &[]);
     a.shows("oicq://HOST:PORT").keys("\x15");
     for round in 1..=40 {
-        std::thread::sleep(Duration::from_millis(20));
-        a.resize((80 + round % 2, 24));
         // So that both arrive at one look. Each is waited for: the next one would bring what was left lying.
-        let resized = Instant::now();
-        while resized.elapsed() < Duration::from_micros(5 * u64::from(round)) {}
+        a.resize_at_rest((80 + round % 2, 24), Duration::from_micros(5 * u64::from(round)));
         a.keys("z").shows(&"z".repeat(round.into()));
     }
 }

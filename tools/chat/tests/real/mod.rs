@@ -198,6 +198,16 @@ impl Terminal {
         self.terminal.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).expect("a pty");
     }
 
+    /// The same while the program has nothing to do, and lets so much time pass, exactly.
+    pub fn resize_at_rest(&mut self, size: (u16, u16), pause: Duration) {
+        std::thread::sleep(LOOK);
+        self.resize(size);
+        let resized = Instant::now();
+        while resized.elapsed() < pause {
+            std::hint::spin_loop();
+        }
+    }
+
     /// Quits, and waits for the end.
     #[track_caller]
     pub fn quit(&mut self) {
