@@ -172,6 +172,12 @@ impl Client {
         self.done(&User::OfferFile { me: self.me()?, friend, name, size })
     }
 
+    /// Whether the server knows of a file for `friend` that was offered here, or is being sent. One that was started anew
+    /// has forgotten it, and it must be offered again.
+    pub fn is_offering(&self, friend: u32) -> bool {
+        self.shared.lock().core.file_room(friend).is_some()
+    }
+
     /// Answers an offer. If it is allowed, the pieces come as [`Event::FilePiece`](crate::client::Event::FilePiece).
     pub fn answer_file(&self, friend: u32, allow: bool) -> Result<(), Error> {
         self.done(&User::AnswerFile { me: self.me()?, friend, allow: allow.into() })

@@ -130,6 +130,29 @@ fn a_file_survives_the_death_of_the_server() {
 }
 
 #[test]
+fn who_has_taken_a_file_is_not_asked_again() {
+    let (data, ming, hong) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut server = Server::start(data.path());
+    somebody(ming.path(), &server, "小明", "");
+    somebody(hong.path(), &server, "小红", "add 10000\n");
+    std::fs::write(hong.path().join("photo.jpg"), b"small").unwrap();
+    let mut a = Terminal::start(ming.path(), SIZE, "en_GB.UTF-8", &["--downloads", ming.path().to_str().unwrap()]);
+    a.shows("● online");
+    let mut b = Terminal::start(hong.path(), SIZE, "en_GB.UTF-8", &[]);
+    b.shows("● 小明").keys(ENTER).shows("小明 (10000) · online").keys("/send 10000 ~/photo.jpg").keys(ENTER);
+    a.shows("Take it");
+    // The answer gets no further than the server, which forgets the offer with it.
+    server.freeze();
+    a.keys(ENTER).hides("Take it");
+    until("the file is begun", || ming.path().join("photo.jpg.10001-5.part").exists());
+    server.kill();
+    server.restart();
+    a.shows("photo.jpg: done");
+    b.shows("photo.jpg: done");
+    assert_eq!(std::fs::read(ming.path().join("photo.jpg")).unwrap(), b"small");
+}
+
+#[test]
 fn the_server_may_be_away_at_the_start() {
     let (data, ming, hong) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut server = Server::start(data.path());

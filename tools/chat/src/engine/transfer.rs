@@ -15,6 +15,9 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// and so often at most: ten minutes in which the other side does not come back are enough.
 const TIMES: usize = 300;
 
+/// The notice code of an answer to an offer that the server does not know (protocol.md 3.2).
+const NO_SUCH_TRANSFER: u8 = 13;
+
 /// An offer that could not be made.
 struct Unoffered {
     error: Error,
@@ -27,7 +30,16 @@ impl Engine {
     pub fn offer(self: &Arc<Self>, to: u32, path: &Path) -> Result<(String, u32), String> {
         let outgoing = Outgoing::open(path)?;
         let (name, size) = (outgoing.name.clone(), outgoing.size);
-        self.offer_out(to, outgoing).map_err(|unoffered| self.words(&unoffered.error))?;
+        match self.offer_out(to, outgoing) {
+            // Answered for already.
+            Ok(()) | Err(Unoffered { kept: None, .. }) => {}
+            // Nobody knows whether it has arrived: it is made again.
+            Err(Unoffered { error: Error::Unknown | Error::Timeout, kept: Some(kept) }) => {
+                self.transfers().offered.insert(to, *kept);
+            }
+            Err(unoffered) => return Err(self.words(&unoffered.error)),
+        }
+        self.keep_offered(to);
         Ok((name, size))
     }
 
@@ -46,6 +58,26 @@ impl Engine {
         })
     }
 
+    /// Offers it anew for as long as nobody has answered and the server has forgotten it, as one that was started anew has.
+    fn keep_offered(self: &Arc<Self>, to: u32) {
+        let engine = Arc::clone(self);
+        std::thread::spawn(move || {
+            for _ in 0..TIMES {
+                std::thread::sleep(AGAIN);
+                let Some(client) = engine.connected() else { return };
+                let mut transfers = engine.transfers();
+                if transfers.offered.contains_key(&to) && client.is_offering(to) {
+                    continue;
+                }
+                let Some(outgoing) = transfers.offered.remove(&to) else { return };
+                drop(transfers);
+                if let Err(Unoffered { kept: Some(kept), .. }) = engine.offer_out(to, outgoing) {
+                    engine.transfers().offered.insert(to, *kept);
+                }
+            }
+        });
+    }
+
     /// Takes a file that was offered.
     pub fn take(self: &Arc<Self>, from: u32, directory: &Path) -> Result<String, String> {
         let Some((name, size)) = self.transfers().offers.remove(&from) else {
@@ -58,10 +90,21 @@ impl Engine {
         let answered = self.client().and_then(|client| client.answer_file(from, true));
         if let Err(error) = answered {
             let mut transfers = self.transfers();
-            // If something has come, the answer had arrived before the connection broke: it goes on.
-            if transfers.arriving.get(&from).is_none_or(|incoming| incoming.received == begun) {
-                transfers.arriving.remove(&from);
-                return Err(self.words(&error));
+            let unheard = transfers.arriving.get(&from).is_none_or(|incoming| incoming.received == begun);
+            match error {
+                // If something has come, the answer had arrived before the connection broke: it goes on.
+                _ if !unheard => {}
+                // The server was started anew, perhaps before the answer. It stands: the offer comes again, and then nobody
+                // is asked a second time.
+                Error::Unknown | Error::Timeout | Error::Refused { code: NO_SUCH_TRANSFER, .. } => {
+                    drop(transfers);
+                    let state = FileState::Broken;
+                    self.tell(&News::File { peer: from, incoming: true, name: name.clone(), state });
+                }
+                error => {
+                    transfers.arriving.remove(&from);
+                    return Err(self.words(&error));
+                }
             }
         }
         self.finish_if_complete(from);
@@ -155,7 +198,10 @@ impl Engine {
                 break;
             }
             match self.offer_out(to, outgoing) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.keep_offered(to);
+                    return Ok(());
+                }
                 Err(Unoffered { kept: Some(kept), .. }) => outgoing = *kept,
                 Err(Unoffered { error, kept: None }) => return Err(self.words(&error)),
             }

@@ -124,6 +124,7 @@ impl Model {
             (Request::OfferFile { number, .. }, Answer::Offered { name, size }) => {
                 let name = clean(&name);
                 self.notice(words.offered, &[&name]);
+                self.files.retain(|file| (file.peer, file.incoming, file.ended) != (number, false, false));
                 let since = (self.now, 0);
                 self.files.push(FileLine {
                     peer: number,

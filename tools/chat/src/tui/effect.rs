@@ -74,11 +74,18 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     Done,
-    Registered { number: u32, password: String },
+    Registered {
+        number: u32,
+        password: String,
+    },
     Added(AddOutcome),
     People(Vec<Person>),
     Profile(u32, Box<OwnedProfile>),
-    Offered { name: String, size: u32 },
+    /// Nobody has answered the offer yet.
+    Offered {
+        name: String,
+        size: u32,
+    },
 }
 
 /// Everything that is kept of an account.

@@ -323,7 +323,9 @@ fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer,
         Request::Find(condition) => return client.search(condition).map(Answer::People).map_err(said),
         Request::Block { number, on } => client.block(*number, *on).map_err(said)?,
         Request::OfferFile { number, path } => {
-            return engine.offer(*number, path).map(|(name, size)| Answer::Offered { name, size });
+            let (name, size) = engine.offer(*number, path)?;
+            let waits = engine.transfers().offered.contains_key(number);
+            return Ok(if waits { Answer::Offered { name, size } } else { Answer::Done });
         }
         Request::TakeFile(number) => drop(engine.take(*number, &engine.downloads)?),
         Request::RejectFile(number) => engine.reject(*number)?,

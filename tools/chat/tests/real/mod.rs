@@ -68,6 +68,12 @@ impl Server {
         self.process.wait().expect("it ends");
     }
 
+    /// It does not run until it is killed: what is sent to it lies there.
+    pub fn freeze(&self) {
+        let stopped = Command::new("kill").args(["-STOP", &self.process.id().to_string()]).status();
+        assert!(stopped.expect("kill runs").success(), "the server can be stopped");
+    }
+
     /// The next start, at the same address.
     pub fn restart(&mut self) {
         let (data, address) = (self.data.clone(), self.address.clone());
