@@ -169,6 +169,19 @@ fn the_server_may_be_away_at_the_start() {
 }
 
 #[test]
+fn a_draft_survives_the_end_of_its_window() {
+    let (data, ming, hong) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(data.path());
+    somebody(ming.path(), &server, "小明", "");
+    somebody(hong.path(), &server, "小红", "add 10000\n");
+    for (signal, shown) in [("-HUP", "> half"), ("-TERM", "> half half"), ("-TERM", "> half half half")] {
+        let mut b = Terminal::start(hong.path(), SIZE, "en_GB.UTF-8", &[]);
+        b.shows("● online").shows("小明").keys(ENTER).shows("小明 (10000)").keys("half ").shows(shown);
+        b.signal(signal);
+    }
+}
+
+#[test]
 fn a_changed_key_is_asked_about() {
     let (data, other, ming) =
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -104,6 +104,8 @@ pub enum Message {
     Key(KeyEvent),
     Mouse(MouseEvent),
     Paste(String),
+    /// The terminal has gone, or the program is to end.
+    End,
     Resize(u16, u16),
     /// Time has passed: what the connection looks like.
     Tick {

@@ -73,12 +73,20 @@ pub fn run(open: Open, options: Options) -> Result<(), String> {
         None => model.ask_account(),
     }
     let mut screen = Screen::open(options.mouse).map_err(|error| format!("the terminal cannot be used: {error}"))?;
+    #[cfg(unix)]
+    heed(tell.clone())?;
     listen(tell);
     let result = turn(&mut model, &mut runtime, &messages, &mut screen.terminal);
+    if !model.quit {
+        // The terminal has gone in the middle of it: what was being written is kept all the same.
+        model.put_away();
+        std::mem::take(&mut model.effects).into_iter().for_each(|effect| runtime.run(effect));
+    }
     drop(screen);
     let unsent = runtime.end();
     if unsent > 0 {
-        println!("{}", lang::fill(words.quit_unsent, &[&unsent.to_string()]));
+        // Where there is no terminal any more, nobody needs to be told.
+        let _ = writeln!(io::stdout(), "{}", lang::fill(words.quit_unsent, &[&unsent.to_string()]));
     }
     result.map_err(|error| format!("the terminal is gone: {error}"))
 }
@@ -98,12 +106,27 @@ fn listen(tell: Sender<Message>) {
                 return;
             }
         }
-        // The terminal has gone: what was written is kept.
-        let _ = tell.send(Message::Key(crossterm::event::KeyEvent::new(
-            crossterm::event::KeyCode::Char('q'),
-            crossterm::event::KeyModifiers::CONTROL,
-        )));
+        let _ = tell.send(Message::End);
     });
+}
+
+/// Whoever ends the program or closes its window lets it keep what is being written. The second time it ends at once.
+#[cfg(unix)]
+fn heed(tell: Sender<Message>) -> Result<(), String> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]);
+    let mut signals = signals.map_err(|error| format!("cannot wait for signals: {error}"))?;
+    std::thread::spawn(move || {
+        let mut ending = false;
+        for signal in signals.forever() {
+            if ending {
+                close();
+                std::process::exit(128 + signal);
+            }
+            ending = tell.send(Message::End).is_ok();
+        }
+    });
+    Ok(())
 }
 
 fn turn<B: ratatui::backend::Backend<Error = io::Error>>(
@@ -112,7 +135,7 @@ fn turn<B: ratatui::backend::Backend<Error = io::Error>>(
     messages: &Receiver<Message>,
     terminal: &mut Terminal<B>,
 ) -> io::Result<()> {
-    let mut kept = String::new();
+    let (mut kept, mut kept_at) = (String::new(), model.now);
     let mut changed = true;
     loop {
         // What comes of an effect may come at once.
@@ -140,13 +163,6 @@ fn turn<B: ratatui::backend::Backend<Error = io::Error>>(
                 let before = model.link.clone();
                 model.update(runtime.tick());
                 changed = before != model.link;
-                let written = model.input.text();
-                if written != kept
-                    && let Some(chat) = &model.chat
-                {
-                    kept = written.to_owned();
-                    runtime.run(Effect::Draft { to: chat.peer, text: kept.clone() });
-                }
             }
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
@@ -154,6 +170,14 @@ fn turn<B: ratatui::backend::Backend<Error = io::Error>>(
         while let Ok(message) = messages.try_recv() {
             model.update(message);
             changed = true;
+        }
+        let written = model.input.text();
+        if written != kept
+            && model.now - kept_at >= TICK.as_millis() as i64
+            && let Some(chat) = &model.chat
+        {
+            (kept, kept_at) = (written.to_owned(), model.now);
+            runtime.run(Effect::Draft { to: chat.peer, text: kept.clone() });
         }
     }
 }

@@ -19,6 +19,7 @@ impl Model {
             Message::Key(key) => self.key(key),
             Message::Mouse(mouse) => self.mouse(mouse),
             Message::Paste(text) => self.paste(&text),
+            Message::End => self.act(Action::Quit),
             Message::Resize(width, height) => {
                 self.size = (width, height);
                 self.measure();

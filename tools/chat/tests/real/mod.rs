@@ -217,7 +217,19 @@ impl Terminal {
     /// Quits, and waits for the end.
     #[track_caller]
     pub fn quit(&mut self) {
-        self.keys("\x11");
+        self.keys("\x11").ends();
+    }
+
+    /// Sends it a signal, as a window does that is closed.
+    #[track_caller]
+    pub fn signal(&mut self, name: &str) {
+        let id = self.process.process_id().expect("it runs").to_string();
+        assert!(Command::new("kill").args([name, &id]).status().expect("kill runs").success());
+        self.ends();
+    }
+
+    #[track_caller]
+    fn ends(&mut self) {
         let end = Instant::now() + PATIENCE;
         while self.process.try_wait().expect("a process").is_none() {
             assert!(Instant::now() < end, "it does not end:\n{}", self.text());
