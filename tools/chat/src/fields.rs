@@ -41,10 +41,24 @@ pub fn questions() -> impl Iterator<Item = (&'static str, String)> {
     texts.chain(codes).chain([("portrait", "portrait (0 to 255)".to_owned())])
 }
 
+/// Every field that can be changed on its own, but the password.
+pub fn names() -> Vec<&'static str> {
+    std::iter::once("nickname").chain(questions().map(|(name, _)| name)).collect()
+}
+
 /// What the values of a field mean; nothing for text.
 pub fn meaning(field: &str) -> &'static str {
     let code = CODES.iter().find(|(name, ..)| *name == field);
     code.map_or("", |(_, _, meaning, _)| meaning)
+}
+
+/// What is entered for a value as it is shown.
+pub fn entered(field: &str, shown: &str) -> String {
+    match (field, shown) {
+        ("sex", "male") => "1".to_owned(),
+        ("sex", "female") => "2".to_owned(),
+        _ => shown.to_owned(),
+    }
 }
 
 /// Changes a field. The protocol's lengths are checked when the profile is sent.
@@ -54,6 +68,7 @@ pub fn set(profile: &mut OwnedProfile, field: &str, value: &str) -> Result<(), S
         return Ok(());
     }
     if let Some((name, most, meaning, access)) = CODES.iter().find(|(name, ..)| *name == field) {
+        let value = if value.is_empty() && *name != AUTHORIZATION { "0" } else { value };
         let code = value.parse::<u8>().ok().filter(|code| code <= most);
         *access(profile) = code.ok_or_else(|| format!("'{value}' is no {name}; 0 to {most} is right: {meaning}"))?;
         return Ok(());
@@ -98,6 +113,10 @@ mod tests {
             set(&mut profile, field, "1").unwrap();
         }
         set(&mut profile, "nickname", "Han Meimei").unwrap();
+        assert!(set(&mut profile, AUTHORIZATION, "").is_err(), "nothing is not anyone");
+        let mut cleared = profile.clone();
+        set(&mut cleared, "age", "").unwrap();
+        assert_eq!(cleared.age, 0);
         assert_eq!(lines(&profile).len(), TEXTS.len() + CODES.len(), "portrait for authorization");
         assert_eq!(profile.as_wire().check(), Ok(()));
     }

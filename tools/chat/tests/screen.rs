@@ -141,6 +141,7 @@ fn who_has_taken_a_file_is_not_asked_again() {
     let mut b = Terminal::start(hong.path(), SIZE, "en_GB.UTF-8", &[]);
     b.shows("● 小明").keys(ENTER).shows("小明 (10000) · online").keys("/send 10000 ~/photo.jpg").keys(ENTER);
     a.shows("Take it");
+    b.shows("waiting for an answer");
     // The answer gets no further than the server, which forgets the offer with it.
     server.freeze();
     a.keys(ENTER).hides("Take it");

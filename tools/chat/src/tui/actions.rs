@@ -1,19 +1,16 @@
 //! What menus, forms and written commands do.
 
 use super::effect::{Effect, Request};
+use super::forms::home;
 use super::lang::fill;
 use super::model::{Link, Model};
 use super::popup::{Action, Confirm, Form, Kind, Menu, Page, Popup, Purpose, Question, Search};
 use super::text;
 use crate::fields;
-use crate::plain::command::{self, Command, HELP};
+use crate::plain::command::{self, Command};
 use crossterm::event::{KeyCode, KeyEvent};
-use oicq::client::{OwnedProfile, Status};
-use oicq::limits::{FIRST_USER, LAST_USER};
-use std::path::PathBuf;
-
-/// What accepts a new key.
-const TRUST: &str = "trust";
+use oicq::client::{Friend, Status};
+use oicq::limits::FIRST_GROUP;
 
 impl Model {
     fn ask(&mut self, request: Request) {
@@ -22,6 +19,12 @@ impl Model {
 
     fn person_menu(&self, number: u32) -> Vec<(String, Action)> {
         let words = self.words;
+        if self.me == Some(number) {
+            return vec![
+                (words.m_profile_of.to_owned(), Action::View(number)),
+                (words.m_my_profile.to_owned(), Action::Profile),
+            ];
+        }
         let mut items = vec![(words.m_profile_of, Action::View(number)), (words.m_send_file, Action::SendFile(number))];
         if self.status_of(number).is_some() {
             items.push((words.m_move, Action::PickGroup(number)));
@@ -98,7 +101,7 @@ impl Model {
 
     fn pick_group(&mut self, all: bool, action: impl Fn(u8) -> Action) {
         let mut items: Vec<(String, Action)> =
-            self.groups.iter().map(|group| (crate::show::clean(&group.name), action(group.number))).collect();
+            self.groups.iter().map(|group| (self.group_name(group), action(group.number))).collect();
         if all {
             items.insert(0, (self.words.all_friends.to_owned(), action(0)));
         }
@@ -115,11 +118,11 @@ impl Model {
         let words = self.words;
         match action {
             Action::Add => {
-                self.form(Purpose::Add, words.m_add, self.question(words.number, words.number_hint, Kind::Number));
+                self.form(Purpose::Add, words.m_add, self.question(words.number, words.other_hint, Kind::Number));
             }
             Action::AddNumber(number) => self.ask(Request::Add(number)),
             Action::Talk => {
-                self.form(Purpose::Talk, words.m_chat, self.question(words.number, words.number_hint, Kind::Number));
+                self.form(Purpose::Talk, words.m_chat, self.question(words.number, words.other_hint, Kind::Number));
             }
             Action::Open(number) => {
                 self.popups.clear();
@@ -149,7 +152,16 @@ impl Model {
             Action::Rename(group) => {
                 self.form(Purpose::Rename(group), words.m_group_rename, self.question(words.name, "", Kind::Text));
             }
-            Action::PickDelete => self.pick_group(false, Action::DeleteGroup),
+            Action::PickDelete => {
+                self.pick_group(false, Action::DeleteGroup);
+                // The first one stays.
+                if let Some(Popup::Menu(menu)) = self.popups.last_mut() {
+                    menu.items.retain(|(_, action)| *action != Action::DeleteGroup(FIRST_GROUP));
+                    if menu.items.is_empty() {
+                        menu.items.push((words.no_groups.to_owned(), Action::Nothing));
+                    }
+                }
+            }
             Action::DeleteGroup(group) => self.ask(Request::DeleteGroup(group)),
             Action::PickBroadcast => self.pick_group(true, Action::Broadcast),
             Action::Broadcast(group) => {
@@ -158,11 +170,10 @@ impl Model {
             Action::Online => self.ask(Request::Online(0)),
             Action::OnlineFrom(start) => self.ask(Request::Online(start)),
             Action::Find => {
-                self.form(
-                    Purpose::Find,
-                    words.m_find,
-                    self.question(words.condition, words.condition_hint, Kind::Text),
-                );
+                self.form(Purpose::Find, words.m_find, self.question(words.condition, "", Kind::Text));
+                if let Some(Popup::Form(form)) = self.popups.last_mut() {
+                    form.about = words.find_examples.to_owned();
+                }
             }
             Action::Requests => self.requests_menu(),
             Action::Answer(number, agree) => self.ask(Request::Answer { number, agree }),
@@ -174,13 +185,10 @@ impl Model {
             }
             Action::Status(status) => self.ask(Request::SetStatus(status)),
             Action::Profile => self.ask(Request::Mine),
-            Action::Field(field) => {
-                let hint = match field {
-                    fields::AUTHORIZATION => words.who_may_hint,
-                    _ => fields::meaning(field),
-                };
-                let question =
-                    Question { field: Some(field), ..Question::new(words.field(field), hint, Kind::Optional) };
+            Action::Field(field, answer) => {
+                let kind = if field == "nickname" { Kind::Text } else { Kind::Optional };
+                let question = Question::new(words.field(field), words.meaning(field), kind);
+                let question = Question { field: Some(field), answer, ..question };
                 self.form(Purpose::Field(field), words.m_my_profile, vec![question]);
             }
             Action::Password => {
@@ -226,12 +234,25 @@ impl Model {
         ];
         if full {
             questions.extend(fields::questions().map(|(field, _)| {
-                let hint = [words.optional, fields::meaning(field)].join("; ");
-                let hint = hint.trim_end_matches("; ");
-                Question { field: Some(field), ..Question::new(words.field(field), hint, Kind::Optional) }
+                let hint = match words.meaning(field) {
+                    "" => words.optional.to_owned(),
+                    meaning => fill(words.optional_meaning, &[meaning]),
+                };
+                Question { field: Some(field), ..Question::new(words.field(field), &hint, Kind::Optional) }
             }));
         }
         self.form(Purpose::SignUp, words.sign_up, questions);
+    }
+
+    /// The list with the numbers of groups and people, which commands take.
+    fn show_list(&mut self) {
+        let mut lines = Vec::new();
+        for group in &self.groups {
+            lines.push(format!("{} {}", group.number, self.group_name(group)));
+            let friend = |friend: &Friend| format!("    {}", self.person(friend.number));
+            lines.extend(group.friends.iter().map(friend));
+        }
+        self.show_page(self.words.friends, &lines.join("\n"));
     }
 
     fn show_notices(&mut self) {
@@ -314,7 +335,7 @@ impl Model {
                 _ => {}
             },
             Some(Popup::Menu(menu)) => match code {
-                KeyCode::Esc if menu.stays => {}
+                KeyCode::Esc if menu.stays => self.act(Action::OtherServer),
                 KeyCode::Esc => drop(self.popups.pop()),
                 KeyCode::Enter => self.popup_choose(usize::MAX),
                 KeyCode::Char(letter) if letter.is_ascii_digit() && letter != '0' && menu.stays => {
@@ -346,14 +367,18 @@ impl Model {
 
     /// Moves the mark, or scrolls.
     pub fn popup_move(&mut self, by: isize) {
+        let end = match self.popups.last() {
+            Some(Popup::Page(page)) => super::view::page_end(self, &page.text),
+            _ => 0,
+        };
         let (at, count) = match self.popups.last_mut() {
             Some(Popup::Menu(menu)) => (&mut menu.at, menu.items.len()),
             Some(Popup::People(people)) => (&mut people.at, people.people.len() + usize::from(people.more)),
             Some(Popup::Search(search)) => (&mut search.at, search.found.len()),
-            Some(Popup::Page(page)) => (&mut page.scroll, page.text.lines().count()),
+            Some(Popup::Page(page)) => (&mut page.scroll, end + 1),
             _ => return,
         };
-        *at = at.saturating_add_signed(by).min(count.saturating_sub(1));
+        *at = (*at).min(count.saturating_sub(1)).saturating_add_signed(by).min(count.saturating_sub(1));
     }
 
     /// Takes what the mark is on, or the row that was clicked.
@@ -373,8 +398,10 @@ impl Model {
                 match people.people.get(at) {
                     Some(person) => {
                         let number = person.number;
-                        let mut items = vec![(self.words.m_chat.to_owned(), Action::Open(number))];
-                        items.extend(self.person_menu(number));
+                        let mut items = self.person_menu(number);
+                        if self.me != Some(number) {
+                            items.insert(0, (self.words.m_open.to_owned(), Action::Open(number)));
+                        }
                         let menu = Menu::new(&self.person(number), items);
                         self.popups.push(Popup::Menu(menu));
                     }
@@ -406,119 +433,10 @@ impl Model {
         }
     }
 
-    /// A form is closed; at the first start there is something before it.
-    fn close_form(&mut self) {
-        let Some(Popup::Form(form)) = self.popups.pop() else { return };
-        match form.purpose {
-            _ if !self.popups.is_empty() || self.me.is_some() => {}
-            Purpose::Server => self.act(Action::Quit),
-            Purpose::Trust { .. } | Purpose::Password { .. } => self.ask_account(),
-            _ => self.ask_account(),
-        }
-    }
-
-    /// Checks an answer, and goes on to the next question or to what the answers are for.
-    fn next_question(&mut self) {
-        let words = self.words;
-        let Some(Popup::Form(form)) = self.popups.last_mut() else { return };
-        let answer = form.editor.text().to_owned();
-        let question = &form.questions[form.at];
-        let wrong = match question.kind {
-            Kind::Text | Kind::Secret if answer.trim().is_empty() => Some(words.not_empty.to_owned()),
-            Kind::Number if !answer.trim().parse().is_ok_and(|number| (FIRST_USER..=LAST_USER).contains(&number)) => {
-                Some(fill(words.not_a_number, &[answer.trim()]))
-            }
-            Kind::Again if form.questions[form.at - 1].answer != answer => {
-                form.again(form.at - 1, words.two_passwords.to_owned());
-                return;
-            }
-            Kind::Optional if form.purpose == Purpose::SignUp && !answer.is_empty() => {
-                question.field.and_then(|field| fields::set(&mut OwnedProfile::default(), field, &answer).err())
-            }
-            _ => None,
-        };
-        if let Some(error) = wrong {
-            form.error = Some(error);
-            return;
-        }
-        form.error = None;
-        let place = form.at;
-        let question = &mut form.questions[place];
-        question.answer = if question.is_secret() { answer } else { answer.trim().to_owned() };
-        if place + 1 < form.questions.len() {
-            form.at += 1;
-            form.editor = super::editor::Editor::new(&form.questions[form.at].answer);
-            return;
-        }
-        if let Some(Popup::Form(form)) = self.popups.pop() {
-            self.submit(form);
-        }
-    }
-
-    /// All questions are answered.
-    fn submit(&mut self, form: Form) {
-        let number = || form.answer(0).parse::<u32>().unwrap_or_default();
-        let text = form.answer(0).to_owned();
-        let request = match form.purpose {
-            Purpose::Server => match text.parse() {
-                Ok(line) => return self.effects.push(Effect::Server(line)),
-                Err(error) => {
-                    let mut form = form;
-                    form.error = Some(format!("{error}"));
-                    return self.popups.push(Popup::Form(form));
-                }
-            },
-            Purpose::SignIn { hidden } => {
-                let (number, password) = (number(), Some(form.answer(1).to_owned()));
-                self.link = Link::Connecting;
-                self.effects.push(Effect::Begin(number));
-                self.effects.push(Effect::SignIn { number, password, hidden });
-                self.submitted = Some(form);
-                return;
-            }
-            Purpose::Password { number, hidden } => {
-                self.link = Link::Connecting;
-                self.effects.push(Effect::SignIn { number, password: Some(text), hidden });
-                return;
-            }
-            Purpose::SignUp => {
-                let mut profile = OwnedProfile::new(&text, form.answer(1));
-                for question in form.questions.iter().filter(|question| !question.answer.is_empty()) {
-                    if let Some(field) = question.field {
-                        // It was checked when it was entered.
-                        let _ = fields::set(&mut profile, field, &question.answer);
-                    }
-                }
-                self.link = Link::Connecting;
-                Request::SignUp(Box::new(profile))
-            }
-            Purpose::Add => Request::Add(number()),
-            Purpose::Talk => return self.open(number()),
-            Purpose::AskFor(number) => Request::AskFor { number, reason: text },
-            Purpose::GroupAdd => Request::AddGroup(text),
-            Purpose::Rename(group) => Request::RenameGroup { group, name: text },
-            Purpose::Broadcast(group) => Request::Broadcast { group, text },
-            Purpose::Find => Request::Find(text),
-            Purpose::Field(field) => Request::SetField { field: field.to_owned(), value: text },
-            Purpose::NewPassword => Request::SetPassword(text),
-            Purpose::SendFile(number) => Request::OfferFile { number, path: home(&text) },
-            Purpose::Trust { key, number, hidden } => {
-                if text == TRUST {
-                    self.link = Link::Connecting;
-                    self.effects.push(Effect::Trust { key, number, hidden });
-                } else {
-                    self.popups.push(Popup::Form(form));
-                }
-                return;
-            }
-        };
-        self.submitted = Some(form);
-        self.effects.push(Effect::Ask { request, form: true });
-    }
-
     /// A command that was written instead of chosen.
     pub fn command(&mut self, line: &str) -> Result<(), String> {
-        let Some(command) = command::parse(line, false)? else { return Ok(()) };
+        let parsed = command::parse(line, false).map_err(|error| self.words.wrong_command(line, error))?;
+        let Some(command) = parsed else { return Ok(()) };
         let request = match command {
             Command::Add(number) => Request::Add(number),
             Command::Ask { number, reason } => Request::AskFor { number, reason },
@@ -555,7 +473,7 @@ impl Model {
                 return Ok(());
             }
             Command::Help => {
-                self.show_page(self.words.m_help, HELP);
+                self.show_page(self.words.m_help, self.words.commands);
                 return Ok(());
             }
             Command::Quit => {
@@ -567,7 +485,11 @@ impl Model {
                 self.ask_account();
                 return Ok(());
             }
-            Command::List | Command::To(None) | Command::Plain(_) | Command::Wait(_) => return Ok(()),
+            Command::List | Command::To(None) => {
+                self.show_list();
+                return Ok(());
+            }
+            Command::Plain(_) | Command::Wait(_) => return Ok(()),
         };
         self.ask(request);
         Ok(())
@@ -588,13 +510,5 @@ fn edit(editor: &mut super::editor::Editor, code: KeyCode, control: bool) {
         KeyCode::End => editor.end(),
         KeyCode::Char(letter) if !control => editor.insert(letter.encode_utf8(&mut [0; 4])),
         _ => {}
-    }
-}
-
-/// A path as people write it.
-fn home(path: &str) -> PathBuf {
-    match (path.strip_prefix("~/"), std::env::var_os("HOME")) {
-        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
-        _ => path.into(),
     }
 }

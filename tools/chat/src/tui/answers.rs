@@ -4,6 +4,7 @@ use super::effect::{Answer, Effect, Request};
 use super::lang::fill;
 use super::model::{FileLine, Link, Model};
 use super::popup::{Action, Form, Kind, Menu, Page, People, Popup, Purpose, Question};
+use super::runtime::PEOPLE;
 use super::text::fit;
 use crate::fields;
 use crate::show::clean;
@@ -12,6 +13,7 @@ use oicq::client::{AddOutcome, Person};
 impl Model {
     /// A form's request has failed: it comes back with what was entered, and what was wrong.
     pub fn submit_failed(&mut self, error: &str) {
+        let error = &*self.words.said(error);
         match self.submitted.take() {
             Some(mut form) => {
                 let at = form.at;
@@ -26,7 +28,7 @@ impl Model {
         let answer = match result {
             Ok(answer) => answer,
             Err(error) if form => return self.submit_failed(&error),
-            Err(error) => return self.notice("{}", &[&error]),
+            Err(error) => return self.notice("{}", &[&self.words.said(&error)]),
         };
         if form {
             self.submitted = None;
@@ -36,7 +38,7 @@ impl Model {
             (Request::SignUp(_), Answer::Registered { number, password }) => {
                 self.close_setup();
                 let number_text = number.to_string();
-                self.notice(words.your_number, &[&number_text]);
+                self.note(fill(words.your_number, &[&number_text]));
                 let (title, text) = (number_text.clone(), fill(words.your_number, &[&number_text]));
                 self.link = Link::Connecting;
                 self.effects.push(Effect::Begin(number));
@@ -90,28 +92,43 @@ impl Model {
             }
             (Request::View(number), Answer::Profile(_, profile)) => {
                 let lines = fields::lines(&profile);
-                let line =
-                    |(field, value): (&str, String)| format!("{} {}", fit(words.field(field), 13), clean(&value));
+                let line = |(field, value): (&str, String)| {
+                    format!("{} {}", fit(words.field(field), 13), words.value(field, &clean(&value)))
+                };
                 let text: Vec<String> = std::iter::once(format!("{} {number}", fit(words.field("number"), 13)))
                     .chain(lines.into_iter().map(line))
                     .collect();
                 self.names.insert(number, profile.nickname);
                 self.popups.push(Popup::Page(Page { title: self.person(number), text: text.join("\n"), scroll: 0 }));
             }
-            (Request::Mine, Answer::Profile(_, profile)) => {
+            (Request::Mine, Answer::Mine { number, profile, authorization }) => {
                 let values = fields::lines(&profile);
-                let value = |field: &str| {
-                    values.iter().find(|(name, _)| *name == field).map_or(String::new(), |(_, value)| clean(value))
+                let value = |field: &str| match authorization {
+                    Some(authorization) if field == fields::AUTHORIZATION => authorization.to_string(),
+                    _ => {
+                        values.iter().find(|(name, _)| *name == field).map_or(String::new(), |(_, value)| clean(value))
+                    }
                 };
-                let names = std::iter::once("nickname").chain(fields::questions().map(|(name, _)| name));
-                let items = names
-                    .map(|name| (format!("{} {}", fit(words.field(name), 13), value(name)), Action::Field(name)))
-                    .collect();
-                self.popups.push(Popup::Menu(Menu::new(words.m_my_profile, items)));
+                let names = fields::names();
+                let item = |name| {
+                    let value = value(name);
+                    let shown = words.value(name, &value);
+                    (
+                        format!("{} {shown}", fit(words.field(name), 16)),
+                        Action::Field(name, fields::entered(name, &value)),
+                    )
+                };
+                let at = names.iter().position(|name| self.changed == Some(*name)).unwrap_or(0);
+                let items = names.into_iter().map(item).collect();
+                self.changed = None;
+                self.names.insert(number, profile.nickname);
+                self.popups.push(Popup::Menu(Menu { at, ..Menu::new(words.m_my_profile, items) }));
             }
-            (Request::SetField { .. }, _) => {
+            (Request::SetField { field, .. }, _) => {
                 self.notice(words.profile_saved, &[]);
                 self.popups.clear();
+                // The mark stands again where it was.
+                self.changed = fields::names().into_iter().find(|name| *name == field);
                 self.effects.push(Effect::Ask { request: Request::Mine, form: false });
             }
             (Request::SetPassword(_), _) => self.notice(words.password_saved, &[]),
@@ -146,6 +163,7 @@ impl Model {
 
     fn found(&mut self, title: &str, people: Vec<Person>, more: bool) {
         self.names.extend(people.iter().map(|person| (person.number, person.nickname.clone())));
+        let more = more && people.len() >= PEOPLE.into();
         let title = format!("{title} · {}", fill(self.words.found, &[&people.len().to_string()]));
         self.popups.push(Popup::People(People { title, people, at: 0, more }));
     }

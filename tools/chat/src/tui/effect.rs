@@ -81,6 +81,12 @@ pub enum Answer {
     Added(AddOutcome),
     People(Vec<Person>),
     Profile(u32, Box<OwnedProfile>),
+    /// One's own, and who may add oneself, if that is known.
+    Mine {
+        number: u32,
+        profile: Box<OwnedProfile>,
+        authorization: Option<u8>,
+    },
     /// Nobody has answered the offer yet.
     Offered {
         name: String,

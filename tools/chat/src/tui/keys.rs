@@ -65,6 +65,7 @@ impl Model {
                 self.measure();
             }
             KeyCode::Esc => self.filter.set(""),
+            KeyCode::Char('u') if control => self.filter.set(""),
             KeyCode::Backspace => {
                 self.filter.backspace();
                 self.choose_first();
@@ -242,14 +243,21 @@ impl Model {
             MouseEventKind::ScrollUp => self.scroll_up(WHEEL),
             MouseEventKind::ScrollDown => self.scroll_down(WHEEL),
             MouseEventKind::Down(MouseButton::Left) => {
-                self.flash = None;
-                self.click(at, areas);
+                // What lies over the hints is taken away first.
+                let covered = self.trouble.is_some() || self.flash.take().is_some();
+                self.click(at, areas, covered);
             }
             _ => {}
         }
     }
 
-    fn click(&mut self, at: Position, areas: Areas) {
+    fn click(&mut self, at: Position, areas: Areas, covered: bool) {
+        if areas.keys.contains(at) {
+            if !covered {
+                self.click_keys(at);
+            }
+            return;
+        }
         if !self.popups.is_empty() {
             if let Some(row) = view::popup_row(self, at) {
                 self.popup_choose(row);
@@ -260,12 +268,7 @@ impl Model {
             self.focus = Focus::Input;
             return self.measure();
         }
-        let Some(list) = areas.list.filter(|list| list.contains(at)) else {
-            if areas.keys.contains(at) {
-                self.click_keys(at);
-            }
-            return;
-        };
+        let Some(list) = areas.list.filter(|list| list.contains(at)) else { return };
         let body = view::list_body(list);
         if !body.contains(at) {
             self.focus = Focus::List;
@@ -277,17 +280,29 @@ impl Model {
         }
     }
 
-    /// A click on the hints in the last row is the key that it names.
+    /// A click on a hint in the last row is the key that it names.
     fn click_keys(&mut self, at: Position) {
-        let before = super::text::cut(self.words.keys, usize::from(at.x) + 1);
-        match before.trim_end_matches('…').trim_end().matches("  ").count() {
-            0 => self.act(Action::Help),
-            1 => self.open_menu(),
-            2 => self.act(Action::History),
-            3 => self.act(Action::Notices),
-            4 => self.focus = Focus::List,
-            5 => self.next_unread(),
-            _ => {}
-        }
+        let mut column = 0;
+        let hint = view::hints(self).split("  ").find(|hint| {
+            let from = column;
+            column += super::text::width(hint) + 2;
+            (from..column).contains(&usize::from(at.x))
+        });
+        let name = hint.and_then(|hint| hint.split(' ').next()).unwrap_or_default();
+        let (code, modifiers) = match name {
+            "Tab" => (KeyCode::Tab, KeyModifiers::NONE),
+            "Esc" => (KeyCode::Esc, KeyModifiers::NONE),
+            "Enter" | "回车" => (KeyCode::Enter, KeyModifiers::NONE),
+            name => match (name.strip_prefix('F'), name.strip_prefix('^')) {
+                (Some(number), _) => (KeyCode::F(number.parse().unwrap_or_default()), KeyModifiers::NONE),
+                (_, Some(letter)) => {
+                    let letter = letter.chars().next().unwrap_or_default();
+                    (KeyCode::Char(letter.to_ascii_lowercase()), KeyModifiers::CONTROL)
+                }
+                _ if name.len() == 1 => (KeyCode::Char(name.chars().next().unwrap_or_default()), KeyModifiers::NONE),
+                _ => return,
+            },
+        };
+        self.key(KeyEvent::new(code, modifiers));
     }
 }

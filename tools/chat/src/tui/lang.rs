@@ -31,6 +31,7 @@ words! {
     keys_list: "Type to search  ↑↓ Choose  Enter Open  Esc Back  F1 Help  F2 Menu", "输入即搜索  ↑↓ 选择  回车 打开  Esc 返回  F1 帮助  F2 菜单";
     keys_popup: "↑↓ Choose  Enter OK  Esc Back", "↑↓ 选择  回车 确定  Esc 返回";
     keys_form: "Enter Next  Esc Back", "回车 下一步  Esc 返回";
+    keys_last: "Enter OK  Esc Back", "回车 确定  Esc 返回";
     keys_confirm: "y Yes  n No", "y 是  n 否";
     keys_text: "↑↓ Scroll  Esc Back", "↑↓ 滚动  Esc 返回";
     online: "online", "在线";
@@ -52,6 +53,7 @@ words! {
     other_server: "Another server", "换一个服务器";
     number: "Number", "号码";
     number_hint: "your number, like 10001", "你的号码，例如 10001";
+    other_hint: "their number, like 10001", "对方的号码，例如 10001";
     not_a_number: "'{}' is not a service number, like 10001", "“{}”不是号码，号码例如 10001";
     nickname: "Nickname", "昵称";
     nickname_hint: "how others see you", "别人看到的名字";
@@ -63,8 +65,13 @@ words! {
     two_passwords: "these were two different passwords; once more", "两次密码不同，请重新输入";
     your_number: "Your number is {}. Keep it: it is how you sign in.", "你的号码是 {}，请记住，登录要用。";
     optional: "or nothing", "可不填";
+    optional_meaning: "or nothing; {}", "可不填；{}";
+    no_groups: "There is no group that can be deleted.", "没有可以删除的分组。";
+    usage: "the form is: {}", "用法：{}";
+    no_command: "there is no command '{}'; /help lists all", "没有命令“{}”，/help 列出全部";
     wrong_password: "wrong number or password", "号码或密码错误";
-    elsewhere: "You are no longer signed in: {}. Ctrl-R signs in again.", "你已下线：{}。按 Ctrl-R 重新登录。";
+    elsewhere: "Signed out; Ctrl-R signs in again: {}", "你已下线，按 Ctrl-R 重新登录：{}";
+    no_session: "signed out (Ctrl-R)", "已下线（Ctrl-R）";
     restored: "connected again", "已重新连接";
     heard: "the server answers again", "服务器恢复应答";
     key_title: "THE SERVER'S KEY HAS CHANGED", "服务器的密钥变了";
@@ -76,6 +83,7 @@ words! {
     key_refused: "the server's key has changed; nothing is sent (Ctrl-R asks again)", "服务器密钥已变，停止发送（按 Ctrl-R 再次询问）";
     menu: "Menu", "菜单";
     m_add: "Add a friend", "添加好友";
+    m_open: "Talk", "聊天";
     m_chat: "Talk to a number", "与某号码聊天";
     m_delete: "Delete this friend", "删除该好友";
     m_profile_of: "View profile", "查看资料";
@@ -129,7 +137,17 @@ words! {
     blocked: "Nothing is taken from {} any more.", "已屏蔽 {}。";
     unblocked: "Everything is taken from {} again.", "已取消屏蔽 {}。";
     condition: "Condition", "条件";
-    condition_hint: "like: nickname LIKE '小%'  ·  city = '深圳' AND age < 30  ·  昵称 = '老王'", "例如：昵称 LIKE '小%'  ·  市 = '深圳' AND 年龄 < 30  ·  服务号 = 10001";
+    find_examples: "\
+Like:
+  nickname LIKE '小%'
+  city = '深圳' AND age < 30
+  number > 10000 AND number <= 10010 OR 昵称 = '老王'
+Every field of a profile can be asked for, in English or Chinese.", "\
+例如：
+  昵称 LIKE '小%'
+  市 = '深圳' AND 年龄 < 30
+  服务号 > 10000 AND 服务号 <= 10010 OR nickname = '老王'
+资料中的每一项都可以查找，名称用中文或英文。";
     found: "{} found", "找到 {} 人";
     nobody: "nobody", "没有人";
     more: "more…", "更多…";
@@ -165,7 +183,7 @@ Keys
   F3              search the history
   F4              notices
   Tab             between the friend list and the input line
-  ↑ ↓             in the list: choose; in the input line: what was written before
+  ↑ ↓             choose in the list; bring back what was written
   Enter           open, or send
   Alt-Enter       a new line in the message (also Ctrl-J)
   PgUp PgDn       scroll; Ctrl-Home and Ctrl-End: first and last message
@@ -174,7 +192,8 @@ Keys
   Ctrl-R          sign in again
   Ctrl-Q          quit (also Ctrl-C)
   Esc             back
-  Mouse           click somebody, turn the wheel to scroll; --no-mouse leaves it to the terminal
+  Mouse           click somebody or a hint below; the wheel scrolls;
+                  --no-mouse leaves it to the terminal
 
 Marks
   …               waits to be sent
@@ -183,10 +202,11 @@ Marks
   ✗               refused, with the reason
   ●  ◐  ○         online, do not disturb, offline (or hidden)
 
-Commands can be written, too: /add 10001, /find city = '深圳', /send 10001 FILE, /status busy;
-/help shows all. A line that begins with // is said, with one /.
+Commands can be written, too, like /add 10001; /help lists them.
+A line that begins with // is said, with one /.
 
-Everything between you and the server is encrypted; its operator could read what it relays.", "\
+Everything between you and the server is encrypted;
+its operator could read what it relays.", "\
 按键
   F1              本页
   F2              菜单：全部功能
@@ -202,7 +222,8 @@ Everything between you and the server is encrypted; its operator could read what
   Ctrl-R          重新登录
   Ctrl-Q          退出（也可用 Ctrl-C）
   Esc             返回
-  鼠标            点击好友，滚轮滚动；--no-mouse 把鼠标留给终端
+  鼠标            点击好友或下面的提示，滚轮滚动；
+                  --no-mouse 把鼠标留给终端
 
 标记
   …               等待发送
@@ -211,10 +232,63 @@ Everything between you and the server is encrypted; its operator could read what
   ✗               被拒绝，附原因
   ●  ◐  ○         在线、请勿打扰、离线（或隐身）
 
-也可以直接输入命令：/add 10001、/find 市 = '深圳'、/send 10001 文件、/status busy；
-/help 列出全部。以 // 开头的行按普通消息发送（去掉一个 /）。
+也可以直接输入命令，例如 /add 10001、/status busy；/help 列出全部。
+以 // 开头的行按普通消息发送（去掉一个 /）。
 
 你与服务器之间的内容都已加密；服务器管理员能看到它转发的内容。";
+    commands: "\
+/say NUMBER TEXT          say something to one user
+/to NUMBER                open the conversation with a user
+/all GROUP TEXT           say something to a group; 0 is all groups
+/list                     groups and friends with their numbers
+/add NUMBER               add a friend
+/ask NUMBER REASON        ask someone who wants to be asked before
+/accept NUMBER            let someone who asked add you
+/refuse NUMBER            do not
+/delete NUMBER            delete a friend
+/group add NAME           add a group
+/group rename GROUP NAME  rename one
+/group delete GROUP       delete one
+/move NUMBER GROUP        move a friend to a group
+/online [START]           who is online, by number, beyond START
+/find CONDITION           search users, like: city = '深圳' AND age < 30
+/view NUMBER              someone's profile
+/profile                  your own, and change it
+/set FIELD VALUE          change one field, like: /set city 深圳
+/status STATUS            online, hidden, busy or offline
+/send NUMBER FILE         offer a file
+/take NUMBER              take the file that someone offers
+/reject NUMBER            do not take it
+/block NUMBER             take nothing more from someone
+/unblock NUMBER           take it again
+/sign out                 sign out and stay here
+/quit                     end", "\
+/say 号码 内容            给一位用户发消息
+/to 号码                  打开与某人的会话
+/all 分组 内容            给一个分组群发消息；0 表示全部分组
+/list                     分组和好友，附编号
+/add 号码                 添加好友
+/ask 号码 理由            向需要验证的人发送请求
+/accept 号码              同意对方加你
+/refuse 号码              拒绝
+/delete 号码              删除好友
+/group add 名称           新建分组
+/group rename 分组 名称   重命名分组
+/group delete 分组        删除分组
+/move 号码 分组           移动好友到分组
+/online [起始号码]        谁在线，按号码排列
+/find 条件                查找用户，例如：市 = '深圳' AND 年龄 < 30
+/view 号码                查看某人的资料
+/profile                  查看、修改自己的资料
+/set 项目 值              修改一项，例如：/set city 深圳
+/status 状态              online（在线）、hidden（隐身）、busy、offline
+/send 号码 文件           发送文件
+/take 号码                接收对方发来的文件
+/reject 号码              不接收
+/block 号码               屏蔽某人
+/unblock 号码             取消屏蔽
+/sign out                 退出登录，程序继续
+/quit                     退出程序";
 }
 
 /// The words of a language.
@@ -256,12 +330,15 @@ impl Words {
     }
 
     /// Whether it is the Chinese table.
-    fn is_chinese(&self) -> bool {
+    pub fn is_chinese(&self) -> bool {
         std::ptr::eq(self, &ZH)
     }
 
     /// The name of a profile's field.
-    pub fn field<'a>(&self, name: &'a str) -> &'a str {
+    pub fn field<'a>(&'a self, name: &'a str) -> &'a str {
+        if name == crate::fields::AUTHORIZATION {
+            return self.who_may_add;
+        }
         if !self.is_chinese() {
             return name;
         }
@@ -285,7 +362,6 @@ impl Words {
             "hobby" => "爱好",
             "introduction" => "说明",
             "portrait" => "头像",
-            crate::fields::AUTHORIZATION => self.who_may_add,
             other => other,
         }
     }

@@ -6,11 +6,13 @@ mod answers;
 mod chat;
 mod editor;
 mod effect;
+mod forms;
 mod keys;
 mod lang;
 mod model;
 mod popup;
 mod runtime;
+mod said;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -160,9 +162,9 @@ fn turn<B: ratatui::backend::Backend<Error = io::Error>>(
         match next {
             Ok(message) => model.update(message),
             Err(RecvTimeoutError::Timeout) => {
-                let before = model.link.clone();
+                let before = (model.link.clone(), model.flash.is_some());
                 model.update(runtime.tick());
-                changed = before != model.link;
+                changed = before != (model.link.clone(), model.flash.is_some());
             }
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }

@@ -7,6 +7,7 @@ use super::lang::{Words, fill};
 use super::popup::{Form, Popup};
 use super::text::Zone;
 use oicq::client::{Group, Status};
+use oicq::limits::FIRST_GROUP;
 use ratatui::layout::Rect;
 use std::collections::BTreeMap;
 
@@ -16,6 +17,10 @@ const NARROW: u16 = 60;
 pub const LEAST: (u16, u16) = (24, 8);
 /// Most lines that the input line grows to.
 const INPUT_ROWS: u16 = 6;
+/// How the server calls the first group of a new user.
+const FIRST_GROUP_NAME: &str = "My Friends";
+/// How long a notice covers the hints, in ms.
+const FLASH_MS: i64 = 15_000;
 /// Notices that are remembered.
 const NOTICES: usize = 500;
 
@@ -110,10 +115,13 @@ pub struct Model {
     pub popups: Vec<Popup>,
     /// A form whose request is under way: it comes back if that fails.
     pub submitted: Option<Form>,
+    /// The field of one's own profile that was changed last.
+    pub changed: Option<&'static str>,
     pub notices: Vec<(i64, String)>,
     pub unseen: usize,
-    /// The last notice, until the next key.
+    /// The last notice, until the next key, and since when.
     pub flash: Option<String>,
+    pub flash_at: i64,
     /// What is wrong with this machine, until it is right again.
     pub trouble: Option<String>,
     pub files: Vec<FileLine>,
@@ -160,9 +168,11 @@ impl Model {
             focus: Focus::List,
             popups: Vec::new(),
             submitted: None,
+            changed: None,
             notices: Vec::new(),
             unseen: 0,
             flash: None,
+            flash_at: now,
             trouble: None,
             files: Vec::new(),
             offers: Vec::new(),
@@ -221,6 +231,12 @@ impl Model {
         }
     }
 
+    /// A group's name; that of the first one in the language of the screen, as long as nobody has changed it.
+    pub fn group_name(&self, group: &Group) -> String {
+        let unchanged = group.number == FIRST_GROUP && group.name == FIRST_GROUP_NAME;
+        if unchanged { self.words.friends.to_owned() } else { crate::show::clean(&group.name) }
+    }
+
     /// Somebody's visible status, if they are in the list.
     pub fn status_of(&self, number: u32) -> Option<Status> {
         let mut friends = self.groups.iter().flat_map(|group| &group.friends);
@@ -242,9 +258,7 @@ impl Model {
             let numbers: Vec<u32> = friends.iter().map(|friend| friend.number).filter(fits).collect();
             let present = friends.iter().filter(|friend| friend.status != Status::Offline).count();
             if wanted.is_empty() || !numbers.is_empty() {
-                let name =
-                    if group.number == 1 && group.name == "My Friends" { self.words.friends } else { &group.name };
-                rows.push(Row::Group(crate::show::clean(name), present, friends.len()));
+                rows.push(Row::Group(self.group_name(group), present, friends.len()));
                 rows.extend(numbers.into_iter().map(Row::Person));
             }
         }
@@ -270,11 +284,19 @@ impl Model {
         at.saturating_sub(height.saturating_sub(2)).min(rows.len().saturating_sub(height))
     }
 
-    /// Notes something, and shows it until the next key.
+    /// Notes something, and shows it until the next key, or for a while.
     pub fn notice(&mut self, template: &str, values: &[&str]) {
         let text = fill(template, values);
         self.flash = Some(text.clone());
+        self.flash_at = self.now;
         self.note(text);
+    }
+
+    /// Time has passed: what was shown for a while is in the notices, and the hints are in sight again.
+    pub fn fade(&mut self) {
+        if self.now - self.flash_at > FLASH_MS && matches!(self.link, Link::Up { .. }) {
+            self.flash = None;
+        }
     }
 
     /// Notes something without showing it at once.
@@ -302,5 +324,13 @@ impl Model {
             effects.push(Effect::LookUp(number));
             String::new()
         });
+    }
+
+    /// Names that could not be found out before there was a connection.
+    pub fn look_up_others(&mut self) {
+        let unknown = |number: &u32| self.names.get(number).is_none_or(String::is_empty);
+        let asking = self.requests.iter().map(|(number, _)| *number);
+        let numbers: Vec<u32> = self.others.iter().copied().chain(asking).filter(unknown).collect();
+        self.effects.extend(numbers.into_iter().map(Effect::LookUp));
     }
 }

@@ -53,7 +53,8 @@ pub enum Action {
     PickStatus,
     Status(Status),
     Profile,
-    Field(&'static str),
+    /// A field of one's own profile, and what stands there.
+    Field(&'static str, String),
     Password,
     History,
     Export(u32),
@@ -73,7 +74,7 @@ pub struct Menu {
     pub title: String,
     pub items: Vec<(String, Action)>,
     pub at: usize,
-    /// Whether Esc closes it: at the first start something must be chosen.
+    /// At the first start something must be chosen: Esc goes back to the question before.
     pub stays: bool,
 }
 

@@ -9,7 +9,7 @@ use crate::fields;
 use crate::plain::WRONG;
 use crate::script::local::{self, Served};
 use crate::show::clean;
-use oicq::client::{Error, Event, OwnedProfile, Recipient, Secret, ServerLine, Status};
+use oicq::client::{Error, Event, OwnedProfile, Person, Recipient, Secret, ServerLine, Status};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ const AGAIN: Duration = Duration::from_secs(3);
 /// Messages that a search shows.
 const FOUND: usize = 200;
 /// People that are asked for at a time.
-const PEOPLE: u8 = 50;
+pub const PEOPLE: u8 = 50;
 
 /// Makes the engine for a server.
 pub type Open = Box<dyn Fn(ServerLine) -> Result<Arc<Engine>, String>>;
@@ -283,6 +283,10 @@ fn export(engine: &Engine, words: &Words, me: u32, peer: u32) -> Result<PathBuf,
 fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer, String> {
     let said = |error: Error| words.error(engine, &error);
     let client = engine.client().map_err(said)?;
+    let met = |people: Vec<Person>| {
+        people.iter().for_each(|person| engine.learn(person.number, &person.nickname));
+        Answer::People(people)
+    };
     match request {
         Request::SignUp(profile) => {
             let number = client.register(profile).map_err(said)?;
@@ -310,7 +314,10 @@ fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer,
         }
         Request::Mine => {
             let me = client.number().ok_or_else(|| said(Error::NotSignedIn))?;
-            return ask(engine, words, &Request::View(me));
+            let profile = client.view(me).map_err(said)?;
+            engine.learn(me, &profile.nickname);
+            let (profile, authorization) = (Box::new(profile), engine.authorization());
+            return Ok(Answer::Mine { number: me, profile, authorization });
         }
         Request::SetField { field, value } => {
             change_profile(engine, words, field, |profile| fields::set(profile, field, value))?;
@@ -319,8 +326,8 @@ fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer,
             profile.password.clone_from(password);
             Ok(())
         })?,
-        Request::Online(start) => return client.online(*start, PEOPLE, false).map(Answer::People).map_err(said),
-        Request::Find(condition) => return client.search(condition).map(Answer::People).map_err(said),
+        Request::Online(start) => return client.online(*start, PEOPLE, false).map(met).map_err(said),
+        Request::Find(condition) => return client.search(condition).map(met).map_err(said),
         Request::Block { number, on } => client.block(*number, *on).map_err(said)?,
         Request::OfferFile { number, path } => {
             let (name, size) = engine.offer(*number, path)?;

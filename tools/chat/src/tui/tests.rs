@@ -214,6 +214,17 @@ fn the_list_is_searched_as_one_types() {
 }
 
 #[test]
+fn a_search_that_finds_nobody_says_so_and_is_taken_back() {
+    let mut model = talking(&EN, (80, 24));
+    press(&mut model, KeyCode::Tab);
+    write(&mut model, "xyz");
+    let shown = screen(&model);
+    assert!(shown.contains("search: xyz") && shown.contains("nobody"), "{shown}");
+    model.update(Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+    assert!(screen(&model).contains("Li Lei"));
+}
+
+#[test]
 fn the_first_start_asks_one_thing_at_a_time() {
     let mut model = model(&EN, (80, 24));
     model.ask_server(None);
@@ -392,10 +403,125 @@ fn a_server_that_is_away_is_said_plainly() {
     assert!(screen(&model).contains("the server answers again"));
     let reason = "signed in elsewhere".to_owned();
     model.update(Message::News(News::Event(Event::SignInAgain { reason })));
-    assert!(screen(&model).contains("You are no longer signed in: signed in elsewhere. Ctrl-R signs in again."));
+    assert!(screen(&model).contains("Signed out; Ctrl-R signs in again: signed in elsewhere"));
     effects(&mut model);
     model.update(Message::Key(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL)));
     assert_eq!(effects(&mut model), [Effect::SignIn { number: 10_000, password: None, hidden: false }]);
     model.update(Message::News(News::Trouble("the disk is full".into())));
     assert!(screen(&model).contains("! the disk is full"));
+}
+
+#[test]
+fn nothing_of_a_flag_stays_behind() {
+    let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+    let mut model = talking(&EN, (80, 24));
+    model.update(Message::Paste("x🇨🇳".into()));
+    let with = terminal.draw(|frame| view(&model, frame)).unwrap().buffer.clone();
+    press(&mut model, KeyCode::Backspace);
+    let without = terminal.draw(|frame| view(&model, frame)).unwrap().buffer.clone();
+    let drawn: Vec<u16> = with.diff(&without).iter().map(|(x, ..)| *x).collect();
+    assert_eq!(drawn, [25, 26], "the flag, and the cell behind it where some terminals have its second letter");
+}
+
+#[test]
+fn pages_fit_and_scroll_to_their_end() {
+    for line in [&EN, &ZH].iter().flat_map(|words| words.help.lines().chain(words.commands.lines())) {
+        assert!(line.width() <= 74, "no line is broken at 80 columns: {line}");
+    }
+    for (words, size) in [(&EN, (80, 24)), (&ZH, (80, 24)), (&EN, (40, 12)), (&ZH, (30, 10))] {
+        let mut model = talking(words, size);
+        for page in ["help", "commands"] {
+            model.act(super::popup::Action::Help);
+            if let (Some(super::popup::Popup::Page(shown)), "commands") = (model.popups.last_mut(), page) {
+                shown.text = words.commands.to_owned();
+            }
+            let top = screen(&model);
+            assert!(top.contains(" ↓ ╮") || top.contains(" ↓ ╯"), "there is more below: {top}");
+            press(&mut model, KeyCode::End);
+            let bottom = screen(&model);
+            assert!(bottom.contains(" ↑ ╮") && !bottom.contains(" ↓ ╯"), "{bottom}");
+            press(&mut model, KeyCode::Up);
+            assert_ne!(screen(&model), bottom, "a key at the end is not lost");
+            press(&mut model, KeyCode::Esc);
+        }
+    }
+}
+
+#[test]
+fn a_hint_that_is_clicked_is_its_key() {
+    let click = |model: &mut Model, words: &str| {
+        let shown = screen(model);
+        let row = shown.lines().last().unwrap();
+        let column = row[..row.find(words).unwrap_or_else(|| panic!("{words}: {row}"))].width() as u16;
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        model.update(Message::Mouse(MouseEvent { kind, column, row: 23, modifiers: KeyModifiers::NONE }));
+    };
+    for (words, menu, back) in [(&EN, "F2 Menu", "Esc Back"), (&ZH, "F2 菜单", "Esc 返回")] {
+        let mut model = talking(words, (80, 24));
+        press(&mut model, KeyCode::Tab);
+        click(&mut model, menu);
+        assert!(screen(&model).contains(words.m_broadcast));
+        click(&mut model, back);
+        assert!(model.popups.is_empty());
+    }
+}
+
+#[test]
+fn a_field_is_changed_from_what_it_is() {
+    let mut model = talking(&ZH, (80, 24));
+    let mut profile = oicq::client::OwnedProfile::new("小明", "");
+    (profile.city, profile.sex) = ("深圳".into(), 1);
+    let answer = Answer::Mine { number: 10_000, profile: Box::new(profile.clone()), authorization: Some(1) };
+    model.update(Message::Done { request: Request::Mine, form: false, result: Ok(answer) });
+    let shown = screen(&model);
+    assert!(shown.contains("性别             男") && shown.contains("谁可以加我       1 需要验证"), "{shown}");
+    press(&mut model, KeyCode::Down);
+    press(&mut model, KeyCode::Down);
+    press(&mut model, KeyCode::Enter);
+    assert!(screen(&model).contains("> 深圳"));
+    write(&mut model, "市");
+    press(&mut model, KeyCode::Enter);
+    let request = Request::SetField { field: "city".into(), value: "深圳市".into() };
+    assert_eq!(effects(&mut model), [Effect::Ask { request: request.clone(), form: true }]);
+    model.update(Message::Done { request, form: true, result: Ok(Answer::Done) });
+    profile.nickname = "大明".into();
+    let answer = Answer::Mine { number: 10_000, profile: Box::new(profile), authorization: None };
+    model.update(Message::Done { request: Request::Mine, form: false, result: Ok(answer) });
+    let shown = screen(&model);
+    assert!(shown.contains("大明 (10000)"), "{shown}");
+    let Some(super::popup::Popup::Menu(menu)) = model.popups.last() else { panic!("{shown}") };
+    assert_eq!(menu.at, 2, "the mark is where it was");
+}
+
+#[test]
+fn the_first_group_cannot_be_chosen_for_deletion() {
+    let mut model = talking(&ZH, (80, 24));
+    model.act(super::popup::Action::PickDelete);
+    let Some(super::popup::Popup::Menu(menu)) = model.popups.last() else { panic!() };
+    let labels: Vec<&str> = menu.items.iter().map(|(label, _)| label.as_str()).collect();
+    assert_eq!(labels, ["同学"]);
+    model.act(super::popup::Action::PickRename);
+    assert!(screen(&model).contains("│ 好友"), "{}", screen(&model));
+}
+
+#[test]
+fn a_notice_gives_the_hints_back() {
+    let mut model = talking(&EN, (80, 24));
+    model.notice("{}", &["something"]);
+    let tick = || Message::Tick { up: true, tcp: false, trip: None };
+    model.now += 3_000;
+    model.update(tick());
+    assert!(screen(&model).contains("something"));
+    model.now += 20_000;
+    model.update(tick());
+    assert!(screen(&model).contains("F1 Help"));
+    let reason = "signed in from another place: this session has ended".to_owned();
+    model.update(Message::News(News::Event(Event::SignInAgain { reason })));
+    model.now += 20_000;
+    model.update(tick());
+    let shown = screen(&model);
+    assert!(
+        shown.contains("signed out (Ctrl-R)") && shown.contains("Ctrl-R signs in again: signed in from an"),
+        "{shown}"
+    );
 }

@@ -76,6 +76,21 @@ pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     lines
 }
 
+/// The same for a line like "  key     what it does": what does not fit goes on under where the second part begins.
+pub fn wrap_under(line: &str, cells: usize) -> Vec<String> {
+    let key = line.trim_start();
+    let gap = key.find("  ").map(|at| at + key[at..].len() - key[at..].trim_start().len());
+    let indent = gap.map_or(0, |gap| width(&line[..line.len() - key.len() + gap]));
+    if indent == 0 || indent * 2 > cells || width(line) <= cells {
+        return wrap(line, cells);
+    }
+    let (head, rest) = line.split_at(line.len() - key.len() + gap.unwrap_or(0));
+    let rest = wrap(rest, cells - indent);
+    let under =
+        |(at, part): (usize, String)| if at == 0 { format!("{head}{part}") } else { " ".repeat(indent) + &part };
+    rest.into_iter().enumerate().map(under).collect()
+}
+
 /// Where a clock hangs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zone {
@@ -134,6 +149,14 @@ mod tests {
         {
             assert!(width(&line) <= 10, "{line:?}");
         }
+    }
+
+    #[test]
+    fn an_explanation_goes_on_under_itself() {
+        assert_eq!(wrap_under("  F1  help for you", 13), ["  F1  help", "      for you"]);
+        assert_eq!(wrap_under("  菜单  全部功能都在", 16), ["  菜单  全部功能", "        都在"]);
+        assert_eq!(wrap_under("  much too long  a b", 12), ["  much too", "long  a b"]);
+        assert_eq!(wrap_under("plain text", 5), ["plain", "text"]);
     }
 
     #[test]

@@ -28,6 +28,7 @@ impl Model {
                 if up && matches!(self.link, Link::Up { .. }) {
                     self.link = Link::Up { tcp, trip };
                 }
+                self.fade();
             }
             Message::News(news) => self.news(news),
             Message::Groups(groups) => self.take_groups(groups),
@@ -44,6 +45,7 @@ impl Model {
                 self.me = Some(number);
                 self.take_groups(groups);
                 self.look_up(number);
+                self.look_up_others();
                 if self.chosen.is_none() {
                     self.chosen = self.people().first().copied();
                 }
@@ -89,7 +91,7 @@ impl Model {
                 } else {
                     self.drafts.insert(to, text);
                 }
-                self.notice("{}", &[&error]);
+                self.notice("{}", &[&self.words.said(&error)]);
             }
             Message::Found { words, entries } => {
                 if let Some(Popup::Search(search)) = self.popups.last_mut()
@@ -108,8 +110,7 @@ impl Model {
                 let path = path.display().to_string();
                 self.notice(self.words.exported, &[&path]);
             }
-            Message::Exported(Err(error)) => self.notice("{}", &[&error]),
-            Message::Trouble(error) => self.notice("{}", &[&error]),
+            Message::Exported(Err(error)) | Message::Trouble(error) => self.notice("{}", &[&self.words.said(&error)]),
         }
     }
 
@@ -278,6 +279,7 @@ impl Model {
             News::Event(event) => self.event(event),
             News::File { peer, incoming, name, state } => self.file(peer, incoming, &clean(&name), state),
             News::Trouble(text) => {
+                let text = self.words.said(&text);
                 self.note(text.clone());
                 self.trouble = Some(text);
             }
@@ -457,7 +459,7 @@ impl Model {
             }
             FileState::Failed(error) => {
                 file.ended = true;
-                self.notice(words.file_failed, &[name, &error]);
+                self.notice(words.file_failed, &[name, &words.said(&error)]);
             }
         }
     }

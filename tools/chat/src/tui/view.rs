@@ -3,10 +3,11 @@
 use super::lang::fill;
 use super::model::{Areas, FileLine, Focus, LEAST, Link, Model, Row};
 use super::popup::{Form, Popup};
-use super::text::{self, cut, fit, wrap};
+use super::text::{self, cut, fit, wrap, wrap_under};
 use crate::show::clean;
 use oicq::client::Status;
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -26,8 +27,8 @@ fn chosen() -> Style {
 /// Draws everything.
 pub fn view(model: &Model, frame: &mut Frame<'_>) {
     if model.size.0 < LEAST.0 || model.size.1 < LEAST.1 {
-        let text = cut(model.words.too_small, usize::from(model.size.0));
-        return frame.render_widget(Paragraph::new(text), frame.area());
+        let lines = wrap(model.words.too_small, usize::from(model.size.0)).into_iter().map(Line::raw);
+        return frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), frame.area());
     }
     let areas = model.areas();
     title(model, frame, areas.title);
@@ -43,6 +44,19 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
     keys(model, frame, areas.keys);
     if let Some(popup) = model.popups.last() {
         self::popup(model, popup, frame);
+    }
+    mark_composed(frame.buffer_mut());
+}
+
+/// A flag is two letters for some terminals, each in a cell of its own, and a blank over the first leaves the second. The
+/// cell behind one is marked, where nobody sees it: so it counts as changed, and is drawn, when the flag goes.
+fn mark_composed(buffer: &mut Buffer) {
+    let composed = |at: usize| buffer.content[at - 1].symbol().chars().nth(1).is_some();
+    let behind: Vec<usize> = (1..buffer.content.len())
+        .filter(|at| composed(*at) && text::width(buffer.content[at - 1].symbol()) > 1)
+        .collect();
+    for at in behind {
+        buffer.content[at].set_fg(Color::Black);
     }
 }
 
@@ -69,7 +83,8 @@ fn title(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         spans.push(Span::raw(format!(" {}", words.status(status))));
     }
     let (link, style) = match &model.link {
-        Link::Out => (words.signed_out.to_owned(), Style::new().fg(Color::Yellow)),
+        Link::Out if model.me.is_none() => (words.signed_out.to_owned(), Style::new().fg(Color::Yellow)),
+        Link::Out => (words.no_session.to_owned(), Style::new().fg(Color::Yellow)),
         Link::Connecting => (words.connecting.to_owned(), Style::new().fg(Color::Yellow)),
         Link::Away => (words.no_answer.to_owned(), Style::new().fg(Color::Red)),
         Link::Silent => (words.silent.to_owned(), Style::new().fg(Color::Red)),
@@ -126,6 +141,8 @@ fn list(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     if model.groups.iter().all(|group| group.friends.is_empty()) && model.others.is_empty() && model.me.is_some() {
         lines.push(Line::raw(""));
         lines.extend(wrap(words.no_friends, width).into_iter().map(|line| Line::styled(line, dim())));
+    } else if rows.is_empty() && !model.filter.text().is_empty() {
+        lines.push(Line::styled(cut(words.nobody, width), dim()));
     }
     frame.render_widget(Paragraph::new(lines), body);
 }
@@ -216,18 +233,26 @@ fn transfer(file: &FileLine, width: usize) -> Line<'static> {
     Line::styled(cut(&line, width), Style::new().fg(Color::Magenta))
 }
 
-fn keys(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+/// Which keys do something now.
+pub fn hints(model: &Model) -> &'static str {
     let words = model.words;
+    match model.popups.last() {
+        Some(Popup::Form(form)) if form.at + 1 < form.questions.len() => words.keys_form,
+        Some(Popup::Form(_)) => words.keys_last,
+        Some(Popup::Confirm(_)) => words.keys_confirm,
+        Some(Popup::Page(_)) => words.keys_text,
+        Some(_) => words.keys_popup,
+        None if model.focus == Focus::List && model.chat.is_some() => words.keys_list,
+        None => words.keys,
+    }
+}
+
+fn keys(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let width = usize::from(area.width);
-    let (line, style) = match (&model.trouble, &model.flash, model.popups.last()) {
-        (Some(trouble), ..) => (format!("! {}", clean(trouble)), Style::new().fg(Color::White).bg(Color::Red)),
-        (None, Some(flash), _) => (clean(flash), Style::new().fg(Color::Yellow)),
-        (None, None, Some(Popup::Form(_))) => (words.keys_form.to_owned(), dim()),
-        (None, None, Some(Popup::Confirm(_))) => (words.keys_confirm.to_owned(), dim()),
-        (None, None, Some(Popup::Page(_))) => (words.keys_text.to_owned(), dim()),
-        (None, None, Some(_)) => (words.keys_popup.to_owned(), dim()),
-        (None, None, None) if model.focus == Focus::List && model.chat.is_some() => (words.keys_list.to_owned(), dim()),
-        (None, None, None) => (words.keys.to_owned(), dim()),
+    let (line, style) = match (&model.trouble, &model.flash) {
+        (Some(trouble), _) => (format!("! {}", clean(trouble)), Style::new().fg(Color::White).bg(Color::Red)),
+        (None, Some(flash)) => (clean(flash), Style::new().fg(Color::Yellow)),
+        (None, None) => (hints(model).to_owned(), dim()),
     };
     let unseen = if model.unseen > 0 { format!(" [{}]", model.unseen) } else { String::new() };
     let line = fit(&line, width.saturating_sub(unseen.len()));
@@ -269,7 +294,7 @@ fn choices(model: &Model, popup: &Popup) -> Option<(String, Vec<String>, usize)>
         }
         Popup::People(people) => {
             let line = |person: &oicq::client::Person| {
-                format!("{:<10} {}  {}", person.number, clean(&person.nickname), clean(&person.city))
+                format!("{:<10} {}  {}", person.number, fit(&clean(&person.nickname), 16), clean(&person.city))
             };
             let mut lines: Vec<String> = people.people.iter().map(line).collect();
             if lines.is_empty() {
@@ -315,6 +340,30 @@ pub fn popup_row(model: &Model, at: Position) -> Option<usize> {
     inside.then(|| top + usize::from(at.y - first)).filter(|row| *row < lines.len())
 }
 
+/// Where a page stands, and its lines. What does not fit goes on under where its explanation begins.
+fn page_place(model: &Model, text: &str) -> (Rect, Vec<String>) {
+    let most = usize::from(model.size.0.saturating_sub(6)).max(8);
+    let lines: Vec<String> = text.lines().flat_map(|line| wrap_under(line, most)).collect();
+    let widest = lines.iter().map(|line| text::width(line)).max().unwrap_or(0);
+    (place(model, lines.len(), widest), lines)
+}
+
+/// How far a page can be scrolled.
+pub fn page_end(model: &Model, text: &str) -> usize {
+    let (area, lines) = page_place(model, text);
+    lines.len().saturating_sub(usize::from(area.height.saturating_sub(2)))
+}
+
+/// Marks in a frame that there is more above or below.
+fn more(frame: &mut Frame<'_>, area: Rect, above: bool, below: bool, style: Style) {
+    for (there, mark, y) in [(above, "↑", area.y), (below, "↓", area.bottom().saturating_sub(1))] {
+        if there && area.width > 4 {
+            let at = Rect::new(area.right() - 4, y, 3, 1);
+            frame.render_widget(Paragraph::new(Line::styled(format!(" {mark} "), style)), at);
+        }
+    }
+}
+
 fn popup(model: &Model, popup: &Popup, frame: &mut Frame<'_>) {
     let style = Style::new().fg(Color::Cyan);
     if let Some((title, lines, at)) = choices(model, popup) {
@@ -335,18 +384,19 @@ fn popup(model: &Model, popup: &Popup, frame: &mut Frame<'_>) {
                 Line::styled(fit(&format!(" {line}"), width), style)
             })
             .collect();
-        return frame.render_widget(Paragraph::new(shown), body);
+        frame.render_widget(Paragraph::new(shown), body);
+        return more(frame, area, top > 0, lines.len() > top + usize::from(body.height), style);
     }
     match popup {
         Popup::Form(form) => self::form(model, form, frame),
         Popup::Page(page) => {
-            let widest = page.text.lines().map(text::width).max().unwrap_or(0);
-            let most = usize::from(model.size.0.saturating_sub(8)).max(20);
-            let lines: Vec<String> = page.text.lines().flat_map(|line| wrap(line, widest.min(most).max(36))).collect();
-            let inner = frame_of(frame, place(model, lines.len(), widest.min(most)), &page.title, style);
-            let last = lines.len().saturating_sub(usize::from(inner.height));
-            let shown = lines.into_iter().skip(page.scroll.min(last)).map(|line| Line::raw(format!(" {line}")));
+            let (area, lines) = page_place(model, &page.text);
+            let inner = frame_of(frame, area, &page.title, style);
+            let (count, height) = (lines.len(), usize::from(inner.height));
+            let top = page.scroll.min(count.saturating_sub(height));
+            let shown = lines.into_iter().skip(top).map(|line| Line::raw(format!(" {line}")));
             frame.render_widget(Paragraph::new(shown.collect::<Vec<_>>()), inner);
+            more(frame, area, top > 0, count > top + height, style);
         }
         Popup::Confirm(confirm) => {
             let lines = [confirm.text.as_str(), "", model.words.keys_confirm];
