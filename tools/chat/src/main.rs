@@ -8,6 +8,7 @@ mod fields;
 mod files;
 mod history;
 mod keep;
+mod man;
 mod plain;
 mod script;
 mod show;
@@ -113,7 +114,7 @@ fn downloads(common: &Common) -> PathBuf {
 
 fn manual() -> ExitCode {
     let mut page = Vec::new();
-    let rendered = clap_mangen::Man::new(Arguments::command()).render(&mut page);
+    let rendered = man::write(&mut page);
     match rendered.and_then(|()| io::stdout().write_all(&page)) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads it has enough.

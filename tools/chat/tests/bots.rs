@@ -133,7 +133,7 @@ fn statuses_say_what_happened() {
         assert!(text(&script(home.path(), &["completions", shell], "").stdout).contains("oicq"));
     }
     let manual = text(&script(home.path(), &["man"], "").stdout);
-    assert!(manual.contains("Exit status:") && manual.contains("stored, the recipient gets it"), "{manual}");
+    assert!(manual.contains("EXIT STATUS") && manual.contains("stored, the recipient gets it"), "{manual}");
 }
 
 #[test]
