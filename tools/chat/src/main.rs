@@ -109,7 +109,9 @@ fn engine(line: ServerLine, common: &Common, profile: Profile) -> Result<Arc<Eng
 fn downloads(common: &Common) -> PathBuf {
     let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE")).map(PathBuf::from);
     let usual = home.map(|home| home.join("Downloads")).filter(|path| path.is_dir());
-    common.downloads.clone().or(usual).unwrap_or_else(|| ".".into())
+    let path = common.downloads.clone().or(usual).unwrap_or_else(|| ".".into());
+    // So that everybody sees where a file went.
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 fn manual() -> ExitCode {

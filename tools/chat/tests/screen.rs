@@ -1,5 +1,7 @@
 //! The full screen in a real terminal against a real server: what a new user does, and what the weather does to it.
 
+#![allow(clippy::disallowed_methods, reason = "real programs need real time")]
+
 mod real;
 
 use real::{Server, Terminal, script, until};
@@ -38,7 +40,7 @@ fn from_the_first_start_to_the_first_message() {
     let mut b = sign_up(hong.path(), &server, "小红", (200, 50));
     // The list has the keys at first: what is written there is searched.
     b.keys("nobody").shows("search: nobody").keys("\x1b").hides("nobody").keys(F2).shows("Add a friend");
-    b.keys(ENTER).shows("your number, like 10001").keys("10000").keys(ENTER).shows("● 小明");
+    b.keys(ENTER).shows("their number, like 10001").keys("10000").keys(ENTER).shows("● 小明");
     a.shows("小红 (10001) has added you");
     b.keys(ENTER).shows("小明 (10000) · online").keys("你好！今天天气很好 👍").keys(ENTER).shows("✓✓");
     a.shows("小红")
@@ -64,9 +66,15 @@ fn from_the_first_start_to_the_first_message() {
     b.keys("good night").keys(ENTER).shows("good night ✓").quit();
 
     // The next start, in Chinese: nothing is asked, everything is there, once.
-    let mut a = Terminal::start(ming.path(), SIZE, "zh_CN.UTF-8", &[]);
+    let files = ming.path().join("files");
+    std::fs::create_dir(&files).unwrap();
+    let mut a = Terminal::start(ming.path(), SIZE, "zh_CN.UTF-8", &["--downloads", files.to_str().unwrap()]);
     a.shows("● 在线").shows("小红             1").keys(ENTER).shows("小红 good night");
     assert_eq!(a.text().matches("are you there?").count(), 1);
+    a.keys(F2).shows("导出聊天记录").keys(&"\x1b[B".repeat(5)).keys(ENTER).shows("JSON").keys("\x1b[B").keys(ENTER);
+    a.shows("oicq-10000-10001.jsonl");
+    let exported = std::fs::read_to_string(ming.path().join("files/oicq-10000-10001.jsonl")).unwrap();
+    assert_eq!(exported.matches("\"text\":\"are you there?\"").count(), 1, "{exported}");
     a.keys(F3).shows("搜索聊天记录").keys("天气").shows("← 小红").keys(ENTER).shows("我 hello, 小红 ✓✓");
     a.quit();
 }

@@ -187,22 +187,9 @@ fn history(engine: &Arc<Engine>, me: u32, peer: Option<u32>, find: Option<&str>,
 }
 
 fn print_entry(name: &Option<String>, entry: &Entry, json: bool) -> bool {
-    let state = match entry.state {
-        State::Waiting => "waiting",
-        State::Stored => "stored",
-        State::Delivered => "delivered",
-        State::Refused(_) => "refused",
-        State::Taken => "taken",
-        State::Unread => "unread",
-        State::Read => "read",
-    };
     let mut out = std::io::stdout().lock();
     let written = if json {
-        let line = json!({
-            "with": entry.peer, "name": name, "mine": entry.mine, "id": entry.id, "time": entry.time,
-            "text": entry.text, "state": state,
-        });
-        writeln!(out, "{line}")
+        writeln!(out, "{}", entry_json(entry, name.as_deref()))
     } else {
         let time = chrono::Local.timestamp_millis_opt(entry.time).single();
         let time = time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
@@ -220,4 +207,21 @@ fn print_entry(name: &Option<String>, entry: &Entry, json: bool) -> bool {
         writeln!(out, "{time} {arrow} {name}: {}{mark}", clean(&entry.text))
     };
     written.is_ok()
+}
+
+/// A message of the history as an object.
+pub fn entry_json(entry: &Entry, name: Option<&str>) -> Value {
+    let state = match entry.state {
+        State::Waiting => "waiting",
+        State::Stored => "stored",
+        State::Delivered => "delivered",
+        State::Refused(_) => "refused",
+        State::Taken => "taken",
+        State::Unread => "unread",
+        State::Read => "read",
+    };
+    json!({
+        "with": entry.peer, "name": name, "mine": entry.mine, "id": entry.id, "time": entry.time,
+        "text": entry.text, "state": state,
+    })
 }

@@ -199,7 +199,15 @@ impl Model {
                 self.form(Purpose::NewPassword, words.m_password, questions);
             }
             Action::History => self.popups.push(Popup::Search(Search::default())),
-            Action::Export(number) => self.effects.push(Effect::Export(number)),
+            Action::Export(number) => {
+                let items = vec![
+                    (words.as_text.to_owned(), Action::ExportAs(number, false)),
+                    (words.as_json.to_owned(), Action::ExportAs(number, true)),
+                ];
+                let title = format!("{} · {}", words.m_export, self.person(number));
+                self.popups.push(Popup::Menu(Menu::new(&title, items)));
+            }
+            Action::ExportAs(peer, json) => self.effects.push(Effect::Export { peer, json }),
             Action::Notices => self.show_notices(),
             Action::Help => self.show_page(words.m_help, words.help),
             Action::SignIn(hidden) => {

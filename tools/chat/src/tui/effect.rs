@@ -39,8 +39,8 @@ pub enum Effect {
     LookUp(u32),
     /// Ask the server for something; from a form, which comes back if it fails.
     Ask { request: Request, form: bool },
-    /// Write a conversation to a file.
-    Export(u32),
+    /// Write a conversation to a file, as JSON or text.
+    Export { peer: u32, json: bool },
 }
 
 /// What can be asked of the server. Each runs on a thread of its own: an answer may take a while.

@@ -104,6 +104,8 @@ words! {
     m_password: "Change password", "修改密码";
     m_history: "Search the history", "搜索聊天记录";
     m_export: "Export this conversation", "导出聊天记录";
+    as_text: "As text", "文本";
+    as_json: "As JSON, one object a line", "JSON，每行一个对象";
     m_notices: "Notices", "通知";
     m_help: "Help", "帮助";
     m_sign_out: "Sign out", "退出登录";

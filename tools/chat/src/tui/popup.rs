@@ -58,6 +58,7 @@ pub enum Action {
     Password,
     History,
     Export(u32),
+    ExportAs(u32, bool),
     Notices,
     Help,
     SignIn(bool),

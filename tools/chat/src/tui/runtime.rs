@@ -7,6 +7,7 @@ use super::text::Zone;
 use crate::engine::{Engine, News};
 use crate::fields;
 use crate::plain::WRONG;
+use crate::script::entry_json;
 use crate::script::local::{self, Served};
 use crate::show::clean;
 use oicq::client::{Error, Event, OwnedProfile, Person, Recipient, Secret, ServerLine, Status};
@@ -173,9 +174,9 @@ impl Runtime {
             Effect::Search(words) => {
                 history.find(me, &words, FOUND).map(|entries| self.send(Message::Found { words, entries }))
             }
-            Effect::Export(peer) => {
+            Effect::Export { peer, json } => {
                 drop(history);
-                self.send(Message::Exported(export(engine, self.words, me, peer)));
+                self.send(Message::Exported(export(engine, self.words, (me, peer), json)));
                 Ok(())
             }
             _ => Ok(()),
@@ -258,25 +259,32 @@ fn known(engine: &Engine, number: u32) -> Known {
 }
 
 /// Writes a conversation to a new file in the directory for downloads.
-fn export(engine: &Engine, words: &Words, me: u32, peer: u32) -> Result<PathBuf, String> {
+fn export(engine: &Engine, words: &Words, (me, peer): (u32, u32), json: bool) -> Result<PathBuf, String> {
     let stem = format!("oicq-{me}-{peer}");
-    let paths = (0..1_000).map(|at| if at == 0 { format!("{stem}.txt") } else { format!("{stem} ({at}).txt") });
+    let end = if json { "jsonl" } else { "txt" };
+    let paths = (0..1_000).map(|at| if at == 0 { format!("{stem}.{end}") } else { format!("{stem} ({at}).{end}") });
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     let made = paths.map(|name| engine.downloads.join(name)).find_map(|path| Some((options.open(&path).ok()?, path)));
     let (file, path) = made.ok_or_else(|| format!("{} takes no new file", engine.downloads.display()))?;
     let mut file = std::io::BufWriter::new(file);
-    let name = engine.name(peer).map_or_else(|| peer.to_string(), |name| clean(&name));
+    let known = engine.name(peer);
+    let name = known.as_ref().map_or_else(|| peer.to_string(), |name| clean(name));
     let mut written = Ok(());
     engine.history().all(me, Some(peer), |entry| {
         let who = if entry.mine { words.me } else { &name };
         let (day, minute) = (Zone::Local.day(entry.time), Zone::Local.minute(entry.time));
+        // Further lines of a message are set in.
+        let text: Vec<String> = entry.text.lines().map(clean).collect();
         if written.is_ok() {
-            written = writeln!(file, "{day} {minute} {who}: {}", clean(&entry.text));
+            written = match json {
+                true => writeln!(file, "{}", entry_json(&entry, known.as_deref())),
+                false => writeln!(file, "{day} {minute} {who}: {}", text.join("\n    ")),
+            };
         }
     })?;
     written.and_then(|()| file.flush()).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(path)
+    Ok(std::path::absolute(&path).unwrap_or(path))
 }
 
 /// Asks the server, and notes what follows for the friend list.

@@ -505,6 +505,16 @@ fn the_first_group_cannot_be_chosen_for_deletion() {
 }
 
 #[test]
+fn a_conversation_is_exported_as_text_or_json() {
+    let mut model = talking(&EN, (80, 24));
+    model.act(super::popup::Action::Export(HONG));
+    assert!(screen(&model).contains("Export this conversation · 小红 (10001)"), "{}", screen(&model));
+    press(&mut model, KeyCode::Down);
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(effects(&mut model), [Effect::Export { peer: HONG, json: true }]);
+}
+
+#[test]
 fn a_notice_gives_the_hints_back() {
     let mut model = talking(&EN, (80, 24));
     model.notice("{}", &["something"]);
