@@ -211,8 +211,9 @@ impl Model {
             Action::Notices => self.show_notices(),
             Action::Help => self.show_page(words.m_help, words.help),
             Action::SignIn(hidden) => {
+                let number = Question::new(words.number, words.number_hint, Kind::Number);
                 let questions = vec![
-                    Question::new(words.number, words.number_hint, Kind::Number),
+                    Question { answer: self.me.map_or(String::new(), |number| number.to_string()), ..number },
                     Question::new(words.password, words.password_hint, Kind::Secret),
                 ];
                 self.form(Purpose::SignIn { hidden }, words.sign_in, questions);
