@@ -78,6 +78,8 @@ impl Model {
             },
             Purpose::SignIn { hidden } => {
                 let (number, password) = (number(), Some(form.answer(1).to_owned()));
+                // Before another account may have its own.
+                self.put_away();
                 self.link = Link::Connecting;
                 self.effects.push(Effect::Begin(number));
                 self.effects.push(Effect::SignIn { number, password, hidden });

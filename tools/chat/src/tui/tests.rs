@@ -187,6 +187,22 @@ fn drafts_stay_with_their_conversation() {
 }
 
 #[test]
+fn a_draft_is_kept_when_somebody_signs_in_again() {
+    let mut model = talking(&EN, (80, 24));
+    write(&mut model, "half");
+    model.act(super::popup::Action::SignIn(false));
+    assert!(screen(&model).contains("> 10000"), "who it was is known");
+    press(&mut model, KeyCode::Enter);
+    write(&mut model, "secret");
+    press(&mut model, KeyCode::Enter);
+    let effects = effects(&mut model);
+    assert_eq!(effects[..2], [Effect::Draft { to: HONG, text: "half".into() }, Effect::Begin(10_000)]);
+    model.update(Message::Known(10_000, Box::default()));
+    write(&mut model, "Li");
+    assert!(screen(&model).contains("search: Li"), "no key goes where nobody sees it");
+}
+
+#[test]
 fn unread_counts_go_up_and_away() {
     let mut model = talking(&EN, (80, 24));
     let message = |from| Event::Message { from, text: "hi".into(), id: 9, time: 1 };

@@ -141,6 +141,8 @@ impl Model {
             .collect();
         self.take_groups(known.groups);
         self.chat = None;
+        self.input.set("");
+        self.focus = Focus::List;
         self.chosen = self.people().first().copied();
     }
 
