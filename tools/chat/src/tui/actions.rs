@@ -334,6 +334,8 @@ impl Model {
                     edit(&mut search.editor, code, control);
                     let words = search.editor.text().to_owned();
                     if words != before {
+                        // Of letters that come together, only the last matters.
+                        self.effects.retain(|effect| !matches!(effect, Effect::Search(_)));
                         self.effects.push(Effect::Search(words));
                     }
                 }

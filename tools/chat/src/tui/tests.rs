@@ -521,6 +521,14 @@ fn the_first_group_cannot_be_chosen_for_deletion() {
 }
 
 #[test]
+fn letters_that_come_together_are_searched_once() {
+    let mut model = talking(&EN, (80, 24));
+    press(&mut model, KeyCode::F(3));
+    write(&mut model, "天气");
+    assert_eq!(effects(&mut model), [Effect::Search("天气".into())]);
+}
+
+#[test]
 fn a_conversation_is_exported_as_text_or_json() {
     let mut model = talking(&EN, (80, 24));
     model.act(super::popup::Action::Export(HONG));
