@@ -293,6 +293,11 @@ impl Core {
         self.transfers.finish(friend);
     }
 
+    /// Nothing more of the file that `peer` sends is taken: from the next piece on, its sender is not told that it arrives.
+    pub fn stop_file(&mut self, peer: u32) {
+        self.transfers.stop(peer);
+    }
+
     /// Takes one packet that has arrived, and opens it in place. Tells whether it was for this core: then the way on which
     /// it came works.
     pub fn receive(&mut self, now: u64, packet: &mut [u8]) -> bool {

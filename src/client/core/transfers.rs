@@ -86,6 +86,11 @@ impl Transfers {
         Some(told)
     }
 
+    /// Nothing more of `peer` is taken.
+    pub(super) fn stop(&mut self, peer: u32) {
+        self.incoming.remove(&peer);
+    }
+
     /// The server knows no such transfer; it does not say which, so it must be the only one.
     pub(super) fn refused(&mut self) {
         if self.outgoing.len() == 1 {

@@ -183,6 +183,13 @@ impl Client {
         self.done(&User::AnswerFile { me: self.me()?, friend, allow: allow.into() })
     }
 
+    /// Takes nothing more of the file that `friend` sends, because it cannot be kept. A piece counts as arrived when its
+    /// event is taken: whoever writes it first, from [`Events::peek`](crate::client::Events::peek), and stops when that
+    /// fails, never makes a sender believe that all is there.
+    pub fn stop_file(&self, friend: u32) {
+        self.shared.lock().core.stop_file(friend);
+    }
+
     /// Refuses anything from `other`, or accepts it again.
     pub fn block(&self, other: u32, on: bool) -> Result<(), Error> {
         self.done(&User::Block { me: self.me()?, other, on: on.into() })

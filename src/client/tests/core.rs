@@ -208,6 +208,21 @@ fn a_file_keeps_to_what_the_receiver_has() {
 }
 
 #[test]
+fn whoever_cannot_keep_a_file_does_not_say_that_it_has_come() {
+    let mut world = World::signed_in();
+    world.fake.tell(&Server::FileOffered { sender: 10_001, name: "a", size: 50_000 });
+    world.pass(100);
+    world.core.request(world.now, &User::AnswerFile { me: ME, friend: 10_001, allow: 1 }).unwrap();
+    world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 40_000]) });
+    world.pass(100);
+    world.core.stop_file(10_001);
+    world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 10_000]) });
+    world.pass(1_000);
+    assert_eq!(world.fake.count("Progress { me: 10000, peer: 10001, received: 40000 }"), 1);
+    assert_eq!(world.fake.count("Progress"), 1);
+}
+
+#[test]
 fn whoever_takes_a_file_says_how_much_has_come() {
     let mut world = World::signed_in();
     world.fake.tell(&Server::FileOffered { sender: 10_001, name: "a", size: 50_000 });

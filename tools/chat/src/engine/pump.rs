@@ -25,7 +25,10 @@ fn run(engine: &Weak<Engine>, events: &Events) {
         let Some(engine) = engine.upgrade().filter(|_| !next.is_empty()) else { return };
         let Some(new) = engine.write_down(&next) else { return };
         for (event, new) in next.into_iter().zip(new) {
-            // From here on the server counts it as delivered.
+            if let Event::FilePiece { from, data } = &event {
+                engine.piece(*from, data);
+            }
+            // From here on the server counts it as delivered, and a sender his piece as arrived.
             events.try_recv();
             if new {
                 engine.happened(event);
@@ -99,7 +102,6 @@ impl Engine {
                     }
                 }
             }
-            Event::FilePiece { from, data } => return self.piece(*from, data),
             Event::ServerKey { key } => {
                 if let Err(error) = self.keep.save_key(key) {
                     self.tell(&News::Trouble(format!("the key cannot be kept: {error}")));
@@ -112,7 +114,8 @@ impl Engine {
                 }
                 return;
             }
-            Event::Progress { .. } => return,
+            // Written already.
+            Event::FilePiece { .. } | Event::Progress { .. } => return,
             _ => {}
         }
         let stranger = match event {

@@ -128,6 +128,9 @@ impl Engine {
         }
         transfers.moved += data.len() as u64;
         drop(transfers);
+        if written.is_err() {
+            self.take_no_more(from);
+        }
         let state = match written {
             Ok(()) => FileState::Moving(received, size),
             Err(error) => FileState::Failed(error),
@@ -146,9 +149,19 @@ impl Engine {
         let (name, size) = (incoming.name.clone(), incoming.size);
         let state = match incoming.finish() {
             Ok((path, checksum)) => FileState::Done { path, size, checksum },
-            Err(error) => FileState::Failed(error),
+            Err(error) => {
+                self.take_no_more(from);
+                FileState::Failed(error)
+            }
         };
         self.tell(&News::File { peer: from, incoming: true, name, state });
+    }
+
+    /// The sender must not believe that it has arrived. What is missing is offered again, and can be taken when there is room.
+    fn take_no_more(&self, from: u32) {
+        if let Some(client) = self.connected() {
+            client.stop_file(from);
+        }
     }
 
     /// Sends a file that was accepted, on a thread of its own.
