@@ -559,3 +559,20 @@ fn a_notice_gives_the_hints_back() {
         "{shown}"
     );
 }
+
+#[test]
+fn a_popup_has_its_border_over_wide_characters() {
+    for width in 70..90 {
+        let mut model = talking(&ZH, (width, 24));
+        let entries = (1..20).map(|id| entry(id, false, &"天气".repeat(15), State::Read)).collect();
+        model.update(Message::Opened { peer: HONG, entries, draft: String::new() });
+        press(&mut model, KeyCode::F(1));
+        let shown = screen(&model);
+        let at = |line: &str, column| line.char_indices().find(|(at, _)| line[..*at].width() >= column).map(|(_, c)| c);
+        let mut rows = shown.lines().skip_while(|line| !line.contains('╭'));
+        let column = rows.next().unwrap().split('╭').next().unwrap().width();
+        let borders: Vec<char> = rows.map_while(|row| at(row, column)).collect();
+        assert!(borders.iter().take_while(|c| **c != '╰').all(|c| *c == '│'), "{shown}");
+        assert!(borders.contains(&'╰'), "{shown}");
+    }
+}

@@ -271,6 +271,13 @@ fn place(model: &Model, lines: usize, widest: usize) -> Rect {
 
 fn frame_of(frame: &mut Frame<'_>, area: Rect, title: &str, style: Style) -> Rect {
     frame.render_widget(Clear, area);
+    // A wide character that begins left of it would cover its border.
+    for row in area.top()..area.bottom() {
+        let left = area.x.checked_sub(1).and_then(|column| frame.buffer_mut().cell_mut((column, row)));
+        if let Some(cell) = left.filter(|cell| text::width(cell.symbol()) > 1) {
+            cell.set_symbol(" ");
+        }
+    }
     let title = cut(title, usize::from(area.width.saturating_sub(4)));
     let block = Block::new()
         .borders(Borders::ALL)
