@@ -200,6 +200,7 @@ impl Core {
         }
         if self.shard.deadline().is_some_and(|deadline| deadline <= self.now.mono_ms) {
             self.input(Input::Tick);
+            turn.more |= self.shard.deadline() == Some(0);
         }
         self.finish();
         turn.more |= !self.local.is_empty();

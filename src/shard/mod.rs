@@ -69,6 +69,7 @@ use recent::{Lately, Recent};
 use registration::Registration;
 use rustc_hash::FxHashMap;
 use signin::Attempt;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use user::User;
@@ -108,7 +109,8 @@ pub struct Shard {
     next_session: u32,
     next_attempt: u64,
     wheel: Wheel,
-    due: Vec<Due>,
+    /// Timers that have run and are still to be handled.
+    due: VecDeque<Due>,
     /// Registrations by source address, so that a repeat is not done twice (protocol.md 1.8).
     registrations: Recent<Endpoint, Registration>,
     /// How many are in progress, by source address.
@@ -161,7 +163,7 @@ impl Shard {
             next_session: 0,
             next_attempt: 0,
             wheel: Wheel::new(),
-            due: Vec::new(),
+            due: VecDeque::new(),
             registrations: Recent::new(limits::REPEAT, limits::REPEAT_REGISTRATIONS),
             registering: FxHashMap::default(),
             registrations_by_ip: Recent::new(limits::BUDGET_WINDOW, limits::REGISTRATION_ADDRESSES),
@@ -219,6 +221,9 @@ impl Shard {
 
     /// When [`Input::Tick`] is wanted at the latest, in ms of [`Now::mono_ms`]; `None` while there is nothing to wait for.
     pub fn deadline(&self) -> Option<u64> {
+        if !self.due.is_empty() {
+            return Some(0);
+        }
         let recent = [
             self.registrations.deadline(),
             self.registrations_by_ip.deadline(),
@@ -236,21 +241,22 @@ impl Shard {
     }
 
     fn tick(&mut self, cx: &mut Cx<'_>) {
-        self.registrations.forget(cx.now.mono_ms);
-        self.registrations_by_ip.forget(cx.now.mono_ms);
-        self.failures.forget(cx.now.mono_ms);
-        self.failures_by_ip.forget(cx.now.mono_ms);
-        self.handshakes.tick(cx.now.mono_ms);
-        self.signed_out.forget(cx.now.mono_ms);
-        let mut due = std::mem::take(&mut self.due);
-        self.wheel.take_due(cx.now.mono_ms, &mut due);
-        for one in due.drain(..) {
-            match one {
-                Due::Slow(key) => self.check_silence(cx, key),
-                Due::Soon(key) => self.timer(cx, key),
+        if self.due.is_empty() {
+            self.registrations.forget(cx.now.mono_ms);
+            self.registrations_by_ip.forget(cx.now.mono_ms);
+            self.failures.forget(cx.now.mono_ms);
+            self.failures_by_ip.forget(cx.now.mono_ms);
+            self.handshakes.tick(cx.now.mono_ms);
+            self.signed_out.forget(cx.now.mono_ms);
+            self.wheel.take_due(cx.now.mono_ms, &mut self.due);
+        }
+        for _ in 0..limits::TIMERS_TOGETHER {
+            match self.due.pop_front() {
+                Some(Due::Slow(key)) => self.check_silence(cx, key),
+                Some(Due::Soon(key)) => self.timer(cx, key),
+                None => break,
             }
         }
-        self.due = due;
     }
 
     /// A timer of a session has run, or of a link apart. Most are of links whose acks rode along meanwhile.

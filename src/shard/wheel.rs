@@ -2,7 +2,7 @@
 
 use crate::limits::IDLE;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 /// A session, as timers name it: a later session of the same user has another id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,10 +59,10 @@ impl Wheel {
     }
 
     /// Moves every session that is due into `due`.
-    pub fn take_due(&mut self, now_ms: u64, due: &mut Vec<Due>) {
+    pub fn take_due(&mut self, now_ms: u64, due: &mut VecDeque<Due>) {
         while let Some(Reverse((_, key))) = self.soon.peek().copied().filter(|Reverse((at, _))| *at <= now_ms) {
             self.soon.pop();
-            due.push(Due::Soon(key));
+            due.push_back(Due::Soon(key));
         }
         let now_tick = now_ms / TICK_MS;
         while self.entries > 0 && self.next_tick <= now_tick {
@@ -100,7 +100,7 @@ mod tests {
         let mut seen = Vec::new();
         while seen.len() < 3 {
             now = wheel.deadline().expect("something is left").max(now + 1);
-            let mut due = Vec::new();
+            let mut due = VecDeque::new();
             wheel.take_due(now, &mut due);
             seen.extend(due.into_iter().map(|one| match one {
                 Due::Slow(key) | Due::Soon(key) => (key.number, now - 5_000_000),
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(seen, [(3, 10), (2, 1_000), (1, 90_000)]);
         assert_eq!(wheel.deadline(), None);
         wheel.in_a_while(now + 10_000_000, now + 10_000_000, key(4));
-        let mut due = Vec::new();
+        let mut due = VecDeque::new();
         wheel.take_due(now + 10_001_000, &mut due);
         assert_eq!(due, [Due::Slow(key(4))], "a long rest does not lose an entry");
         now += 10_001_000;
