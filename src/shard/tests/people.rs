@@ -1,6 +1,7 @@
 //! Registration, signing in and out, profiles, who is online, search.
 
 use super::world::{World, profile, sign_in};
+use crate::limits;
 use crate::shard::Control;
 use crate::wire::{Found, GroupEntry, List, Profile, Server, User};
 
@@ -64,6 +65,26 @@ fn a_new_sign_in_ends_the_older_session() {
         world.send(again.at, &User::Test { me: a.number });
         world.expect(again.at, &[Server::TestReply { me: a.number }]);
     });
+}
+
+#[test]
+fn timers_that_have_run_together_are_handled_in_parts() {
+    let mut world = World::new(1);
+    let sixteen = limits::TIMERS_TOGETHER as u64;
+    for nth in 0..2 * sixteen + 1 {
+        world.person(&nth.to_string());
+        // Not more than may register in a minute.
+        world.wait_ms(2_000);
+    }
+    world.wait_ms(12_000);
+    // They have all been silent for too long when the shard is told the time again.
+    world.now.mono_ms += 200_000;
+    let mut online = Vec::new();
+    for _ in 0..3 {
+        world.wait_ms(1);
+        online.push((world.counters().online, world.shards[0].deadline() == Some(0)));
+    }
+    assert_eq!(online, [(sixteen + 1, true), (1, true), (0, false)]);
 }
 
 #[test]
