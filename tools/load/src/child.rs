@@ -129,8 +129,44 @@ impl Drop for Running {
     }
 }
 
+/// How others have used the cores beside the driver and the server, until a moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Others {
+    in_line: Duration,
+    busy: Duration,
+}
+
+impl Others {
+    /// Until now; `server` is its process, if that is known.
+    pub fn now(server: Option<u32>) -> Self {
+        let own = || [Some(std::process::id()), server].into_iter().flatten();
+        let used: Duration = own().filter_map(cpu_split).map(|(user, system)| user + system).sum();
+        Self {
+            in_line: own().filter_map(time_in_line).sum(),
+            busy: cores_busy().map_or(Duration::MAX, |busy| busy.saturating_sub(used)),
+        }
+    }
+
+    /// How long others kept driver and server from running since then: so long their threads stood in line, and so long the
+    /// cores were busy with something else, whichever is less. Threads of one process stand in line for each other, too, and
+    /// a core that is hardly busy is counted inexactly.
+    pub fn since(self, before: Self) -> Duration {
+        let busy = if before.busy == Duration::MAX { before.busy } else { self.busy.saturating_sub(before.busy) };
+        self.in_line.saturating_sub(before.in_line).min(busy)
+    }
+}
+
+/// How long all cores together have been busy, in hundredths of a second; `None` where the kernel does not say.
+fn cores_busy() -> Option<Duration> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let ticks: Vec<u64> = stat.lines().next()?.split_whitespace().skip(1).map_while(|tick| tick.parse().ok()).collect();
+    // user, nice, system, idle, waiting for a disk, interrupts, the same put off, taken by the host
+    let [user, nice, system, _, _, interrupts, later, stolen, ..] = ticks[..] else { return None };
+    Some(Duration::from_millis(10 * (user + nice + system + interrupts + later + stolen)))
+}
+
 /// How long the threads of a process have stood in line for a core, all together; `None` where the kernel does not count.
-pub fn time_in_line(pid: u32) -> Option<Duration> {
+fn time_in_line(pid: u32) -> Option<Duration> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let waits = tasks.flatten().filter_map(|task| {
         let text = fs::read_to_string(task.path().join("schedstat")).ok()?;

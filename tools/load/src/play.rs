@@ -1,7 +1,7 @@
 //! A round: a scene begins what is due and follows it to its end, while what the server uses for it is measured.
 
 use crate::carrier::Carrier;
-use crate::child::{cpu_split, time_in_line};
+use crate::child::{Others, cpu_split};
 use crate::clock::{Clock, SECOND, millis};
 use crate::crowd::Event;
 use crate::flights::Stretch;
@@ -146,7 +146,7 @@ pub struct Tally {
     /// What the server used, if its process is known.
     pub used: Option<Used>,
     /// How long driver and server could have run and did not, because something else had their core.
-    pub in_line: Duration,
+    pub others: Duration,
     /// Datagrams.
     pub datagrams: Datagrams,
     /// How the driver itself kept up, if that was looked at.
@@ -194,7 +194,7 @@ impl Tally {
 
     /// Share of the time for which something else had a core that driver or server needed.
     pub fn disturbance(&self) -> f64 {
-        self.in_line.as_secs_f64() / self.wall.as_secs_f64()
+        self.others.as_secs_f64() / self.wall.as_secs_f64()
     }
 }
 
@@ -219,7 +219,7 @@ impl Player {
     ) -> Result<Tally, String> {
         carrier.begin()?;
         let mut events = Vec::new();
-        let (used, in_line, datagrams) = (self.used()?, self.in_line(), carrier.datagrams());
+        let (used, others, datagrams) = (self.used()?, Others::now(self.pid), carrier.datagrams());
         let (start, length) = (self.clock.ns(), length.as_nanos() as u64);
         scene.start(start, (length / 100).max(SECOND / 10));
         let mut look = start + LOOK;
@@ -261,7 +261,7 @@ impl Player {
             counted: scene.finish(),
             wall: Duration::from_nanos((end - start).max(1)),
             used: used.map(Used::shared),
-            in_line: self.in_line().saturating_sub(in_line),
+            others: Others::now(self.pid).since(others),
             datagrams: carrier.datagrams().since(datagrams),
             driver: Some(turns.shares(start)),
         };
@@ -290,11 +290,6 @@ impl Player {
         let cpu = sys::cpu_time(pid).map_err(|error| format!("process {pid} is not there: {error}"))?;
         let (user, system) = cpu_split(pid).unwrap_or_default();
         Ok(Some(Used { cpu, user, system }))
-    }
-
-    fn in_line(&self) -> Duration {
-        let own = time_in_line(std::process::id()).unwrap_or_default();
-        own + self.pid.and_then(time_in_line).unwrap_or_default()
     }
 }
 

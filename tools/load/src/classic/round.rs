@@ -1,7 +1,7 @@
 //! One round: so many messages kept in flight between the users, each followed from its sender to its receiver.
 
 use super::fleet::{Fleet, gone};
-use crate::child::time_in_line;
+use crate::child::Others;
 use crate::sys::{self, BATCH, Batch, Wait};
 use oicq::wire::{Dialect, Server, User};
 use std::collections::HashSet;
@@ -38,7 +38,7 @@ pub struct Tally {
     /// CPU time of the server in that time, if it was asked for.
     pub cpu: Option<Duration>,
     /// How long driver and server could have run and did not, because something else had their core.
-    pub in_line: Duration,
+    pub others: Duration,
 }
 
 impl Tally {
@@ -54,7 +54,7 @@ impl Tally {
 
     /// Share of the time for which something else had a core that driver or server needed.
     pub fn disturbance(&self) -> f64 {
-        self.in_line.as_secs_f64() / self.wall.as_secs_f64()
+        self.others.as_secs_f64() / self.wall.as_secs_f64()
     }
 
     /// How much of one core the server used.
@@ -108,7 +108,7 @@ impl<'a> Loop<'a> {
     /// Sends for so long, waits for the last messages, and tells what became of all of them.
     pub fn run(&mut self, length: Duration) -> Result<Tally, String> {
         self.tally = Tally::default();
-        let (cpu_before, in_line_before) = (self.cpu()?, self.in_line());
+        let (cpu_before, others) = (self.cpu()?, Others::now(self.pid));
         let start = Instant::now();
         let mut last_arrival = start;
         let mut look_at = start + LOOK_FOR_LOST;
@@ -132,12 +132,8 @@ impl<'a> Loop<'a> {
         }
         self.tally.wall = last_arrival - start;
         self.tally.cpu = self.cpu()?.zip(cpu_before).map(|(after, before)| after - before);
-        self.tally.in_line = self.in_line().saturating_sub(in_line_before);
+        self.tally.others = Others::now(self.pid).since(others);
         Ok(self.tally)
-    }
-
-    fn in_line(&self) -> Duration {
-        [Some(std::process::id()), self.pid].into_iter().flatten().filter_map(time_in_line).sum()
     }
 
     fn cpu(&self) -> Result<Option<Duration>, String> {

@@ -135,7 +135,7 @@ pub fn follow(
         wall: Duration::from_nanos((heard - since_ns).max(1)),
         // Of a new process: all that it has used.
         used: player.used()?.map(Used::shared),
-        in_line: Duration::ZERO,
+        others: Duration::ZERO,
         datagrams: crowd.datagrams().since(before),
         driver: None,
     };
