@@ -73,13 +73,13 @@ pub const ENTERING_BACKLOG_BYTES: usize = 8 * 1024;
 /// friends, at about 50 µs of a core; faster, answers would be dropped where they arrive, and a session whose answer is
 /// lost sleeps until its next packet.
 pub const KEPT_ACKS_PER_MS: u64 = 10;
-/// Timers that are handled together; then datagrams have their turn: a message does not wait for all the acks that are due
-/// in its millisecond.
-pub const TIMERS_TOGETHER: usize = 16;
 /// Questions to the store that are open, above which those acks wait for a while: it cannot follow.
 pub const KEPT_ACKS_QUESTIONS: usize = 64;
 /// How long they wait.
 pub const KEPT_ACKS_PAUSE: Duration = Duration::from_secs(1);
+/// Timers that are handled together; then datagrams have their turn: a message does not wait for all the acks that are due
+/// in its millisecond.
+pub const TIMERS_TOGETHER: usize = 16;
 /// Frames, and their bytes, that a kept session brings while its lists are read. More are the fault of the sender.
 pub const WAKING_FRAMES: usize = 256;
 /// See [`WAKING_FRAMES`].

@@ -184,6 +184,10 @@ impl Core {
         Some(self.began + Duration::from_millis(self.deadline()?))
     }
 
+    fn is_due(&self) -> bool {
+        self.deadline().is_some_and(|deadline| deadline <= self.now.mono_ms)
+    }
+
     /// Takes in what other threads have, then a batch of each socket, and does what follows from it.
     pub fn turn(&mut self, receiver: &mut Receiver) -> Turn {
         self.read_clock();
@@ -198,9 +202,9 @@ impl Core {
                 turn.more |= count == DATAGRAM_BATCH;
             }
         }
-        if self.shard.deadline().is_some_and(|deadline| deadline <= self.now.mono_ms) {
+        if self.is_due() {
             self.input(Input::Tick);
-            turn.more |= self.shard.deadline() == Some(0);
+            turn.more |= self.is_due();
         }
         self.finish();
         turn.more |= !self.local.is_empty();

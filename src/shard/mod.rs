@@ -219,7 +219,8 @@ impl Shard {
         }
     }
 
-    /// When [`Input::Tick`] is wanted at the latest, in ms of [`Now::mono_ms`]; `None` while there is nothing to wait for.
+    /// When [`Input::Tick`] is wanted at the latest, in ms of [`Now::mono_ms`]; `None` while there is nothing to wait for, 0
+    /// while timers that have run are still to be handled.
     pub fn deadline(&self) -> Option<u64> {
         if !self.due.is_empty() {
             return Some(0);
