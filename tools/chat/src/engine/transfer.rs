@@ -128,12 +128,9 @@ impl Engine {
         }
         transfers.moved += data.len() as u64;
         drop(transfers);
-        if written.is_err() {
-            self.take_no_more(from);
-        }
         let state = match written {
             Ok(()) => FileState::Moving(received, size),
-            Err(error) => FileState::Failed(error),
+            Err(error) => self.take_no_more(from, error),
         };
         self.tell(&News::File { peer: from, incoming: true, name, state });
         self.finish_if_complete(from);
@@ -149,19 +146,17 @@ impl Engine {
         let (name, size) = (incoming.name.clone(), incoming.size);
         let state = match incoming.finish() {
             Ok((path, checksum)) => FileState::Done { path, size, checksum },
-            Err(error) => {
-                self.take_no_more(from);
-                FileState::Failed(error)
-            }
+            Err(error) => self.take_no_more(from, error),
         };
         self.tell(&News::File { peer: from, incoming: true, name, state });
     }
 
     /// The sender must not believe that it has arrived. What is missing is offered again, and can be taken when there is room.
-    fn take_no_more(&self, from: u32) {
+    fn take_no_more(&self, from: u32, error: String) -> FileState {
         if let Some(client) = self.connected() {
             client.stop_file(from);
         }
+        FileState::Failed(error)
     }
 
     /// Sends a file that was accepted, on a thread of its own.

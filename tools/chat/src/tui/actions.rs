@@ -99,11 +99,14 @@ impl Model {
         vec![Question::new(label, hint, kind)]
     }
 
-    fn pick_group(&mut self, all: bool, action: impl Fn(u8) -> Action) {
-        let mut items: Vec<(String, Action)> =
-            self.groups.iter().map(|group| (self.group_name(group), action(group.number))).collect();
-        if all {
-            items.insert(0, (self.words.all_friends.to_owned(), action(0)));
+    /// Of the groups from this number on; 0 is all friends.
+    fn pick_group(&mut self, from: u8, action: impl Fn(u8) -> Action) {
+        let all = (0, self.words.all_friends.to_owned());
+        let groups = self.groups.iter().map(|group| (group.number, self.group_name(group)));
+        let chosen = std::iter::once(all).chain(groups).filter(|(number, _)| *number >= from);
+        let mut items: Vec<(String, Action)> = chosen.map(|(number, name)| (name, action(number))).collect();
+        if items.is_empty() {
+            items.push((self.words.no_groups.to_owned(), Action::Nothing));
         }
         self.popups.push(Popup::Menu(Menu::new(self.words.choose_group, items)));
     }
@@ -130,7 +133,7 @@ impl Model {
             }
             Action::Delete(number) => self.confirm(words.sure_delete, number, action),
             Action::View(number) => self.ask(Request::View(number)),
-            Action::PickGroup(number) => self.pick_group(false, |group| Action::Move(number, group)),
+            Action::PickGroup(number) => self.pick_group(FIRST_GROUP, |group| Action::Move(number, group)),
             Action::Move(number, group) => self.ask(Request::Move { number, group }),
             Action::Block(number) => self.confirm(words.sure_block, number, action),
             Action::Unblock(number) => self.ask(Request::Block { number, on: false }),
@@ -148,22 +151,14 @@ impl Model {
             Action::GroupAdd => {
                 self.form(Purpose::GroupAdd, words.m_group_add, self.question(words.name, "", Kind::Text));
             }
-            Action::PickRename => self.pick_group(false, Action::Rename),
+            Action::PickRename => self.pick_group(FIRST_GROUP, Action::Rename),
             Action::Rename(group) => {
                 self.form(Purpose::Rename(group), words.m_group_rename, self.question(words.name, "", Kind::Text));
             }
-            Action::PickDelete => {
-                self.pick_group(false, Action::DeleteGroup);
-                // The first one stays.
-                if let Some(Popup::Menu(menu)) = self.popups.last_mut() {
-                    menu.items.retain(|(_, action)| *action != Action::DeleteGroup(FIRST_GROUP));
-                    if menu.items.is_empty() {
-                        menu.items.push((words.no_groups.to_owned(), Action::Nothing));
-                    }
-                }
-            }
+            // The first one stays.
+            Action::PickDelete => self.pick_group(FIRST_GROUP + 1, Action::DeleteGroup),
             Action::DeleteGroup(group) => self.ask(Request::DeleteGroup(group)),
-            Action::PickBroadcast => self.pick_group(true, Action::Broadcast),
+            Action::PickBroadcast => self.pick_group(0, Action::Broadcast),
             Action::Broadcast(group) => {
                 self.form(Purpose::Broadcast(group), words.m_broadcast, self.question(words.text, "", Kind::Text));
             }

@@ -19,7 +19,6 @@ impl Model {
         match form.purpose {
             _ if !self.popups.is_empty() || self.me.is_some() => {}
             Purpose::Server => self.act(Action::Quit),
-            Purpose::Trust { .. } | Purpose::Password { .. } => self.ask_account(),
             _ => self.ask_account(),
         }
     }

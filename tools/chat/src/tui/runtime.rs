@@ -272,19 +272,21 @@ fn export(engine: &Engine, words: &Words, (me, peer): (u32, u32), json: bool) ->
     let name = known.as_ref().map_or_else(|| peer.to_string(), |name| clean(name));
     let mut written = Ok(());
     engine.history().all(me, Some(peer), |entry| {
-        let who = if entry.mine { words.me } else { &name };
-        let (day, minute) = (Zone::Local.day(entry.time), Zone::Local.minute(entry.time));
-        // Further lines of a message are set in.
-        let text: Vec<String> = entry.text.lines().map(clean).collect();
-        if written.is_ok() {
-            written = match json {
-                true => writeln!(file, "{}", entry_json(&entry, known.as_deref())),
-                false => writeln!(file, "{day} {minute} {who}: {}", text.join("\n    ")),
-            };
+        if written.is_err() {
+            return;
         }
+        written = if json {
+            writeln!(file, "{}", entry_json(&entry, known.as_deref()))
+        } else {
+            let who = if entry.mine { words.me } else { &name };
+            let (day, minute) = (Zone::Local.day(entry.time), Zone::Local.minute(entry.time));
+            // Further lines of a message are set in.
+            let text: Vec<String> = entry.text.lines().map(clean).collect();
+            writeln!(file, "{day} {minute} {who}: {}", text.join("\n    "))
+        };
     })?;
     written.and_then(|()| file.flush()).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(std::path::absolute(&path).unwrap_or(path))
+    Ok(path)
 }
 
 /// Asks the server, and notes what follows for the friend list.
