@@ -133,7 +133,8 @@ impl Drop for Running {
 #[derive(Debug, Clone, Copy)]
 pub struct Others {
     in_line: Duration,
-    busy: Duration,
+    /// `None` where the kernel does not say.
+    busy: Option<Duration>,
 }
 
 impl Others {
@@ -141,18 +142,16 @@ impl Others {
     pub fn now(server: Option<u32>) -> Self {
         let own = || [Some(std::process::id()), server].into_iter().flatten();
         let used: Duration = own().filter_map(cpu_split).map(|(user, system)| user + system).sum();
-        Self {
-            in_line: own().filter_map(time_in_line).sum(),
-            busy: cores_busy().map_or(Duration::MAX, |busy| busy.saturating_sub(used)),
-        }
+        Self { in_line: own().filter_map(time_in_line).sum(), busy: cores_busy().map(|busy| busy.saturating_sub(used)) }
     }
 
     /// How long others kept driver and server from running since then: so long their threads stood in line, and so long the
     /// cores were busy with something else, whichever is less. Threads of one process stand in line for each other, too, and
     /// a core that is hardly busy is counted inexactly.
     pub fn since(self, before: Self) -> Duration {
-        let busy = if before.busy == Duration::MAX { before.busy } else { self.busy.saturating_sub(before.busy) };
-        self.in_line.saturating_sub(before.in_line).min(busy)
+        let in_line = self.in_line.saturating_sub(before.in_line);
+        let busy = self.busy.zip(before.busy).map(|(now, before)| now.saturating_sub(before));
+        busy.map_or(in_line, |busy| busy.min(in_line))
     }
 }
 
