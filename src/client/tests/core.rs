@@ -207,12 +207,18 @@ fn a_file_keeps_to_what_the_receiver_has() {
     assert_eq!(world.core.file_confirmed(10_001), Some(262_144));
 }
 
-#[test]
-fn whoever_cannot_keep_a_file_does_not_say_that_it_has_come() {
+/// 10001 has offered 50,000 bytes, and they are to come.
+fn taking_a_file() -> World {
     let mut world = World::signed_in();
     world.fake.tell(&Server::FileOffered { sender: 10_001, name: "a", size: 50_000 });
     world.pass(100);
     world.core.request(world.now, &User::AnswerFile { me: ME, friend: 10_001, allow: 1 }).unwrap();
+    world
+}
+
+#[test]
+fn whoever_cannot_keep_a_file_does_not_say_that_it_has_come() {
+    let mut world = taking_a_file();
     world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 40_000]) });
     world.pass(100);
     world.core.stop_file(10_001);
@@ -224,10 +230,7 @@ fn whoever_cannot_keep_a_file_does_not_say_that_it_has_come() {
 
 #[test]
 fn whoever_takes_a_file_says_how_much_has_come() {
-    let mut world = World::signed_in();
-    world.fake.tell(&Server::FileOffered { sender: 10_001, name: "a", size: 50_000 });
-    world.pass(100);
-    world.core.request(world.now, &User::AnswerFile { me: ME, friend: 10_001, allow: 1 }).unwrap();
+    let mut world = taking_a_file();
     for _ in 0..5 {
         world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 10_000]) });
     }

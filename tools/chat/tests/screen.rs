@@ -1,7 +1,5 @@
 //! The full screen in a real terminal against a real server: what a new user does, and what the weather does to it.
 
-#![allow(clippy::disallowed_methods, reason = "real programs need real time")]
-
 mod real;
 
 use real::{Server, Terminal, script, until};

@@ -70,8 +70,7 @@ impl Server {
 
     /// It does not run until it is killed: what is sent to it lies there.
     pub fn freeze(&self) {
-        let stopped = Command::new("kill").args(["-STOP", &self.process.id().to_string()]).status();
-        assert!(stopped.expect("kill runs").success(), "the server can be stopped");
+        signal("-STOP", self.process.id());
     }
 
     /// The next start, at the same address.
@@ -223,8 +222,7 @@ impl Terminal {
     /// Sends it a signal, as a window does that is closed.
     #[track_caller]
     pub fn signal(&mut self, name: &str) {
-        let id = self.process.process_id().expect("it runs").to_string();
-        assert!(Command::new("kill").args([name, &id]).status().expect("kill runs").success());
+        signal(name, self.process.process_id().expect("it runs"));
         self.ends();
     }
 
@@ -242,6 +240,12 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.process.kill();
     }
+}
+
+#[track_caller]
+fn signal(name: &str, process: u32) {
+    let sent = Command::new("kill").args([name, &process.to_string()]).status();
+    assert!(sent.expect("kill runs").success(), "{process} takes {name}");
 }
 
 fn some(cells: u16) -> std::num::NonZeroU16 {
