@@ -40,6 +40,12 @@ const _: () = assert!(SEGMENT_BYTES > 1_000 && SEGMENT_BYTES <= u16::MAX as usiz
 // An ack names 64 segments beyond the first that is missing.
 const _: () = assert!(SEGMENTS_IN_FLIGHT <= 64 && REPLAY_WINDOW.is_multiple_of(64));
 
+// ---- strangers
+
+/// How many times as much as one address prefix all prefixes of an IPv6 /48 together may have: a large household or a small
+/// firm has a /48, and whoever uses its 65,536 networks of /64 gains no more than this.
+pub const PREFIXES_OF_SITE: u32 = 4;
+
 // ---- links of a server
 
 /// Handshakes in progress in one shard. From half of it on addresses must prove themselves by a cookie first.

@@ -1,5 +1,6 @@
 //! Where a frame came from and where its answer goes.
 
+use super::prefix::Prefix;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::num::NonZeroU16;
@@ -46,6 +47,11 @@ impl Endpoint {
     /// The address without the port; IPv4 is always told as IPv4.
     pub fn ip(&self) -> IpAddr {
         Ipv6Addr::from(self.ip).to_canonical()
+    }
+
+    /// What limits count it by.
+    pub fn prefix(&self) -> Prefix {
+        Prefix::of(self.ip())
     }
 
     /// The peer's address; IPv4 is always told as IPv4.

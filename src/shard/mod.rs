@@ -34,6 +34,7 @@ mod operator;
 mod packets;
 mod peer;
 mod pending;
+mod prefix;
 mod presence;
 mod profiles;
 mod recent;
@@ -59,6 +60,7 @@ pub use io::{
     Control, Counters, Input, Now, Outbox, PasswordJob, PasswordOutcome, SearchJob, Send, Territory, Ticket, steer,
 };
 pub use peer::Peer;
+pub use prefix::Prefix;
 
 use crate::limits;
 use crate::link::{Ciphers, Frames};
