@@ -9,7 +9,7 @@ use super::searching::Searches;
 use super::storage::{Reply, Storage};
 use super::streams::{Streams, shard_of};
 use crate::limits::{DATAGRAM_BATCH, STORE_HELD, STREAM_READ_BYTES, STREAM_TURN_BYTES};
-use crate::shard::{Endpoint, Input, Now, Outbox, PasswordOutcome, Shard, Ticket, steer};
+use crate::shard::{Endpoint, Input, Now, Outbox, PasswordOutcome, SearchOrder, Shard, Ticket, steer};
 use crate::store::{Request, SessionRecord};
 use crossbeam::channel::Sender;
 use std::collections::VecDeque;
@@ -336,10 +336,15 @@ impl Core {
             }
         }
         if !self.out.searches.is_empty() {
-            for job in self.out.searches.drain(..) {
-                let ticket = job.ticket;
-                if !self.helpers.searches.submit(self.index, job) {
-                    self.local.push_back(Message::Searched(ticket, None));
+            for order in self.out.searches.drain(..) {
+                match order {
+                    SearchOrder::Begin(job) => {
+                        let ticket = job.ticket;
+                        if !self.helpers.searches.submit(self.index, job) {
+                            self.local.push_back(Message::Searched(ticket, None));
+                        }
+                    }
+                    SearchOrder::Cancel(ticket) => self.helpers.searches.cancel(self.index, ticket),
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::limits::{SEARCH_SLICE, SEARCHES};
 use crate::shard::search::Scan;
 use crate::shard::{Board, SearchJob, Ticket};
 use crate::store::{AccountView, Accounts};
-use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
+use crossbeam::channel::{Receiver, Sender, TryRecvError, unbounded};
 use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
@@ -22,9 +22,15 @@ const STRIDE: u32 = 32;
 /// Where shards hand in searches.
 #[derive(Clone)]
 pub struct Searches {
-    sender: Sender<(usize, SearchJob)>,
+    /// Not bounded by itself: there are at most `SEARCHES` beginnings in it, and one cancellation for each.
+    sender: Sender<Order>,
     /// Searches that wait or run.
     open: Arc<AtomicUsize>,
+}
+
+enum Order {
+    Begin(usize, SearchJob),
+    Cancel(usize, Ticket),
 }
 
 struct Running {
@@ -33,16 +39,33 @@ struct Running {
     scan: Scan,
 }
 
+/// The searches that run. Each has a slice in its turn; an account has one search at a time, so none has more than another.
+#[derive(Default)]
+struct Turns(VecDeque<Running>);
+
+impl Turns {
+    /// Takes an order, and gives back how many searches ended by it.
+    fn take(&mut self, order: Order) -> usize {
+        let before = self.0.len();
+        match order {
+            Order::Begin(shard, SearchJob { ticket, query }) => {
+                self.0.push_back(Running { shard, ticket, scan: Scan::new(query) });
+            }
+            Order::Cancel(shard, ticket) => self.0.retain(|one| (one.shard, one.ticket) != (shard, ticket)),
+        }
+        before.saturating_sub(self.0.len())
+    }
+}
+
 impl Searches {
     /// Starts the thread.
     pub fn spawn(accounts: Accounts, board: Arc<Board>, mesh: Arc<Mesh>) -> io::Result<Self> {
-        let (sender, receiver) = bounded(SEARCHES);
+        let (sender, receiver) = unbounded();
         let open = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&open);
         std::thread::Builder::new().name("search".into()).spawn(move || {
             sys::be_nice(NICE);
-            work(&receiver, &accounts, &board, |done| {
-                count.fetch_sub(1, Ordering::Relaxed);
+            work(&receiver, &count, &accounts, &board, |done| {
                 mesh.post(done.shard, vec![Message::Searched(done.ticket, Some(done.scan.finish()))]);
             });
         })?;
@@ -51,11 +74,17 @@ impl Searches {
 
     /// Hands in a search; `false` if there are too many.
     pub fn submit(&self, shard: usize, job: SearchJob) -> bool {
-        if self.open.fetch_add(1, Ordering::Relaxed) < SEARCHES && self.sender.try_send((shard, job)).is_ok() {
+        if self.open.fetch_add(1, Ordering::Relaxed) < SEARCHES && self.sender.send(Order::Begin(shard, job)).is_ok() {
             return true;
         }
         self.open.fetch_sub(1, Ordering::Relaxed);
         false
+    }
+
+    /// Stops a search that this shard has handed in, unless it has ended. It is not answered.
+    pub fn cancel(&self, shard: usize, ticket: Ticket) {
+        // Without the thread there is nothing to stop.
+        let _ = self.sender.send(Order::Cancel(shard, ticket));
     }
 
     /// How many wait or run.
@@ -64,28 +93,38 @@ impl Searches {
     }
 }
 
-fn work(jobs: &Receiver<(usize, SearchJob)>, accounts: &Accounts, board: &Board, mut done: impl FnMut(Running)) {
-    let mut running = VecDeque::new();
+fn work(
+    orders: &Receiver<Order>,
+    open: &AtomicUsize,
+    accounts: &Accounts,
+    board: &Board,
+    mut done: impl FnMut(Running),
+) {
+    let mut turns = Turns::default();
     loop {
-        let new =
-            if running.is_empty() { jobs.recv().map_err(|_| TryRecvError::Disconnected) } else { jobs.try_recv() };
-        match new {
-            Ok((shard, SearchJob { ticket, query })) => {
-                running.push_back(Running { shard, ticket, scan: Scan::new(query) });
+        let order =
+            if turns.0.is_empty() { orders.recv().map_err(|_| TryRecvError::Disconnected) } else { orders.try_recv() };
+        match order {
+            Ok(order) => {
+                open.fetch_sub(turns.take(order), Ordering::Relaxed);
                 continue;
             }
             Err(TryRecvError::Disconnected) => return,
             Err(TryRecvError::Empty) => {}
         }
-        let Some(mut next) = running.pop_front() else { continue };
+        let Some(mut next) = turns.0.pop_front() else { continue };
         match slice(&mut next.scan, accounts, board) {
-            Ok(false) => running.push_back(next),
-            Ok(true) => done(next),
+            Ok(false) => {
+                turns.0.push_back(next);
+                continue;
+            }
+            Ok(true) => {}
             Err(error) => {
                 tracing::error!(%error, "a search could not read the accounts; what it found so far is shown");
-                done(next);
             }
         }
+        open.fetch_sub(1, Ordering::Relaxed);
+        done(next);
     }
 }
 
@@ -116,4 +155,23 @@ fn slice(scan: &mut Scan, accounts: &Accounts, board: &Board) -> io::Result<bool
         accounts.scan(*range.start(), &mut visit)?;
     }
     Ok(!rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::search::parse;
+
+    #[test]
+    fn a_cancelled_search_has_no_more_turns() {
+        let mut turns = Turns::default();
+        let job = |ticket| SearchJob { ticket: Ticket(ticket), query: parse("age = 20").expect("a query") };
+        for (shard, ticket) in [(0, 1), (1, 1), (0, 2)] {
+            assert_eq!(turns.take(Order::Begin(shard, job(ticket))), 0);
+        }
+        assert_eq!(turns.take(Order::Cancel(0, Ticket(1))), 1, "the ticket of this shard alone");
+        assert_eq!(turns.take(Order::Cancel(0, Ticket(1))), 0, "it has ended");
+        let left: Vec<_> = turns.0.iter().map(|one| (one.shard, one.ticket.0)).collect();
+        assert_eq!(left, [(1, 1), (0, 2)]);
+    }
 }

@@ -175,6 +175,15 @@ pub enum PasswordOutcome {
     Busy,
 }
 
+/// What the search thread is to do, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SearchOrder {
+    /// Run a search.
+    Begin(SearchJob),
+    /// Nobody waits for the answer to this one any more: stop it, whether it runs or waits. There is no answer.
+    Cancel(Ticket),
+}
+
 /// A search over all accounts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchJob {
@@ -213,8 +222,8 @@ pub struct Outbox {
     pub store: Vec<(Ticket, Request)>,
     /// Passwords to check or hash.
     pub passwords: Vec<(Ticket, PasswordJob)>,
-    /// Searches to run.
-    pub searches: Vec<SearchJob>,
+    /// Searches to begin and to cancel, in this order.
+    pub searches: Vec<SearchOrder>,
     /// Links that have something to send: see [`flush`](super::Shard::flush).
     pub(super) touched: Vec<SessionKey>,
     /// A frame on its way into a link.

@@ -57,7 +57,8 @@ pub use custody::MessageId;
 pub use endpoint::Endpoint;
 pub use handshakes::Identity;
 pub use io::{
-    Control, Counters, Input, Now, Outbox, PasswordJob, PasswordOutcome, SearchJob, Send, Territory, Ticket, steer,
+    Control, Counters, Input, Now, Outbox, PasswordJob, PasswordOutcome, SearchJob, SearchOrder, Send, Territory,
+    Ticket, steer,
 };
 pub use peer::Peer;
 pub use prefix::Prefix;
@@ -108,6 +109,8 @@ pub struct Shard {
     /// Questions that are open, by ticket.
     pending: FxHashMap<Ticket, Pending>,
     next_ticket: u64,
+    /// The search of each account that has one running: a new session of the account does not get another.
+    searches: FxHashMap<u32, Ticket>,
     next_session: u32,
     next_attempt: u64,
     wheel: Wheel,
@@ -162,6 +165,7 @@ impl Shard {
             attempts: FxHashMap::default(),
             pending: FxHashMap::default(),
             next_ticket: 0,
+            searches: FxHashMap::default(),
             next_session: 0,
             next_attempt: 0,
             wheel: Wheel::new(),

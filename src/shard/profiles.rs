@@ -1,7 +1,7 @@
 //! Reading and changing profiles, who is online, and search (protocol.md 1.5, 0x05, 0x0A, 0x0B, 0x12; 4).
 
 use super::changes::Op;
-use super::io::SearchJob;
+use super::io::{SearchJob, SearchOrder};
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::search;
@@ -52,24 +52,30 @@ impl Shard {
     }
 
     pub(super) fn search(&mut self, cx: &mut Cx<'_>, asker: Asker, sql: &str) {
-        let Some(session) = self.session_mut(asker.number) else { return };
-        if session.searching {
+        if self.searches.contains_key(&asker.number) {
             let why = Refused::new(Code::TooFast, "one search at a time: your last one is still running");
             return self.refuse(cx, asker, &why);
         }
         match search::parse(sql) {
             Ok(query) => {
-                session.searching = true;
                 let ticket = self.search_ticket(asker);
-                cx.out.searches.push(SearchJob { ticket, query });
+                self.searches.insert(asker.number, ticket);
+                cx.out.searches.push(SearchOrder::Begin(SearchJob { ticket, query }));
             }
             Err(error) => self.refuse(cx, asker, &Refused::new(Code::BadQuery, error.to_string())),
         }
     }
 
+    /// A session has ended: nobody waits for what its search finds.
+    pub(super) fn cancel_search(&mut self, cx: &mut Cx<'_>, number: u32) {
+        if let Some(ticket) = self.searches.remove(&number) {
+            self.pending.remove(&ticket);
+            cx.out.searches.push(SearchOrder::Cancel(ticket));
+        }
+    }
+
     pub(super) fn found(&mut self, cx: &mut Cx<'_>, asker: Asker, found: Option<Vec<Card>>) {
-        let Some(session) = self.asking(asker) else { return };
-        session.searching = false;
+        self.searches.remove(&asker.number);
         let Some(cards) = found else {
             return self.refuse(cx, asker, &Refused::busy());
         };

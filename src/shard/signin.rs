@@ -484,6 +484,7 @@ impl Shard {
         let Some(session) = self.users.get_mut(&number).and_then(|user| user.session.take()) else { return };
         self.counters.online -= 1;
         self.unwatch_friends(cx, number);
+        self.cancel_search(cx, number);
         self.end_transfers(cx, number, session.transfers);
         self.stop_monitoring(cx, number, session.monitor.as_deref().and_then(Monitor::running), why);
         if let Way::Link(mut channel) = session.way {

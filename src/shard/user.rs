@@ -182,7 +182,6 @@ pub(super) struct Session {
     /// Counts requests, so that a late answer finds its own.
     pub serial: u32,
     pub latest: Option<Box<Latest>>,
-    pub searching: bool,
     pub transfers: Option<Box<Transfers>>,
     pub monitor: Option<Box<Monitor>>,
 }
@@ -198,7 +197,6 @@ impl Session {
             delivery: Delivery::new(),
             serial: 0,
             latest: None,
-            searching: false,
             transfers: None,
             monitor: None,
         }

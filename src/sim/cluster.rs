@@ -6,8 +6,8 @@ use super::plan::Plan;
 use super::world::Event;
 use crate::shard::search::Scan;
 use crate::shard::{
-    Board, Classic, Endpoint, Identity, Input, Now, Outbox, PasswordJob, PasswordOutcome, Peer, SearchJob, Shard,
-    Territory, Ticket, steer,
+    Board, Classic, Endpoint, Identity, Input, Now, Outbox, PasswordJob, PasswordOutcome, Peer, SearchJob, SearchOrder,
+    Shard, Territory, Ticket, steer,
 };
 use crate::store::{AccountView, Answer, Card, MemoryIndex, OpenError, Request, SessionRecord, SimDisk, Store};
 use std::collections::{BTreeMap, VecDeque};
@@ -393,7 +393,9 @@ impl Cluster {
             let message = Message::Password(ticket, outcome);
             agenda.after(5 + self.chance.below(60), Event::Inside { life: nth, shard, message });
         }
-        for job in out.searches.drain(..) {
+        for order in out.searches.drain(..) {
+            // One that is cancelled may have ended already: the answer that is on its way is nobody's.
+            let SearchOrder::Begin(job) = order else { continue };
             let found = search(&life.store, &life.board, &job);
             let message = Message::Searched(job.ticket, found);
             agenda.after(1 + self.chance.below(10), Event::Inside { life: nth, shard, message });

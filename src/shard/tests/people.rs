@@ -186,6 +186,40 @@ fn a_search_finds_and_a_bad_one_names_the_word() {
     });
 }
 
+/// One search at a time for the account: signing in anew does not give another, and a session's end cancels its search.
+#[test]
+fn an_account_has_one_search_whatever_its_sessions() {
+    World::everywhere(|world| {
+        let (mut a, b) = (world.person("anna"), world.person("bea"));
+        world.searches_wait = true;
+        let sql = "nickname = 'bea'";
+        for _ in 0..5 {
+            world.send(a.at, &User::Search { me: a.number, sql });
+            assert_eq!(world.searches.len(), 1);
+            world.send(a.at, &User::Search { me: a.number, sql: "nickname = 'anna'" });
+            world.expect_refused(a.at, Some(Server::Found { ok: 0, users: List::NONE }), "one search at a time");
+            let earlier = world.searches[0].1.ticket;
+            a = world.sign_in(a.number);
+            assert!(world.searches.is_empty(), "the session's end has cancelled it");
+            // Its answer was on its way already.
+            world.answer_search(a.number, earlier);
+            assert_eq!(world.take(a.at).len(), 1, "the answer to the sign-in alone");
+        }
+        world.send(a.at, &User::Search { me: a.number, sql });
+        world.send(b.at, &User::Search { me: b.number, sql });
+        assert_eq!(world.searches.len(), 2, "another account is not held up");
+        world.searches_wait = false;
+        world.run();
+        for person in [a, b] {
+            world.expect(person.at, &[Server::Found { ok: 1, users: List::new(&[found(b.number, "bea")]) }]);
+        }
+        world.searches_wait = true;
+        world.send(a.at, &User::Search { me: a.number, sql });
+        world.sign_out(a);
+        assert!(world.searches.is_empty());
+    });
+}
+
 #[test]
 fn the_operator_speaks_to_everyone_and_ends_sessions() {
     World::everywhere(|world| {

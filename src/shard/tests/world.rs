@@ -3,7 +3,7 @@
 use crate::shard::search::Scan;
 use crate::shard::{
     Board, Classic, Control, Counters, Endpoint, Identity, Input, Now, Outbox, PasswordJob, PasswordOutcome, Peer,
-    SearchJob, Shard, Territory, Ticket, steer,
+    SearchJob, SearchOrder, Shard, Territory, Ticket, steer,
 };
 use crate::store::{AccountView, Answer, MemoryIndex, Request, SimDisk, Store};
 use crate::wire::{Dialect, Profile, Server, User};
@@ -29,6 +29,9 @@ pub struct World {
     /// While set, no connection takes what is sent to it.
     pub readers_wait: bool,
     held: Vec<(usize, Event)>,
+    /// While set, searches run on.
+    pub searches_wait: bool,
+    pub searches: Vec<(usize, SearchJob)>,
     /// While set, the password pool answers nothing.
     pub passwords_wait: bool,
     pub passwords: Vec<(usize, Ticket, PasswordOutcome)>,
@@ -76,6 +79,8 @@ impl World {
             now: Now { mono_ms: 1_000_000, unix_ms: 1_700_000_000_000 },
             store_waits: false,
             readers_wait: false,
+            searches_wait: false,
+            searches: Vec::new(),
             passwords_wait: false,
             passwords: Vec::new(),
             held: Vec::new(),
@@ -196,13 +201,24 @@ impl World {
             };
             self.passwords.push((shard, ticket, outcome));
         }
-        self.events.extend(out.searches.drain(..).map(|job| (shard, Event::Search(job))));
+        for order in out.searches.drain(..) {
+            match order {
+                SearchOrder::Begin(job) if self.searches_wait => self.searches.push((shard, job)),
+                SearchOrder::Begin(job) => self.events.push_back((shard, Event::Search(job))),
+                SearchOrder::Cancel(ticket) => {
+                    self.searches.retain(|(of, job)| (*of, job.ticket) != (shard, ticket));
+                }
+            }
+        }
     }
 
     /// Until nothing is on its way any more.
     pub fn run(&mut self) {
         if !self.readers_wait {
             self.events.extend(self.held.drain(..));
+        }
+        if !self.searches_wait {
+            self.events.extend(self.searches.drain(..).map(|(shard, job)| (shard, Event::Search(job))));
         }
         loop {
             if !self.passwords_wait {
@@ -232,6 +248,12 @@ impl World {
             let stored = |((shard, ticket), answer)| (shard, Event::Stored(ticket, answer));
             self.events.extend(answers.into_iter().map(stored));
         }
+    }
+
+    /// Answers a search of this user with nobody.
+    pub fn answer_search(&mut self, number: u32, ticket: Ticket) {
+        self.input(self.owner(number), Input::Searched { ticket, found: Some(Vec::new()) });
+        self.run();
     }
 
     fn search(&self, job: &SearchJob) -> Vec<crate::store::Card> {
