@@ -1,12 +1,17 @@
 //! A server of a few lines on the server's side of the link: one user with one friend, who answers everything with
 //! something to obey.
+#![allow(dead_code, reason = "each test program uses its own part of it")]
 #![allow(clippy::disallowed_methods, reason = "a server on a real socket needs real time")]
 
-use oicq::link::{Ciphers, Frames, Link, Offer, Packet, Side, StaticKey, public_key, respond};
-use oicq::wire::{Dialect, FriendEntry, GroupEntry, List, PublicProfile, Server, User};
+use oicq::link::{Ciphers, CloseCode, Frames, Link, Offer, Packet, Side, StaticKey, public_key, respond};
+use oicq::wire::{Dialect, Found, FriendEntry, GroupEntry, List, PublicProfile, Server, User};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+/// What somebody with an old or a dishonest server can put into a name or a text: a title for the window, an empty screen,
+/// a colour, marks of writing direction, letters without width, a line of its own.
+pub const NASTY: &str = "\x1b]0;pwned\x07\x1b[2J\u{9b}31m\u{202e}evil\u{2066}\u{200b}\r\nx\x08\x7f";
 
 /// A server that runs until the test ends.
 pub struct TestServer {
@@ -16,11 +21,16 @@ pub struct TestServer {
 
 impl TestServer {
     pub fn start() -> Self {
+        Self::with([9; 32], "a token")
+    }
+
+    /// With this private key; `token` signs in.
+    pub fn with(private: [u8; 32], token: &str) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
-        let private = Arc::new(Mutex::new([9; 32]));
-        let keys = Arc::clone(&private);
-        std::thread::spawn(move || serve(&socket, &keys));
+        let private = Arc::new(Mutex::new(private));
+        let (keys, token) = (Arc::clone(&private), token.to_owned());
+        std::thread::spawn(move || serve(&socket, &keys, &token));
         Self { address, private }
     }
 
@@ -34,7 +44,7 @@ impl TestServer {
     }
 }
 
-fn serve(socket: &UdpSocket, private: &Mutex<[u8; 32]>) {
+fn serve(socket: &UdpSocket, private: &Mutex<[u8; 32]>, token: &str) {
     let begun = Instant::now();
     let mut ciphers = Ciphers::new(64);
     let mut links: Vec<(u32, u32, Link, SocketAddr)> = Vec::new();
@@ -62,7 +72,8 @@ fn serve(socket: &UdpSocket, private: &Mutex<[u8; 32]>) {
                     let mut frames = Frames::default();
                     if link.receive(now, packet, &mut ciphers, &mut frames).is_ok() {
                         for frame in frames.iter() {
-                            answer(&User::decode(frame.bytes, Dialect::Link).expect("the program sends frames"), link);
+                            let frame = User::decode(frame.bytes, Dialect::Link).expect("the program sends frames");
+                            answer(&frame, link, token);
                         }
                     }
                 }
@@ -88,17 +99,32 @@ fn welcome(private: &[u8; 32], number: u32, session: u32, noise: &[u8]) -> Optio
     Some((noise, Some(Link::new(Side::Server, number, session, keys, 0))))
 }
 
-fn answer(frame: &User<'_>, link: &mut Link) {
+fn answer(frame: &User<'_>, link: &mut Link, good: &str) {
     let mut say = |frame: Server<'_>| {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);
         link.send(&bytes);
     };
     match *frame {
-        User::SignIn { password, token, .. } if password == "right" || token == Some("a token") => {
+        User::SignIn { password, token, .. } if password == "right" || token == Some(good) => {
             let friends = [FriendEntry { number: 10_001, portrait: 0, status: 1, nickname: "韩梅梅" }];
             let groups = [GroupEntry { name: "My Friends", group: 1, friends: List::new(&friends) }];
+            say(Server::SignedIn { ok: 1, groups: List::new(&groups), token: Some(good) });
+        }
+        User::SignIn { password: "nasty", .. } => {
+            let friends = [FriendEntry { number: 10_001, portrait: 0, status: 1, nickname: NASTY }];
+            let groups = [GroupEntry { name: NASTY, group: 1, friends: List::new(&friends) }];
             say(Server::SignedIn { ok: 1, groups: List::new(&groups), token: Some("a token") });
+            let system =
+                |kind, sender| Server::Message { flag: 1, sender, text: NASTY, kind, id: Some(0), time: Some(1) };
+            say(Server::Message { flag: 2, sender: 10_001, text: NASTY, kind: 0, id: Some(1), time: Some(1) });
+            say(Server::NewFriend { friend: 10_002, nickname: NASTY, portrait: 0, status: 1 });
+            say(Server::FileOffered { sender: 10_001, name: NASTY, size: 1 });
+            say(Server::Notice { about: 0x15, code: 1, text: NASTY });
+            // An announcement, requests, a copy of a monitored message, and a kind that is not known.
+            [(0, 0), (2, 10_001), (3, 10_001), (16, 10_001), (99, 10_001)]
+                .into_iter()
+                .for_each(|(kind, sender)| say(system(kind, sender)));
         }
         User::SignIn { .. } => {
             say(Server::SignedIn { ok: 0, groups: List::NONE, token: None });
@@ -113,7 +139,23 @@ fn answer(frame: &User<'_>, link: &mut Link) {
             say(Server::Message { flag: 2, sender: to, text, kind: 0, id: Some(1), time: Some(1) });
             say(Server::Receipt { to, id: id.expect("an id"), state: 2, reason: 0 });
         }
+        User::SetStatus { status: 3, .. } => {
+            link.close(CloseCode::Operator, NASTY);
+        }
         User::SetStatus { me, status } => say(Server::StatusSet { me, status }),
+        User::View { friend: friend @ 10_002, .. } => {
+            let profile =
+                PublicProfile { nickname: NASTY, city: NASTY, introduction: NASTY, ..PublicProfile::default() };
+            say(Server::Profile { ok: 1, number: friend, profile });
+        }
+        User::Search { .. } => {
+            let found = [Found { number: 10_001, nickname: NASTY, portrait: 0, province: 0, city: NASTY }];
+            say(Server::Found { ok: 1, users: List::new(&found) });
+        }
+        User::AddGroup { .. } => {
+            say(Server::GroupAdded { ok: 0, group: 0, name: "" });
+            say(Server::Notice { about: 0x06, code: 8, text: NASTY });
+        }
         User::View { friend, .. } => {
             let profile = PublicProfile { nickname: "韩梅梅", ..PublicProfile::default() };
             say(Server::Profile { ok: 1, number: friend, profile });
