@@ -1,5 +1,7 @@
 //! `oicq`: the program of an OICQ user. A full screen for people, plain lines for pipes, and commands for scripts.
 #![allow(clippy::disallowed_methods, reason = "a program for people shows the time and waits in it")]
+// What others have written is made harmless in `show`, whoever prints it.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 mod book;
@@ -126,6 +128,6 @@ fn manual() -> ExitCode {
 }
 
 fn fail(error: &str, code: u8) -> ExitCode {
-    eprintln!("oicq: {error}");
+    show::error("oicq:", error);
     ExitCode::from(code)
 }

@@ -49,9 +49,10 @@ pub fn run(engine: &Arc<Engine>, options: Options) -> ExitCode {
     all_done &= converse(&mut prompt, engine);
     let (unsent, broken) = engine.end();
     if unsent > 0 {
-        eprintln!("! {unsent} messages have no receipt yet: they are kept, and sent after the next sign-in");
+        let text = format!("{unsent} messages have no receipt yet: they are kept, and sent after the next sign-in");
+        show::error("!", &text);
     }
-    broken.iter().for_each(|line| eprintln!("! {line}"));
+    broken.iter().for_each(|line| show::error("!", line));
     engine.forget_listeners();
     // It ends with the listeners; a panic in it has been printed.
     let _ = shown.join();
@@ -93,6 +94,6 @@ fn try_run(prompt: &mut Prompt, command: Command) -> bool {
 }
 
 fn complain(error: &str) -> bool {
-    eprintln!("! {error}");
+    show::error("!", error);
     false
 }

@@ -11,12 +11,12 @@ use crate::args::{Command, Common, FileCommand};
 use crate::engine::Engine;
 use crate::history::{Entry, State};
 use crate::plain::WRONG;
-use crate::show::clean;
+use crate::show::{self, clean};
 use chrono::TimeZone;
 use oicq::client::{Error, Secret};
 use perform::{perform, status};
 use serde_json::{Value, json};
-use std::io::{BufRead, IsTerminal, Read, Write};
+use std::io::{BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -96,12 +96,10 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 /// Prints an object; false when nobody reads any more.
 fn print(line: &Value, json: bool) -> bool {
     if !json && line["type"] == "error" {
-        eprintln!("oicq: {}", told::words(line));
+        show::error("oicq:", &told::words(line));
         return true;
     }
-    let mut out = std::io::stdout().lock();
-    let text = if json { line.to_string() } else { told::words(line) };
-    writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
+    show::answer(&if json { show::json(line) } else { told::words(line) })
 }
 
 /// Signs in with the password that was given, the token that was kept, or a password that is asked for.
@@ -187,9 +185,8 @@ fn history(engine: &Arc<Engine>, me: u32, peer: Option<u32>, find: Option<&str>,
 }
 
 fn print_entry(name: &Option<String>, entry: &Entry, json: bool) -> bool {
-    let mut out = std::io::stdout().lock();
-    let written = if json {
-        writeln!(out, "{}", entry_json(entry, name.as_deref()))
+    let line = if json {
+        show::json(&entry_json(entry, name.as_deref()))
     } else {
         let time = chrono::Local.timestamp_millis_opt(entry.time).single();
         let time = time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
@@ -204,9 +201,9 @@ fn print_entry(name: &Option<String>, entry: &Entry, json: bool) -> bool {
             (true, _) => ("->", ""),
             (false, _) => ("<-", ""),
         };
-        writeln!(out, "{time} {arrow} {name}: {}{mark}", clean(&entry.text))
+        format!("{time} {arrow} {name}: {}{mark}", clean(&entry.text))
     };
-    written.is_ok()
+    show::answer(&line)
 }
 
 /// A message of the history as an object.

@@ -72,6 +72,7 @@ words! {
     wrong_password: "wrong number or password", "号码或密码错误";
     elsewhere: "Signed out; Ctrl-R signs in again: {}", "你已下线，按 Ctrl-R 重新登录：{}";
     no_session: "signed out (Ctrl-R)", "已下线（Ctrl-R）";
+    not_signed_in: "not signed in (Ctrl-R signs in)", "还没有登录（按 Ctrl-R 登录）";
     restored: "connected again", "已重新连接";
     heard: "the server answers again", "服务器恢复应答";
     key_title: "THE SERVER'S KEY HAS CHANGED", "服务器的密钥变了";
@@ -396,17 +397,15 @@ impl Words {
 
     /// An error of the library.
     pub fn error(&self, engine: &Engine, error: &Error) -> String {
-        if !self.is_chinese() {
-            return engine.words(error);
-        }
         let place = engine.line.place();
         match error {
+            Error::NotSignedIn => self.not_signed_in.into(),
+            error if !self.is_chinese() => engine.words(error),
             Error::Refused { code, text } if text.is_empty() => self.reason(*code).to_owned(),
             // The server's own words say which part of a search it does not take.
             Error::Refused { code, text } => format!("{}（{}）", self.reason(*code), crate::show::clean(text)),
             Error::Unknown => "连接中断，不知道是否已完成".into(),
             Error::Timeout => format!("{place} 没有应答，服务器在运行吗？"),
-            Error::NotSignedIn => "还没有登录".into(),
             Error::KeyChanged { .. } => self.key_title.into(),
             Error::Closed => "连接已关闭".into(),
             Error::Io(error) => format!("无法连接 {place}：{error}"),

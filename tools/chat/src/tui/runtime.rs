@@ -9,7 +9,7 @@ use crate::fields;
 use crate::plain::WRONG;
 use crate::script::entry_json;
 use crate::script::local::{self, Served};
-use crate::show::clean;
+use crate::show::{clean, json as json_line};
 use oicq::client::{Error, Event, OwnedProfile, Person, Recipient, Secret, ServerLine, Status};
 use std::io::Write;
 use std::path::PathBuf;
@@ -276,7 +276,7 @@ fn export(engine: &Engine, words: &Words, (me, peer): (u32, u32), json: bool) ->
             return;
         }
         written = if json {
-            writeln!(file, "{}", entry_json(&entry, known.as_deref()))
+            writeln!(file, "{}", json_line(&entry_json(&entry, known.as_deref())))
         } else {
             let who = if entry.mine { words.me } else { &name };
             let (day, minute) = (Zone::Local.day(entry.time), Zone::Local.minute(entry.time));

@@ -4,7 +4,7 @@ use super::lang::fill;
 use super::model::{Areas, FileLine, Focus, LEAST, Link, Model, Row};
 use super::popup::{Form, Popup};
 use super::text::{self, cut, fit, wrap, wrap_under};
-use crate::show::clean;
+use crate::show::{clean, is_harmful};
 use oicq::client::Status;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -45,7 +45,16 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
     if let Some(popup) = model.popups.last() {
         self::popup(model, popup, frame);
     }
+    disarm(frame.buffer_mut());
     mark_composed(frame.buffer_mut());
+}
+
+/// Whatever was drawn, and by whom: nothing gets to the terminal that it would obey.
+fn disarm(buffer: &mut Buffer) {
+    let harmful = buffer.content.iter_mut().filter(|cell| cell.symbol().contains(is_harmful));
+    for cell in harmful {
+        cell.set_symbol("\u{fffd}");
+    }
 }
 
 /// A flag is two letters for some terminals, each in a cell of its own, and a blank over the first leaves the second. The

@@ -131,6 +131,8 @@ pub fn start_script(home: &Path, arguments: &[&str], input: &str) -> Running {
 /// `oicq` in a terminal.
 pub struct Terminal {
     screen: Arc<Mutex<vt100::Parser>>,
+    /// Everything that it was sent.
+    sent: Arc<Mutex<Vec<u8>>>,
     keys: Box<dyn Write + Send>,
     process: Box<dyn Child + Send + Sync>,
     terminal: Box<dyn MasterPty + Send>,
@@ -153,17 +155,19 @@ impl Terminal {
         let process = pair.slave.spawn_command(command).expect("oicq starts");
         let screen = Arc::new(Mutex::new(vt100::Parser::new(some(rows), some(cols), 0)));
         let mut reader = pair.master.try_clone_reader().expect("a reader");
+        let sent = Arc::new(Mutex::new(Vec::new()));
         std::thread::spawn({
-            let screen = Arc::clone(&screen);
+            let (screen, sent) = (Arc::clone(&screen), Arc::clone(&sent));
             move || {
                 let mut buffer = [0; 8_192];
                 while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                    sent.lock().expect("no panic").extend_from_slice(&buffer[..count]);
                     screen.lock().expect("no panic").process(&buffer[..count]);
                 }
             }
         });
         let keys = pair.master.take_writer().expect("a writer");
-        Self { screen, keys, process, terminal: pair.master }
+        Self { screen, sent, keys, process, terminal: pair.master }
     }
 
     /// Presses keys, as the terminal sends them.
@@ -175,6 +179,11 @@ impl Terminal {
     /// What is on the screen.
     pub fn text(&self) -> String {
         self.screen.lock().expect("no panic").screen().contents()
+    }
+
+    /// Everything that the terminal was sent.
+    pub fn sent(&self) -> Vec<u8> {
+        self.sent.lock().expect("no panic").clone()
     }
 
     /// Waits until these words are on the screen.
