@@ -301,6 +301,22 @@ pub const COMMIT_GROUP: usize = 1_024;
 /// Shards of one server.
 pub const SHARDS: usize = 64;
 
+// ---- the event log
+
+/// Events of one kind from one address prefix that are logged at once; an office that comes to work has more people.
+pub const EVENT_BURST: u64 = 20;
+/// The same, in a second from then on: what is left out is counted.
+pub const EVENTS_PER_SECOND: u64 = 1;
+/// Kinds and prefixes that a shard counts apart.
+pub const EVENT_SOURCES: usize = 4_096;
+/// Events of all shards that wait for the log.
+pub const EVENT_QUEUE: usize = 4_096;
+/// Events that are logged in a second, whoever causes them: about 100 bytes each, half a gigabyte in a day of attack.
+pub const EVENTS_IN_ALL_PER_SECOND: u64 = 50;
+/// The same at once: a company that signs in after a start of the server.
+pub const EVENTS_BURST_IN_ALL: u64 = 2_000;
+const _: () = assert!(EVENT_BURST < EVENTS_BURST_IN_ALL && EVENTS_PER_SECOND < EVENTS_IN_ALL_PER_SECOND);
+
 // ---- TCP
 
 /// Connections of one shard.

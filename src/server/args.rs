@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::limits::SHARDS;
-use crate::shard::Classic;
+use crate::shard::{Classic, RegistrationMode};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,9 +39,41 @@ pub struct Serve {
     /// When a client must prove its address before a handshake: when there are many, or always.
     #[arg(long, env = "OICQD_RETRY", value_enum, default_value_t = Retry::Auto)]
     pub retry: Retry,
-    /// What to log to standard error: error, warn, info, debug, or a filter such as `oicq=debug`.
-    #[arg(long, env = "OICQD_LOG", value_name = "FILTER", default_value = "warn")]
-    pub log: String,
+    /// What to log to standard error: error, warn, info, debug, or a filter such as `oicq=debug` [default: warn]
+    #[arg(long, env = "OICQD_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Who may register [default: open]
+    #[arg(long, env = "OICQD_REGISTER", value_enum, value_name = "WHO")]
+    pub register: Option<Register>,
+    /// Configuration file (TOML), read again at SIGHUP and at `oicqd reload`. What the command line says goes before it;
+    /// `oicqd config defaults` prints one with every key.
+    #[arg(long, env = "OICQD_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Who may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Register {
+    /// Everybody.
+    Open,
+    /// Whoever has an invite code (`oicqd invite add`).
+    Invite,
+    /// Everybody, but nobody signs in before `oicqd account approve`.
+    Approve,
+    /// Nobody: `oicqd account add` makes accounts.
+    Closed,
+}
+
+impl Register {
+    /// As the rules call it.
+    pub fn mode(self) -> RegistrationMode {
+        match self {
+            Self::Open => RegistrationMode::Open,
+            Self::Invite => RegistrationMode::Invite,
+            Self::Approve => RegistrationMode::Approve,
+            Self::Closed => RegistrationMode::Closed,
+        }
+    }
 }
 
 /// From where bare frames are taken.
@@ -98,6 +130,11 @@ pub enum Command {
         /// The words.
         text: String,
     },
+    /// Checks a configuration file, and prints one with every key.
+    #[command(subcommand)]
+    Config(Config),
+    /// Has a running server read its configuration file again, as SIGHUP does. A file with a mistake changes nothing.
+    Reload,
     /// Prints the line by which clients find a running server and know that it is the right one.
     Line,
     /// Stops a running server. Sessions over the link go on with the next start, unless they are ended.
@@ -112,6 +149,18 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What can be done with a configuration file.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Says whether a server would take this file, and if not, which line is wrong.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Prints a file with every key, what it means, and its default.
+    Defaults,
 }
 
 /// Where a password comes from: never the command line, where everyone on the machine could read it.

@@ -1,5 +1,6 @@
 //! One shard with its hands: gives it inputs, and does at once what it asks for. Nothing here waits.
 
+use super::events::{EventLog, Events};
 use super::figures::{Report, Traffic};
 use super::mesh::{Message, Port};
 use super::mmsg::{Receiver, Sender as Mailer};
@@ -34,6 +35,8 @@ pub struct Helpers {
     pub passwords: Passwords,
     /// The search thread.
     pub searches: Searches,
+    /// The event log.
+    pub events: EventLog,
 }
 
 /// What a turn of the loop has found.
@@ -55,6 +58,7 @@ pub struct Core {
     /// How another shard is reached.
     pub port: Port,
     helpers: Helpers,
+    events: Events,
     sockets: Vec<Socket>,
     mailer: Mailer,
     /// The connections.
@@ -94,6 +98,7 @@ impl Core {
             out: Outbox::default(),
             index,
             port,
+            events: Events::new(helpers.events.clone()),
             helpers,
             sockets: sockets.into_iter().map(Socket::new).collect(),
             mailer: Mailer::default(),
@@ -348,6 +353,9 @@ impl Core {
                 }
             }
         }
+        if !self.out.events.is_empty() {
+            self.events.take(self.now.mono_ms, &mut self.out.events);
+        }
         if self.out.sends.len() >= FLUSH_SENDS || self.out.bytes.len() >= FLUSH_BYTES {
             self.write();
         }
@@ -496,6 +504,11 @@ impl Core {
                 socket.resend(&mut self.mailer, &mut self.traffic);
             }
         }
+    }
+
+    /// Tells the log now and then what it has left out.
+    pub fn sweep_events(&mut self) {
+        self.events.sweep(self.now.mono_ms);
     }
 
     fn report(&self) -> Report {

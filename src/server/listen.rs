@@ -4,7 +4,7 @@ use super::Fatal;
 use super::sys;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -18,25 +18,45 @@ const ACCEPT_QUEUE: i32 = 4096;
 pub struct Sockets {
     /// For datagrams.
     pub datagrams: Vec<Socket>,
-    /// For connections; they listen already.
+    /// For connections; they do not listen yet.
     pub streams: Vec<Socket>,
 }
 
-/// Binds every address for so many shards, and gives back what is really listened on: port 0 stands for a free port.
+/// An address that nobody else can take while this is kept, and where nobody is served yet: connections are refused, and
+/// the sender of a datagram is told that nobody is there.
+#[derive(Debug)]
+pub struct Claim {
+    address: SocketAddr,
+    /// One for each transport.
+    _held: [Socket; 2],
+}
+
+impl Claim {
+    /// The address; port 0 has become a free port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Claims these addresses, before anything else is done.
+pub fn claim(addresses: &[SocketAddr]) -> Result<Vec<Claim>, Fatal> {
+    addresses.iter().map(|address| claim_one(*address)).collect()
+}
+
+/// Binds every claimed address for so many shards.
 ///
 /// The sockets of one address form a group, in which the kernel chooses by the order of binding: so they are bound one
 /// after the other, and never closed while the server runs.
-pub fn bind(addresses: &[SocketAddr], shards: usize) -> Result<(Vec<SocketAddr>, Vec<Sockets>), Fatal> {
-    let mut real = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        real.push(claim(*address)?);
-    }
+pub fn open(claims: Vec<Claim>, shards: usize) -> Result<Vec<Sockets>, Fatal> {
     let mut sockets: Vec<Sockets> = (0..shards).map(|_| Sockets::default()).collect();
-    for address in &real {
+    for claim in claims {
+        let address = claim.address;
+        // The group's sockets share the address with each other, but not with this.
+        drop(claim);
         for shard in &mut sockets {
-            let told = |error| refused(*address, &error);
-            shard.datagrams.push(datagram_socket(*address).map_err(told)?);
-            shard.streams.push(stream_socket(*address).map_err(told)?);
+            let told = |error| refused(address, &error);
+            shard.datagrams.push(datagram_socket(address).map_err(told)?);
+            shard.streams.push(stream_socket(address).map_err(told)?);
         }
         let first = &sockets[0].datagrams[sockets[0].datagrams.len() - 1];
         if shards > 1
@@ -46,12 +66,17 @@ pub fn bind(addresses: &[SocketAddr], shards: usize) -> Result<(Vec<SocketAddr>,
             tracing::warn!(%error, "the kernel does not steer datagrams to their shard");
         }
     }
-    Ok((real, sockets))
+    Ok(sockets)
+}
+
+/// Lets a socket for connections take them.
+pub fn accept(streams: &Socket) -> io::Result<()> {
+    streams.listen(ACCEPT_QUEUE)
 }
 
 /// Makes sure that nobody else has this port: a second server would silently join the group of the first. Chooses a
 /// free port for 0.
-fn claim(address: SocketAddr) -> Result<SocketAddr, Fatal> {
+fn claim_one(address: SocketAddr) -> Result<Claim, Fatal> {
     /// A server that was killed keeps its port until the kernel has taken its rings apart.
     const PATIENCE: Duration = Duration::from_secs(1);
     const PAUSE: Duration = Duration::from_millis(20);
@@ -64,7 +89,7 @@ fn claim(address: SocketAddr) -> Result<SocketAddr, Fatal> {
     result.map_err(|error| refused(address, &error))
 }
 
-fn claim_once(address: SocketAddr) -> io::Result<SocketAddr> {
+fn claim_once(address: SocketAddr) -> io::Result<Claim> {
     let datagrams = socket(address, Type::DGRAM, Protocol::UDP)?;
     datagrams.bind(&address.into())?;
     let port = datagrams.local_addr()?.as_socket().map_or(address.port(), |bound| bound.port());
@@ -74,8 +99,16 @@ fn claim_once(address: SocketAddr) -> io::Result<SocketAddr> {
     // Connections of a server that has just ended do not count; one that listens does.
     streams.set_reuse_address(true)?;
     streams.bind(&address.into())?;
-    streams.listen(1)?;
-    Ok(address)
+    // A socket that is connected takes nothing from anybody but its peer: here itself.
+    let own = if address.ip().is_unspecified() { loopback(address) } else { address };
+    datagrams.connect(&own.into())?;
+    Ok(Claim { address, _held: [datagrams, streams] })
+}
+
+/// The same port on this machine itself.
+fn loopback(address: SocketAddr) -> SocketAddr {
+    let ip: IpAddr = if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+    SocketAddr::new(ip, address.port())
 }
 
 fn datagram_socket(address: SocketAddr) -> io::Result<Socket> {
@@ -91,7 +124,6 @@ fn stream_socket(address: SocketAddr) -> io::Result<Socket> {
     socket.set_reuse_port(true)?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(ACCEPT_QUEUE)?;
     Ok(socket)
 }
 
@@ -119,19 +151,21 @@ fn refused(address: SocketAddr, error: &io::Error) -> Fatal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::UdpSocket;
+    use std::net::{TcpStream, UdpSocket};
     use std::time::Duration;
 
     #[test]
     fn the_kernel_gives_each_shard_its_numbers() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let address: SocketAddr = address.parse().expect("an address");
-            let Ok((real, shards)) = bind(&[address], 3) else { continue };
+            let Ok(claims) = claim(&[address]) else { continue };
+            let real = claims[0].address();
+            let shards = open(claims, 3).expect("claimed");
             let client = UdpSocket::bind(SocketAddr::new(address.ip(), 0)).expect("bound");
             for number in 10_000_u32..10_030 {
                 let mut frame = vec![0x81, 0x0A, 0x01, 0x16, 0, 0, 0, 4];
                 frame.extend_from_slice(&number.to_be_bytes());
-                client.send_to(&frame, real[0]).expect("sent");
+                client.send_to(&frame, real).expect("sent");
             }
             for (index, shard) in shards.into_iter().enumerate() {
                 let socket: UdpSocket = shard.datagrams.into_iter().next().expect("one address").into();
@@ -148,8 +182,27 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_told() {
-        let (real, _held) = bind(&["127.0.0.1:0".parse().expect("an address")], 2).expect("a free port");
-        let error = bind(&real, 2).expect_err("it is in use").to_string();
-        assert!(error.contains("in use") && error.contains("--listen"), "{error}");
+        let claims = claim(&["127.0.0.1:0".parse().expect("an address")]).expect("a free port");
+        let real = [claims[0].address()];
+        let told = || claim(&real).expect_err("it is in use").to_string();
+        assert!(told().contains("in use") && told().contains("--listen"), "{}", told());
+        let _held = open(claims, 2).expect("claimed");
+        assert!(told().contains("in use"), "{}", told());
+    }
+
+    #[test]
+    fn nobody_is_served_at_a_claimed_address() {
+        for address in ["127.0.0.1:0", "0.0.0.0:0"] {
+            let claims = claim(&[address.parse().expect("an address")]).expect("a free port");
+            let at = SocketAddr::new([127, 0, 0, 1].into(), claims[0].address().port());
+            let refused = TcpStream::connect(at).expect_err("nobody listens").kind();
+            assert_eq!(refused, io::ErrorKind::ConnectionRefused);
+            let client = UdpSocket::bind("127.0.0.1:0").expect("bound");
+            client.connect(at).expect("it has an address");
+            client.send(b"is anybody there?").expect("sent");
+            client.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
+            let told = client.recv(&mut [0; 8]).expect_err("nobody is there").kind();
+            assert_eq!(told, io::ErrorKind::ConnectionRefused, "{address}");
+        }
     }
 }

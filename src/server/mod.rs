@@ -7,17 +7,21 @@
 pub mod admin;
 pub mod args;
 mod checks;
+mod config;
 mod connections;
 mod control;
 mod core;
+mod events;
 mod figures;
 mod identity;
 mod incoming;
 mod listen;
+mod logging;
 mod mesh;
 mod mmsg;
 mod outgoing;
 mod passwords;
+mod reload;
 mod searching;
 mod shard_loop;
 mod storage;
@@ -29,16 +33,21 @@ use crate::shard::{Board, Identity, Shard, Territory};
 use crate::store::{self, Accounts, DirStore, Progress, SessionRecord, Step, StoreEvent};
 use argon2::password_hash::rand_core::{OsRng, RngCore};
 use args::{Arguments, Serve};
+use config::Settings;
 use core::{Core, Helpers};
 use crossbeam::channel::{Sender, bounded};
+use events::EventLog;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement, PoolPlacement};
-use listen::Sockets;
+use listen::{Claim, Sockets};
+use logging::SetFilter;
 #[doc(hidden)]
 pub use mesh::{Mesh, Message, Port};
 use passwords::Passwords;
+use reload::Reloader;
 use searching::Searches;
 use shard_loop::ShardLoop;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -78,53 +87,71 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// Does what the command line says.
 pub fn run(arguments: Arguments) -> Result<(), Fatal> {
-    start_log(&arguments.serve.log)?;
     match arguments.command {
-        Some(command) => admin::run(command, &arguments.serve.data),
-        None => serve(&arguments.serve),
+        Some(command) => {
+            let filter = arguments.serve.log.as_deref().unwrap_or(config::DEFAULT_FILTER);
+            let _cannot_be_changed = logging::start(filter)?;
+            admin::run(command, &arguments.serve.data)
+        }
+        None => serve(arguments.serve),
     }
 }
 
-fn start_log(filter: &str) -> Result<(), Fatal> {
-    let filter = filter.parse::<tracing_subscriber::EnvFilter>().map_err(|error| {
-        Fatal(format!("--log {filter:?} is no filter: {error}; write a level (error, warn, info, debug) or oicq=debug"))
-    })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        // If nobody reads standard error, that is no reason to say so there, and to end.
-        .log_internal_errors(false)
-        .init();
-    Ok(())
-}
-
 /// Serves until it is told to end.
-fn serve(serve: &Serve) -> Result<(), Fatal> {
+fn serve(serve: Serve) -> Result<(), Fatal> {
     abort_on_panic();
     sys::owner_only();
-    checks::arguments(serve)?;
+    let settings = reload::settings(&serve)?;
+    let set_filter = logging::start(&settings.log_filter)?;
+    // While the store is opened, the other two end the process at once: nothing is lost by that.
+    let mut signals = Signals::new([SIGHUP]).map_err(no_signals)?;
+    checks::arguments(&serve)?;
     checks::system()?;
     checks::data_directory(&serve.data)?;
     let cores = sys::allowed_cores();
     let shards = serve.shards.map_or(cores.len().clamp(1, crate::limits::SHARDS), usize::from);
     let connections = checks::connections(shards, serve.listen.len())?;
-    let (listening, sockets) = listen::bind(&serve.listen, shards)?;
+    let claims = listen::claim(&serve.listen)?;
     let store = open_store(&serve.data, &mut io::stdout())?;
     let private = identity::private_key(&serve.data)?;
-    let line = identity::server_line(listening[0], &private);
-    let server = Server::start(store, sockets, &cores, connections, serve, private, &listening, line.clone())?;
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])
-        .map_err(|error| Fatal(format!("cannot wait for signals: {error}")))?;
-    say(&banner(serve, &listening, shards, &server.accounts, &line));
+    let line = identity::server_line(claims[0].address(), &private);
+    signals.add_signal(SIGTERM).and_then(|()| signals.add_signal(SIGINT)).map_err(no_signals)?;
+    let start = Start { store, claims, shards, cores, connections, serve, settings, set_filter, private, line };
+    let server = start.run()?;
+    let (serve, terminal) = (&server.serve, Terminal::now());
+    say(&banner(serve, &server.listening, shards, &server.accounts, &server.line));
     checks::privacy(&serve.data);
-    signals.forever().next();
+    while signals.forever().next() == Some(SIGHUP) && !terminal.wants_end() {
+        server.reloader.reload_for_signal();
+    }
     std::thread::spawn(move || {
-        // Whoever asks twice is in a hurry: what was answered is safe.
-        signals.forever().next();
+        // Whoever asks twice is in a hurry: what was answered is safe. A terminal that hangs up may say so twice.
+        while signals.forever().next() == Some(SIGHUP) {}
         std::process::exit(1);
     });
-    server.end(&serve.data)
+    server.end()
+}
+
+fn no_signals(error: io::Error) -> Fatal {
+    Fatal(format!("cannot wait for signals: {error}"))
+}
+
+/// Whether the server was started at a terminal: then SIGHUP means that it ends, else that the configuration has changed.
+struct Terminal {
+    shown: bool,
+    typed: bool,
+}
+
+impl Terminal {
+    fn now() -> Self {
+        let shown = io::stdout().is_terminal() || io::stderr().is_terminal();
+        Self { shown, typed: io::stdin().is_terminal() }
+    }
+
+    /// Whether SIGHUP means the end: the server shows itself on a terminal, or the one that it was started from is gone.
+    fn wants_end(&self) -> bool {
+        self.shown || (self.typed && !io::stdin().is_terminal())
+    }
 }
 
 /// Says something to whoever started the server; it goes on if nobody listens.
@@ -186,20 +213,32 @@ struct Server {
     storage: Arc<Mutex<Option<Storage>>>,
     store: JoinHandle<io::Result<()>>,
     accounts: Accounts,
+    events: EventLog,
+    reloader: Arc<Reloader>,
+    serve: Serve,
+    listening: Vec<SocketAddr>,
+    line: String,
 }
 
-impl Server {
-    #[allow(clippy::too_many_arguments, reason = "it is the one place where all of it comes together")]
-    fn start(
-        mut store: DirStore,
-        sockets: Vec<Sockets>,
-        cores: &[usize],
-        connections: usize,
-        serve: &Serve,
-        private: [u8; 32],
-        listening: &[SocketAddr],
-        line: String,
-    ) -> Result<Self, Fatal> {
+/// All that a server is made from.
+struct Start {
+    store: DirStore,
+    claims: Vec<Claim>,
+    shards: usize,
+    cores: Vec<usize>,
+    connections: usize,
+    serve: Serve,
+    settings: Settings,
+    set_filter: SetFilter,
+    private: [u8; 32],
+    line: String,
+}
+
+impl Start {
+    /// Starts everything that is behind the ports, then the control socket, and last the shards with their ports: whoever
+    /// reaches one can use all of it.
+    fn run(self) -> Result<Server, Fatal> {
+        let Self { mut store, claims, shards, cores, connections, serve, settings, set_filter, private, line } = self;
         let classic = serve.classic.classic();
         let failed = |what: &str| {
             let what = what.to_owned();
@@ -208,29 +247,44 @@ impl Server {
             }
         };
         let began = Instant::now();
-        let shards = sockets.len();
+        let listening: Vec<SocketAddr> = claims.iter().map(Claim::address).collect();
         let mesh = Mesh::new(shards).map_err(failed("the queues"))?;
         let board = Arc::new(Board::default());
+        let policy = Arc::new(settings.policy);
         let accounts = store.accounts();
         let starts = store.begin_start().map_err(failed("the store"))?;
-        let mut kept = kept_sessions(&store, shards, listening).map_err(failed("the store"))?;
+        let mut kept = kept_sessions(&store, shards, &listening).map_err(failed("the store"))?;
         let (storage, requests) = Storage::new();
         let store = store::spawn(store, requests, storage.deliver(Arc::clone(&mesh)), report_store)
             .map_err(failed("the store"))?;
         let passwords = Passwords::spawn(cores.len().max(1), &mesh).map_err(failed("the password pool"))?;
         let searches =
             Searches::spawn(accounts.clone(), Arc::clone(&board), Arc::clone(&mesh)).map_err(failed("the search"))?;
+        let events = EventLog::spawn().map_err(failed("the event log"))?;
+        let reloader = Arc::new(Reloader::new(serve.clone(), set_filter, Arc::clone(&mesh)));
+        let shared = Arc::new(Mutex::new(Some(storage.clone())));
+        let desk = control::Desk {
+            mesh: Arc::clone(&mesh),
+            storage: Arc::clone(&shared),
+            accounts: accounts.clone(),
+            passwords: passwords.clone(),
+            searches: searches.clone(),
+            began,
+            line: line.clone(),
+            reloader: Arc::clone(&reloader),
+        };
+        control::spawn(&serve.data, desk)?;
         let (ready, all_ready) = bounded(shards);
         let mut executors = Vec::with_capacity(shards);
-        for (index, sockets) in sockets.into_iter().enumerate() {
+        for (index, sockets) in listen::open(claims, shards)?.into_iter().enumerate() {
             let territory = Territory { index: index as u32, shards: shards as u32 };
             let mut identity =
                 Identity { private, seed: [0; 32], starts, always_retry: serve.retry == args::Retry::Always };
             OsRng.fill_bytes(&mut identity.seed);
             let place = Place {
                 shard: Box::new({
-                    let board = Arc::clone(&board);
-                    move || Shard::new(territory, board, classic, &identity)
+                    let (board, policy) = (Arc::clone(&board), Arc::clone(&policy));
+                    move || Shard::new(territory, board, classic, &identity).under(policy)
                 }),
                 kept: std::mem::take(&mut kept[index]),
                 port: Port::new(Arc::clone(&mesh), index),
@@ -238,12 +292,13 @@ impl Server {
                     store: Some(storage.clone()),
                     passwords: passwords.clone(),
                     searches: searches.clone(),
+                    events: events.clone(),
                 },
                 sockets,
                 connections,
                 began,
             };
-            executors.push(spawn_shard(index, place, cores, shards, ready.clone())?);
+            executors.push(spawn_shard(index, place, &cores, shards, ready.clone())?);
         }
         // A shard that fails to start lets go of its end: when all have, nothing more will come.
         drop(ready);
@@ -253,24 +308,15 @@ impl Server {
             let why = failed.map_or_else(String::new, |error| format!(": {error}"));
             return Err(Fatal(format!("a shard cannot start{why}; give the process more room (ulimit -l, ulimit -n)")));
         }
-        let storage = Arc::new(Mutex::new(Some(storage)));
-        let desk = control::Desk {
-            mesh: Arc::clone(&mesh),
-            storage: Arc::clone(&storage),
-            accounts: accounts.clone(),
-            passwords,
-            searches,
-            began,
-            line,
-        };
-        control::spawn(&serve.data, desk)?;
-        Ok(Self { mesh, storage, store, accounts })
+        Ok(Server { mesh, storage: shared, store, accounts, events, reloader, serve, listening, line })
     }
+}
 
+impl Server {
     /// Takes nothing more, lets what was taken come to the store, and ends when all of it is synced.
-    fn end(self, directory: &Path) -> Result<(), Fatal> {
+    fn end(self) -> Result<(), Fatal> {
         say("oicqd ends: syncing the store");
-        control::remove(directory);
+        control::remove(&self.serve.data);
         self.mesh.post_all(|| Message::Stop);
         self.settle();
         let shards = self.mesh.shards();
@@ -284,6 +330,7 @@ impl Server {
         if ended < shards {
             return Err(Fatal("a shard did not end in time; what it had not yet stored is lost".to_owned()));
         }
+        self.events.flush(LAST_WORDS);
         self.storage.lock().unwrap_or_else(PoisonError::into_inner).take();
         match self.store.join() {
             Ok(Ok(())) => Ok(()),
@@ -396,9 +443,8 @@ async fn run_shard(place: Place, ready: Sender<Result<(), String>>) {
     let datagrams: io::Result<Vec<_>> = sockets.datagrams.iter().map(socket2::Socket::try_clone).collect();
     let shard_loop = datagrams.and_then(|datagrams| {
         let core = Rc::new(RefCell::new(Core::new(shard(), port, helpers, datagrams, connections, began)));
-        let shard_loop = ShardLoop::new(Rc::clone(&core), sockets)?;
         core.borrow_mut().keep(&kept);
-        Ok(shard_loop)
+        ShardLoop::new(core, sockets)
     });
     drop(kept);
     let shard_loop = match shard_loop {

@@ -5,10 +5,11 @@
 //! at a time wakes it by an alarm that is set once for many waits. A shard that had no datagram for a millisecond waits in
 //! the executor, which costs nothing until something happens.
 
+use super::connections;
 use super::core::Core;
+use super::listen::{self, Sockets};
 use super::mmsg::Receiver;
 use super::sys::{Alarm, Poller};
-use super::{connections, listen::Sockets};
 use futures_lite::FutureExt;
 use glommio::net::{TcpListener, UdpSocket};
 use glommio::timer::{Timer, sleep};
@@ -68,6 +69,7 @@ impl ShardLoop {
         let poller = Poller::new(sockets.datagrams.iter().map(AsRawFd::as_raw_fd).chain(others));
         let count = sockets.datagrams.len();
         for listener in sockets.streams {
+            listen::accept(&listener)?;
             // SAFETY: the descriptor is a listening socket that nobody else owns.
             let listener = unsafe { TcpListener::from_raw_fd(listener.into_raw_fd()) };
             glommio::spawn_local(connections::accept(Rc::clone(&core), listener)).detach();
@@ -136,6 +138,7 @@ impl ShardLoop {
         let now = core.now().mono_ms;
         if now >= self.sweep_ms {
             core.sweep_streams();
+            core.sweep_events();
             self.sweep_ms = now + SWEEP_MS;
         }
     }

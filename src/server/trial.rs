@@ -2,10 +2,11 @@
 //! and cannot look for it.
 
 use super::args::{Arguments, Serve};
-use super::{Fatal, Server, checks, identity, listen, open_store};
+use super::config::Settings;
+use super::{Fatal, Server, Start, checks, identity, listen, open_store};
 use clap::Parser;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// A small server on a free port of 127.0.0.1, with one shard and a data directory of its own. Dropping it ends the server
@@ -23,19 +24,31 @@ impl Trial {
     /// Starts one.
     pub fn start() -> Result<Self, Fatal> {
         checks::system()?;
-        let (listening, sockets) = listen::bind(&[(std::net::Ipv4Addr::LOCALHOST, 0).into()], 1)?;
-        let address = listening[0];
+        let claims = listen::claim(&[(Ipv4Addr::LOCALHOST, 0).into()])?;
+        let address = claims[0].address();
         let data = std::env::temp_dir().join(format!("oicq-trial-{}-{}", std::process::id(), address.port()));
         let arguments = Arguments::try_parse_from(["oicqd"]).map_err(|error| Fatal(super::args::one_line(&error)))?;
         let serve = Serve { data: data.clone(), ..arguments.serve };
         checks::data_directory(&data)?;
         let store = open_store(&data, &mut io::sink())?;
-        // Without a core of its own the shard runs wherever there is room.
         let connections = checks::connections(1, 1)?;
         let private = identity::private_key(&data)?;
         let line = identity::server_line(address, &private);
-        let server = Server::start(store, sockets, &[], connections, &serve, private, &listening, line.clone())?;
-        Ok(Self { address, line, server: Some(server), data })
+        let start = Start {
+            store,
+            claims,
+            shards: 1,
+            // Without a core of its own the shard runs wherever there is room.
+            cores: Vec::new(),
+            connections,
+            serve,
+            settings: Settings::default(),
+            // The caller's process has its own log.
+            set_filter: Box::new(|_| Ok(())),
+            private,
+            line: line.clone(),
+        };
+        Ok(Self { address, line, server: Some(start.run()?), data })
     }
 }
 
@@ -43,7 +56,7 @@ impl Drop for Trial {
     fn drop(&mut self) {
         if let Some(server) = self.server.take() {
             // It was only a trial: what it could not keep is removed anyway.
-            let _ = server.end(&self.data);
+            let _ = server.end();
         }
         let _ = std::fs::remove_dir_all(&self.data);
     }

@@ -1,11 +1,14 @@
 //! What goes into a shard and what comes out of it.
 
 use super::endpoint::Endpoint;
+use super::event::Event;
 use super::peer::Peer;
+use super::policy::Policy;
 use super::search::Query;
 use super::wheel::SessionKey;
 use crate::store::{Answer, Card, Request};
 use crate::wire::{LINK_LEAD, word_at_eight};
+use std::sync::Arc;
 
 /// The time of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -133,6 +136,8 @@ pub enum Control {
         /// For whom.
         target: u32,
     },
+    /// What the operator has set now.
+    Policy(Arc<Policy>),
 }
 
 /// Work for the password pool: Argon2id takes tens of milliseconds and 19 MiB.
@@ -224,6 +229,8 @@ pub struct Outbox {
     pub passwords: Vec<(Ticket, PasswordJob)>,
     /// Searches to begin and to cancel, in this order.
     pub searches: Vec<SearchOrder>,
+    /// What the operator may want to know.
+    pub events: Vec<Event>,
     /// Links that have something to send: see [`flush`](super::Shard::flush).
     pub(super) touched: Vec<SessionKey>,
     /// A frame on its way into a link.
@@ -241,6 +248,7 @@ impl Outbox {
         self.store.clear();
         self.passwords.clear();
         self.searches.clear();
+        self.events.clear();
     }
 
     /// The bytes of a send.

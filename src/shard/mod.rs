@@ -20,6 +20,7 @@ mod changes;
 mod channel;
 mod custody;
 mod endpoint;
+mod event;
 mod files;
 mod friend_list;
 mod friends;
@@ -34,6 +35,7 @@ mod operator;
 mod packets;
 mod peer;
 mod pending;
+mod policy;
 mod prefix;
 mod presence;
 mod profiles;
@@ -55,12 +57,14 @@ pub use board::{Board, OFFLINE};
 pub use census::Census;
 pub use custody::MessageId;
 pub use endpoint::Endpoint;
+pub use event::{Event, What};
 pub use handshakes::Identity;
 pub use io::{
     Control, Counters, Input, Now, Outbox, PasswordJob, PasswordOutcome, SearchJob, SearchOrder, Send, Territory,
     Ticket, steer,
 };
 pub use peer::Peer;
+pub use policy::{Policy, RegistrationMode};
 pub use prefix::Prefix;
 
 use crate::limits;
@@ -94,6 +98,7 @@ pub struct Shard {
     territory: Territory,
     board: Arc<Board>,
     classic: Classic,
+    policy: Arc<Policy>,
     counters: Counters,
     /// Users who are online or for whom a change is in progress.
     users: FxHashMap<u32, Box<User>>,
@@ -151,12 +156,13 @@ struct Cx<'o> {
 }
 
 impl Shard {
-    /// A shard without users. All shards of a server share one board.
+    /// A shard without users, under the default policy. All shards of a server share one board.
     pub fn new(territory: Territory, board: Arc<Board>, classic: Classic, identity: &Identity) -> Self {
         Self {
             territory,
             board,
             classic,
+            policy: Arc::default(),
             counters: Counters::default(),
             users: FxHashMap::default(),
             loading: FxHashMap::default(),
@@ -187,6 +193,12 @@ impl Shard {
             next_id: 0,
             signed_out: Recent::new(limits::REPEAT, limits::SIGN_OUTS),
         }
+    }
+
+    /// The same shard under another policy than the default one.
+    pub fn under(mut self, policy: Arc<Policy>) -> Self {
+        self.policy = policy;
+        self
     }
 
     /// Takes one input and adds what is to be done to `out`.
@@ -288,6 +300,7 @@ impl Shard {
             Control::SignOutAll => self.expel_all(cx),
             Control::Revoke { monitor, target } => self.revoke(cx, monitor, target),
             Control::Deleted(number) => self.forget_account(cx, number),
+            Control::Policy(policy) => self.policy = policy,
         }
     }
 

@@ -25,6 +25,30 @@ pub(super) enum Code {
     MailboxFull = 16,
 }
 
+impl Code {
+    /// What it means, for the log.
+    pub fn detail(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::NotSignedIn => "not signed in",
+            Self::WrongPassword => "wrong number, password or token",
+            Self::NoSuchUser => "no such user",
+            Self::RefusedByOther => "refused by the other one",
+            Self::TooFast => "too fast",
+            Self::TooLarge => "too large",
+            Self::NotPermitted => "not permitted",
+            Self::Busy => "busy",
+            Self::StorageFailed => "storing failed",
+            Self::BadQuery => "a bad search",
+            Self::NoSuchEntry => "no such entry",
+            Self::NoSuchTransfer => "no such transfer",
+            Self::UnknownType => "unknown type",
+            Self::NoSuchProgram => "no such program",
+            Self::MailboxFull => "the mailbox is full",
+        }
+    }
+}
+
 /// A request that was not done: the code for programs, the words for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {

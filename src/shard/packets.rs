@@ -233,7 +233,7 @@ impl Shard {
             User::SignIn { me, password, mode, token } if me == key.number => {
                 self.sign_in(cx, origin, me, password, token.unwrap_or(""), mode, bytes);
             }
-            User::SignIn { .. } => self.sign_in_refused(cx, origin, Some(&Refused::not_your_number())),
+            User::SignIn { .. } => self.sign_in_refused(cx, origin, key.number, Some(&Refused::not_your_number())),
             User::Register { .. } => {
                 self.send_to(cx, origin, &Server::Registered { ok: 0, number: 0 });
                 let why = Refused::new(Code::NotPermitted, "a new user registers with a guest number");
@@ -288,7 +288,7 @@ impl Shard {
     fn refuse_foreign(&mut self, cx: &mut Cx<'_>, key: SessionKey, request: &User<'_>) {
         let why = Refused::not_your_number();
         match request {
-            User::SignIn { .. } => self.sign_in_refused(cx, Origin::Link(key), Some(&why)),
+            User::SignIn { .. } => self.sign_in_refused(cx, Origin::Link(key), key.number, Some(&why)),
             // It is no request of this session's: it has no reply, and no receipt.
             _ => self.notice_to(cx, Origin::Link(key), request.kind(), &why),
         }

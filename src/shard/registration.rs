@@ -1,6 +1,7 @@
 //! Registration (protocol.md 1.5, 0x01): a profile in, the next free number out.
 
 use super::endpoint::Endpoint;
+use super::event::What;
 use super::io::{PasswordJob, PasswordOutcome};
 use super::notice::Refused;
 use super::pending::Pending;
@@ -53,8 +54,9 @@ impl Shard {
         if !taken {
             // Nobody is signed in here: in bare frames the answer must not be longer than what was asked.
             self.send_number(cx, origin, 0);
+            let why = profile.check().map_or_else(Refused::from, |()| Refused::too_fast());
+            cx.event(What::SignUpRefused(why.code.detail()), 0, Some(from));
             if !bare {
-                let why = profile.check().map_or_else(Refused::from, |()| Refused::too_fast());
                 self.notice_to(cx, origin, REGISTER, &why);
             }
             return;
@@ -84,6 +86,9 @@ impl Shard {
     pub(super) fn registered(&mut self, cx: &mut Cx<'_>, registering: Registering, answer: &Answer) {
         let number = if let Answer::Registered(number) = *answer { number } else { 0 };
         self.counters.registered += u64::from(number != 0);
+        if number != 0 {
+            cx.event(What::SignedUp, number, Some(registering.from));
+        }
         self.answer_registration(cx, &registering, number);
     }
 

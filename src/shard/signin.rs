@@ -2,6 +2,7 @@
 
 use super::apart::Role;
 use super::endpoint::Endpoint;
+use super::event::What;
 use super::handshakes::random;
 use super::io::{PasswordJob, PasswordOutcome};
 use super::mailbox::Delivery;
@@ -90,20 +91,20 @@ impl Shard {
             1 => HIDDEN,
             _ => {
                 let why = Refused::new(Code::Malformed, format!("mode {mode} does not exist: 0 normal, 1 hidden"));
-                return self.sign_in_refused(cx, from, Some(&why));
+                return self.sign_in_refused(cx, from, me, Some(&why));
             }
         };
         let possible = (limits::FIRST_USER..=limits::LAST_USER).contains(&me)
             && password.len() <= limits::PASSWORD_BYTES
             && token.len() <= limits::PASSWORD_BYTES;
         if !possible {
-            return self.sign_in_refused(cx, from, Some(&Refused::wrong_password()));
+            return self.sign_in_refused(cx, from, me, Some(&Refused::wrong_password()));
         }
         if attempts.len() >= limits::SIGN_IN_ATTEMPTS || self.pending.len() >= limits::QUESTIONS {
-            return self.sign_in_refused(cx, from, Some(&Refused::busy()));
+            return self.sign_in_refused(cx, from, me, Some(&Refused::busy()));
         }
         if self.too_many_failures(now_ms, me, from) {
-            self.sign_in_refused(cx, from, None);
+            self.sign_in_refused(cx, from, me, None);
             let why = Refused::new(Code::TooFast, "too many wrong passwords: try again in a minute");
             return self.notice_to(cx, from, SIGN_IN, &why);
         }
@@ -173,8 +174,11 @@ impl Shard {
         self.attempts_of(key.number).iter().any(|one| one.from == Origin::Link(key) && one.holds_enough())
     }
 
-    pub(super) fn sign_in_refused(&mut self, cx: &mut Cx<'_>, from: Origin, why: Option<&Refused>) {
+    /// A sign-in to this number is not done.
+    pub(super) fn sign_in_refused(&mut self, cx: &mut Cx<'_>, from: Origin, me: u32, why: Option<&Refused>) {
         self.counters.sign_ins_refused += 1;
+        let detail = why.map_or("too many failures", |why| why.code.detail());
+        cx.event(What::SignInRefused(detail), me, self.address_of(from));
         match from {
             Origin::Bare(to) => drop(cx.send(to, &REFUSED)),
             Origin::Link(_) => {
@@ -209,7 +213,7 @@ impl Shard {
     fn attempt_failed(&mut self, cx: &mut Cx<'_>, number: u32, id: u64, why: &Refused) {
         let Some(attempt) = self.take_attempt(number, id) else { return };
         if !attempt.abandoned {
-            self.sign_in_refused(cx, attempt.from, Some(why));
+            self.sign_in_refused(cx, attempt.from, number, Some(why));
         }
         if let Origin::Link(key) = attempt.from
             && !self.linked_session(key)
@@ -225,7 +229,7 @@ impl Shard {
         let waiting: Vec<Origin> =
             self.attempts_of(number).iter().filter(|one| !one.abandoned).map(|one| one.from).collect();
         for from in waiting {
-            self.sign_in_refused(cx, from, Some(why));
+            self.sign_in_refused(cx, from, number, Some(why));
         }
         self.abandon_attempts(number, |_| true);
     }
@@ -395,6 +399,7 @@ impl Shard {
         let user = self.meet(number, record);
         user.session = Some(Session::new(id, way, attempt.status, now_ms));
         self.counters.sign_ins += 1;
+        cx.event(What::SignedIn, number, self.seat(number));
         self.counters.online += 1;
         let key = SessionKey { number, session: id };
         if matches!(attempt.from, Origin::Bare(_)) {
@@ -481,7 +486,9 @@ impl Shard {
 
     /// The part of it that a new session of the same user does not undo at once.
     fn drop_session(&mut self, cx: &mut Cx<'_>, number: u32, why: &str, code: CloseCode, reason: &str) {
+        let seat = self.seat(number);
         let Some(session) = self.users.get_mut(&number).and_then(|user| user.session.take()) else { return };
+        cx.event(What::SignedOut(ending(code)), number, seat);
         self.counters.online -= 1;
         self.unwatch_friends(cx, number);
         self.cancel_search(cx, number);
@@ -523,6 +530,18 @@ impl Shard {
         }
         self.counters.timed_out += 1;
         self.end_session(cx, key.number);
+    }
+}
+
+/// How a session ended, for the log.
+fn ending(code: CloseCode) -> &'static str {
+    match code {
+        CloseCode::SignedOut => "signed out",
+        CloseCode::Replaced => "signed in from another place",
+        CloseCode::Idle => "not heard of",
+        CloseCode::ServerStops => "the server stops",
+        CloseCode::ProtocolError => "broke the protocol",
+        CloseCode::Operator => "ended by the operator",
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a real server needs real time")]
 
 use oicq::wire::{Dialect, Profile, Server as Frame, User, stream_frame_bytes};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
@@ -15,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// `oicqd` with this data directory, and nothing of the caller's environment.
 pub fn oicqd(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_oicqd"));
-    for name in ["LISTEN", "SHARDS", "CLASSIC", "LOG", "PASSWORD"] {
+    for name in ["LISTEN", "SHARDS", "CLASSIC", "LOG", "LOG_FORMAT", "REGISTER", "CONFIG", "RETRY", "PASSWORD"] {
         command.env_remove(format!("OICQD_{name}"));
     }
     command.env("OICQD_DATA", data);
@@ -37,12 +38,22 @@ impl Server {
     }
 
     pub fn start_at(data: &Path, shards: usize, listen: &str) -> Self {
-        let mut process = oicqd(data)
-            .args(["--listen", listen, "--shards", &shards.to_string()])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        let mut command = oicqd(data);
+        command.args(["--listen", listen, "--shards", &shards.to_string()]).stderr(Stdio::piped());
+        Self::run(command)
+    }
+
+    /// Starts one with these arguments and two shards, whose log goes into a file.
+    pub fn start_logging(data: &Path, arguments: &[&str], log: &Path) -> Self {
+        let mut command = oicqd(data);
+        let log = File::options().create(true).append(true).open(log).expect("a file for the log");
+        command.args(["--listen", "127.0.0.1:0", "--shards", "2"]).args(arguments).stderr(log);
+        Self::run(command)
+    }
+
+    /// Waits for the banner of one.
+    fn run(mut command: Command) -> Self {
+        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program starts");
         let mut out = BufReader::new(process.stdout.take().expect("piped"));
         let mut banner = String::new();
         while !banner.contains("shards ") && out.read_line(&mut banner).expect("the banner") > 0 {}

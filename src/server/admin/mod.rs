@@ -2,10 +2,10 @@
 
 mod password;
 
-use super::args::{Account, Command, End, Grant};
+use super::args::{Account, Command, Config, End, Grant};
 use super::control::commands::{self, Figures, Office};
 use super::control::protocol::{self, Order};
-use super::{Fatal, checks, control, open_store, passwords, sys};
+use super::{Fatal, checks, config, control, open_store, passwords, sys};
 use crate::shard::Control;
 use crate::store::{Accounts, Answer, DirStore, Request, verify_audit};
 use std::fs::File;
@@ -19,10 +19,23 @@ pub fn run(command: Command, data: &Path) -> Result<(), Fatal> {
         Command::Account(command) => account(command, data),
         Command::Grant(command) => grant(command, data),
         Command::Announce { text } => with_server(data, &Order::Announce(text)),
+        Command::Config(command) => configuration(command),
+        Command::Reload => with_server(data, &Order::Reload),
         Command::Line => with_server(data, &Order::Line),
         Command::Stop { end_sessions } => with_server(data, &Order::Stop(end_sessions)),
         Command::Stats { json } => with_server(data, &Order::Stats(json)),
     }
+}
+
+fn configuration(command: Config) -> Result<(), Fatal> {
+    let text = match command {
+        Config::Check { file } => {
+            config::read(&file)?;
+            format!("{} is a good configuration", file.display())
+        }
+        Config::Defaults => config::defaults().trim_end().to_owned(),
+    };
+    show(&text).map_err(|error| Fatal(format!("cannot print it: {error}")))
 }
 
 fn account(command: Account, data: &Path) -> Result<(), Fatal> {
@@ -151,6 +164,10 @@ impl Office for Alone {
     fn tell(&mut self, _: Control) {}
 
     fn line(&self) -> Option<String> {
+        None
+    }
+
+    fn reload(&mut self) -> Option<Result<String, String>> {
         None
     }
 

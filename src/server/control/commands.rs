@@ -25,6 +25,9 @@ pub trait Office {
     fn running(&self) -> bool;
     /// The line for clients; `None` if no server runs.
     fn line(&self) -> Option<String>;
+    /// Has the server read its configuration file again: what is now so, or what is wrong with the file. `None` if no
+    /// server runs.
+    fn reload(&mut self) -> Option<Result<String, String>>;
     /// Begins to end the server.
     fn stop(&mut self);
 }
@@ -74,6 +77,7 @@ pub fn run(order: Order, office: &mut dyn Office, show: Show<'_>) -> Done {
         Order::Accounts => list(office, show),
         Order::Sessions(number) => sessions(office, number, show),
         Order::SignOut(number) => sign_out(office, number, show),
+        Order::Reload => say(show, &office.reload().ok_or("no server is running")??),
         Order::Line => say(show, &office.line().ok_or("no server is running")?),
         Order::Stop(end_sessions) => stop(office, end_sessions, show),
         Order::Grant(monitor, target, until_ms, reason) => grant(office, monitor, target, until_ms, &reason, show),

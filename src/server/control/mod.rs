@@ -7,6 +7,7 @@ use super::Fatal;
 use super::figures::Report;
 use super::mesh::{Mesh, Message};
 use super::passwords::Passwords;
+use super::reload::Reloader;
 use super::searching::Searches;
 use super::storage::Storage;
 use crate::shard::Control;
@@ -69,6 +70,8 @@ pub struct Desk {
     pub began: Instant,
     /// The line for clients.
     pub line: String,
+    /// What reads the configuration again.
+    pub reloader: Arc<Reloader>,
 }
 
 /// Begins to serve the control socket. The caller has the directory locked: a socket that is there is nobody's.
@@ -160,6 +163,10 @@ impl Office for Desk {
 
     fn line(&self) -> Option<String> {
         Some(self.line.clone())
+    }
+
+    fn reload(&mut self) -> Option<Result<String, String>> {
+        Some(self.reloader.reload())
     }
 
     fn stop(&mut self) {

@@ -27,6 +27,8 @@ pub enum Order {
     Sessions(u32),
     /// Ends the session of an account, and its tokens.
     SignOut(u32),
+    /// Reads the configuration file again.
+    Reload,
     /// The line for clients.
     Line,
     /// Stops the server; whether sessions end with it.
@@ -55,6 +57,7 @@ impl Order {
             Self::Accounts => "accounts",
             Self::Sessions(_) => "sessions",
             Self::SignOut(_) => "signout",
+            Self::Reload => "reload",
             Self::Line => "line",
             Self::Stop(_) => "stop",
             Self::Grant(..) => "grant",
@@ -75,7 +78,7 @@ impl Order {
             | Self::Delete(number)
             | Self::Sessions(number)
             | Self::SignOut(number) => vec![number.to_string()],
-            Self::Accounts | Self::Grants | Self::Line => vec![],
+            Self::Accounts | Self::Grants | Self::Reload | Self::Line => vec![],
             Self::Stop(end_sessions) => vec![end_sessions.to_string()],
             Self::Grant(monitor, target, until_ms, reason) => {
                 vec![monitor.to_string(), target.to_string(), until_ms.to_string(), escape(reason)]
@@ -105,6 +108,7 @@ impl Order {
             ["accounts"] => Self::Accounts,
             ["sessions", number] => Self::Sessions(number.parse().ok()?),
             ["signout", number] => Self::SignOut(number.parse().ok()?),
+            ["reload"] => Self::Reload,
             ["line"] => Self::Line,
             ["stop", end_sessions] => Self::Stop(end_sessions.parse().ok()?),
             ["grant", monitor, target, until, reason] => {
@@ -193,6 +197,7 @@ mod tests {
             Order::Accounts,
             Order::Sessions(0),
             Order::SignOut(10_000),
+            Order::Reload,
             Order::Line,
             Order::Stop(true),
             Order::Grant(1, 2, 3, "because\tof \\ that".into()),
