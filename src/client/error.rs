@@ -83,7 +83,7 @@ pub fn reason(code: u8) -> &'static str {
         2 => "not signed in",
         3 => "wrong number or password",
         4 => "no such user",
-        5 => "refused by the other side",
+        5 => "not accepted by the other side",
         6 => "too fast",
         7 => "too large",
         8 => "not permitted",
@@ -94,7 +94,11 @@ pub fn reason(code: u8) -> &'static str {
         13 => "no such transfer",
         14 => "unknown message type",
         15 => "no such program",
-        16 => "mailbox full",
+        16 => "no room in their mailbox for more from you",
+        17 => "the other side's keys have changed",
+        18 => "registration is not open",
+        19 => "banned",
+        20 => "a quota is used up",
         _ => "it did not say why",
     }
 }

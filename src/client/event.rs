@@ -310,6 +310,12 @@ pub enum Event {
         /// The token.
         token: String,
     },
+    /// The server is there, has taken the sign-in, and lets it wait: for up to half a minute if many wrong passwords of
+    /// this account have been tried from wherever.
+    SignInDelayed {
+        /// Who signs in.
+        number: u32,
+    },
     /// Signed in anew by itself, after the connection had ended: the friend list as it is now.
     Restored {
         /// The friend list.

@@ -113,6 +113,12 @@ impl Core {
                 self.refused(now, at, 0, String::new());
                 continue;
             }
+            entry.test(now);
+            if entry.is_delayed(now) {
+                let number = entry.number;
+                self.happen(Event::SignInDelayed { number });
+            }
+            let entry = &self.entries[at];
             if dead || entry.is_unanswered(now) || matches!(entry.phase, Phase::Pausing(until) if now >= until) {
                 let number = entry.number;
                 let door = self.door(now, number);

@@ -11,8 +11,13 @@ use crate::wire::{Server, User};
 /// How long a refusal waits for the notice that explains it, which comes right behind it.
 const EXPLANATION_MS: u64 = 1_000;
 
-/// How long the answer to a sign-in may take: a server that ends just then has taken it, and will never answer.
-const ANSWER_MS: u64 = 15_000;
+/// How long the answer to a sign-in may take: an account at which many have guessed makes a password wait for half a minute
+/// (protocol.md 2.6), and then for its turn to be checked.
+const ANSWER_MS: u64 = 50_000;
+/// After so long without an answer the caller is told that it is the server that takes its time,
+const DELAYED_MS: u64 = 3_000;
+/// and so often the server is asked whether it still knows the link: one that was started anew never answers.
+const TEST_EVERY_MS: u64 = 5_000;
 
 /// What a user signs in with.
 #[derive(Clone)]
@@ -56,10 +61,21 @@ pub(super) struct Entry {
     /// `None`: it goes on for ever.
     pub(super) give_up_at: Option<u64>,
     refused_at: Option<u64>,
-    /// When it begins anew, if it has no answer by then.
-    answer_by: Option<u64>,
+    /// Where a sign-in waits for its answer.
+    wait: Option<Wait>,
     /// The other key has been told.
     pub(super) warned: bool,
+}
+
+/// A sign-in has been said, and its answer has not come.
+#[derive(Debug)]
+struct Wait {
+    /// When it begins anew.
+    until: u64,
+    /// When the caller is told that it takes its time; `None` when that has been done.
+    delayed_at: Option<u64>,
+    /// When the server is asked next whether it knows the link.
+    test_at: u64,
 }
 
 /// What the server has said to it.
@@ -72,7 +88,7 @@ pub(super) enum Verdict {
 
 impl Entry {
     pub(super) fn new(number: u32, purpose: Purpose, phase: Phase, give_up_at: Option<u64>) -> Self {
-        Self { number, purpose, phase, give_up_at, refused_at: None, answer_by: None, warned: false }
+        Self { number, purpose, phase, give_up_at, refused_at: None, wait: None, warned: false }
     }
 
     /// Whether somebody waits for it.
@@ -89,7 +105,11 @@ impl Entry {
 
     /// The handshake stands: says what it came for.
     pub(super) fn enter(&mut self, now: u64, established: &Established) {
-        self.answer_by = (!self.is_register()).then_some(now + ANSWER_MS);
+        self.wait = (!self.is_register()).then_some(Wait {
+            until: now + ANSWER_MS,
+            delayed_at: self.caller().map(|_| now + DELAYED_MS),
+            test_at: now + TEST_EVERY_MS,
+        });
         let mut session = Box::new(Session::new(self.number, established));
         self.say(&mut session);
         self.phase = Phase::Inside(session);
@@ -135,7 +155,7 @@ impl Entry {
 
     /// Begins anew at the door.
     pub(super) fn knock(&mut self, door: Box<Door>) {
-        (self.refused_at, self.answer_by) = (None, None);
+        (self.refused_at, self.wait) = (None, None);
         self.phase = Phase::Knocking(door);
     }
 
@@ -161,7 +181,32 @@ impl Entry {
 
     /// No answer has come, and none will.
     pub(super) fn is_unanswered(&self, now: u64) -> bool {
-        self.answer_by.is_some_and(|at| now >= at) && matches!(self.phase, Phase::Inside(_))
+        self.waiting().is_some_and(|wait| now >= wait.until)
+    }
+
+    /// The wait for an answer, unless it has been refused and only the words are missing.
+    fn waiting(&self) -> Option<&Wait> {
+        self.wait.as_ref().filter(|_| self.refused_at.is_none() && matches!(self.phase, Phase::Inside(_)))
+    }
+
+    /// Asks whether the server still knows the link, if it is time to.
+    pub(super) fn test(&mut self, now: u64) {
+        if self.waiting().is_none_or(|wait| now < wait.test_at) {
+            return;
+        }
+        if let (Some(wait), Phase::Inside(session)) = (&mut self.wait, &mut self.phase) {
+            wait.test_at = now + TEST_EVERY_MS;
+            session.send_loose(&User::Test { me: self.number });
+        }
+    }
+
+    /// Whether its caller is to be told now that the server takes its time: once.
+    pub(super) fn is_delayed(&mut self, now: u64) -> bool {
+        let due = self.waiting().and_then(|wait| wait.delayed_at).is_some_and(|at| now >= at);
+        if due && let Some(wait) = &mut self.wait {
+            wait.delayed_at = None;
+        }
+        due
     }
 
     /// The explanation of a refusal has not come.
@@ -176,7 +221,8 @@ impl Entry {
             Phase::Inside(session) => session.link.deadline(),
         };
         let refused = self.refused_at.map(|at| at + EXPLANATION_MS);
-        [phase, refused, self.give_up_at, self.answer_by].into_iter().flatten().min()
+        let wait = self.waiting().map(|wait| wait.delayed_at.unwrap_or(u64::MAX).min(wait.test_at).min(wait.until));
+        [phase, refused, self.give_up_at, wait].into_iter().flatten().min()
     }
 
     /// The session, to go on with or to be closed.

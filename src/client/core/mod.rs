@@ -35,8 +35,8 @@ use transfers::Transfers;
 /// When a registration or a sign-in for which somebody waits is given up: at the door, where three seconds are UDP's and the
 /// rest is TCP's,
 const KNOCK_WITHIN_MS: u64 = 12_000;
-/// and inside, where a password may wait for its turn to be checked.
-const ENTER_WITHIN_MS: u64 = 30_000;
+/// and inside, where a password may have to wait (protocol.md 2.6) and then waits for its turn to be checked.
+const ENTER_WITHIN_MS: u64 = 60_000;
 /// Registrations that wait for their turn.
 const REGISTRATIONS_WAITING: usize = 64;
 

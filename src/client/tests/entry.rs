@@ -97,6 +97,30 @@ fn a_wrong_password_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_sign_in_that_the_server_lets_wait_is_told_and_gets_in() {
+    let mut world = World::new();
+    world.fake.sign_in_takes = 35_000;
+    world.sign_in();
+    assert_eq!(world.events[0], Event::SignInDelayed { number: ME });
+    assert_eq!((world.fake.count("SignIn"), world.fake.handshakes()), (1, 1), "it is said once: {:?}", world.fake.log);
+    let delayed = world.events.iter().filter(|event| matches!(event, Event::SignInDelayed { .. }));
+    assert_eq!(delayed.count(), 1);
+}
+
+#[test]
+fn a_server_that_was_started_anew_while_a_sign_in_waited_is_noticed() {
+    let mut world = World::new();
+    world.fake.sign_in_takes = 35_000;
+    let id = world.core.sign_in(0, ME, &Secret::Password(PASSWORD.into()), false).unwrap();
+    world.pass(4_000);
+    world.fake.forget_sessions();
+    world.fake.sign_in_takes = 0;
+    world.pass(3_000);
+    assert_eq!(world.fake.count("SignIn"), 2);
+    assert!(matches!(world.answer(id), Ok(Reply::SignedIn(_))));
+}
+
+#[test]
 fn a_token_signs_in_without_the_password() {
     let mut world = World::new();
     world.sign_in();

@@ -41,6 +41,9 @@ pub struct Fake {
     pub file_bytes: u32,
     /// Refuse sign-ins with this code.
     pub refuse: Option<u8>,
+    /// How long a sign-in waits for its answer, and the answers that wait: when, in which session.
+    pub sign_in_takes: u64,
+    later: Vec<(u64, u32, Vec<u8>)>,
 }
 
 impl Fake {
@@ -61,6 +64,8 @@ impl Fake {
             receipts: 1,
             file_bytes: 0,
             refuse: None,
+            sign_in_takes: 0,
+            later: Vec::new(),
         }
     }
 
@@ -164,12 +169,26 @@ impl Fake {
             let frame = User::decode(frame.bytes, Dialect::Link).expect("the client sends frames");
             self.log.push(format!("{frame:?}"));
             self.answer(at, &frame, &mut answers);
+            if matches!(frame, User::SignIn { .. }) {
+                let at = now + self.sign_in_takes;
+                self.later.extend(answers.drain(..).map(|answer| (at, session, answer)));
+            }
         }
+        self.send_later(now);
         for answer in &answers {
             self.peers[at].link.send(answer);
         }
         if arrival.close.is_some() {
             self.peers.remove(at);
+        }
+    }
+
+    /// Sends the answers whose time has come.
+    fn send_later(&mut self, now: u64) {
+        for (_, session, answer) in self.later.extract_if(.., |(at, ..)| *at <= now) {
+            if let Some(peer) = self.peers.iter_mut().find(|peer| peer.session == session) {
+                peer.link.send(&answer);
+            }
         }
     }
 
@@ -241,13 +260,15 @@ impl Fake {
         if !self.out.is_empty() {
             return Some(self.out.remove(0));
         }
+        self.send_later(now);
         let mut packet = Vec::new();
         let ciphers = &mut self.ciphers;
         self.peers.iter_mut().any(|peer| peer.link.poll(now, ciphers, &mut packet)).then_some(packet)
     }
 
     pub fn deadline(&self) -> Option<u64> {
-        self.peers.iter().filter_map(|peer| peer.link.deadline()).min()
+        let links = self.peers.iter().filter_map(|peer| peer.link.deadline());
+        links.chain(self.later.iter().map(|(at, ..)| *at)).min()
     }
 }
 

@@ -43,7 +43,10 @@ fn a_script_talks_and_ends_well() {
     let stored = said.find(" ✓ stored for 韩梅梅 (10001): good morning\n").expect(&said);
     let delivered = said.find(" ✓✓ delivered to 韩梅梅 (10001): good morning\n").expect(&said);
     assert!(stored < delivered);
-    assert!(said.contains(" ✗ refused (mailbox full) 韩梅梅 (10001): into the void\n"), "{said}");
+    assert!(
+        said.contains(" ✗ refused (no room in their mailbox for more from you) 韩梅梅 (10001): into the void\n"),
+        "{said}"
+    );
     assert!(said.contains("nothing is taken from 韩梅梅 (10001)\n"), "{said}");
 }
 

@@ -9,6 +9,7 @@ mod run;
 use crate::engine::Engine;
 use crate::show::{self, clean};
 use command::Command;
+pub use news::DELAYED;
 use run::Prompt;
 pub use run::WRONG;
 use std::process::ExitCode;

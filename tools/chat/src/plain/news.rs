@@ -16,6 +16,9 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 /// Letters that are shown of a message that a receipt is about.
 const LETTERS: usize = 24;
 
+/// What a sign-in is told that the server lets wait.
+pub const DELAYED: &str = "wrong passwords were tried: the server makes the sign-in wait, half a minute at most";
+
 /// Shows what happens until nothing more can.
 pub fn run(app: &Arc<Engine>, news: &Receiver<News>) {
     let mut told = Instant::now();
@@ -91,6 +94,7 @@ fn tell_event(app: &Arc<Engine>, event: Event) -> Option<String> {
             let pinned = app.connected().and_then(|client| client.server_key()).unwrap_or_default();
             app.words(&Error::KeyChanged { pinned, shown })
         }
+        Event::SignInDelayed { .. } => DELAYED.into(),
         Event::Restored { .. } => "connected again".into(),
         Event::SignInAgain { reason } => format!("you are no longer signed in: {}; `sign in` again", clean(&reason)),
         Event::Silent => "the server does not answer; what you say is held until it does".into(),

@@ -8,12 +8,12 @@ pub mod perform;
 mod told;
 
 use crate::args::{Command, Common, FileCommand};
-use crate::engine::Engine;
+use crate::engine::{Engine, News};
 use crate::history::{Entry, State};
-use crate::plain::WRONG;
+use crate::plain::{DELAYED, WRONG};
 use crate::show::{self, clean};
 use chrono::TimeZone;
-use oicq::client::{Error, Secret};
+use oicq::client::{Error, Event, Secret};
 use perform::{perform, status};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Read};
@@ -62,6 +62,7 @@ pub fn run(engine: &Arc<Engine>, command: Command, common: &Common, password: Op
     }
     // What was stored comes with the sign-in: whoever listens must not miss it.
     let news = perform::hear(engine);
+    tell_delay(engine);
     // Who listens is there for others; who asks for one thing need not be seen.
     sign_in(engine, number, password, !seen)?;
     let _local = local::serve(engine, number);
@@ -100,6 +101,19 @@ fn print(line: &Value, json: bool) -> bool {
         return true;
     }
     show::answer(&if json { show::json(line) } else { told::words(line) })
+}
+
+/// Tells a person who waits that it is the server that makes them wait.
+fn tell_delay(engine: &Engine) {
+    if std::io::stderr().is_terminal() {
+        engine.subscribe(|news| {
+            let delayed = matches!(news, News::Event(Event::SignInDelayed { .. }));
+            if delayed {
+                show::error("oicq:", DELAYED);
+            }
+            !delayed
+        });
+    }
 }
 
 /// Signs in with the password that was given, the token that was kept, or a password that is asked for.

@@ -40,6 +40,7 @@ pub fn line(engine: &Engine, news: &News) -> Option<Value> {
                 json!({ "type": "file-offered", "from": from, "file": name, "size": size })
             }
             Event::FileAnswered { from, allow } => json!({ "type": "file-answered", "from": from, "allow": allow }),
+            Event::SignInDelayed { .. } => json!({ "type": "connection", "state": "delayed" }),
             Event::SignInAgain { reason } => json!({ "type": "connection", "state": "ended", "reason": reason }),
             Event::Restored { .. } => json!({ "type": "connection", "state": "restored" }),
             Event::Silent => json!({ "type": "connection", "state": "silent" }),

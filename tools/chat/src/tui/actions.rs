@@ -81,7 +81,7 @@ impl Model {
     /// Signs in with the token that was kept, or asks for the password.
     pub fn sign_in_again(&mut self) {
         match self.me {
-            Some(number) if !matches!(self.link, Link::Up { .. } | Link::Connecting) => {
+            Some(number) if !matches!(self.link, Link::Up { .. } | Link::Connecting | Link::Delayed) => {
                 self.link = Link::Connecting;
                 let hidden = self.status == Status::Hidden;
                 self.effects.push(Effect::SignIn { number, password: None, hidden });

@@ -39,6 +39,8 @@ words! {
     busy: "do not disturb", "请勿打扰";
     offline: "offline", "离线";
     connecting: "connecting…", "正在连接…";
+    delayed: "the server makes us wait…", "服务器要求等待…";
+    delayed_why: "Wrong passwords were tried: the server makes us wait, half a minute at most.", "有人试过错误密码，服务器让登录等待，最多半分钟。";
     no_answer: "no answer from the server; trying again", "服务器没有应答，正在重试";
     silent: "the server does not answer; what you write waits", "服务器没有应答，写下的消息会等待";
     signed_out: "not signed in (F2)", "未登录（F2）";
@@ -379,7 +381,7 @@ impl Words {
             2 => "未登录",
             3 => "号码或密码错误",
             4 => "没有这个用户",
-            5 => "对方拒绝",
+            5 => "对方不接收",
             6 => "太快了",
             7 => "太大了",
             8 => "不允许",
@@ -390,7 +392,11 @@ impl Words {
             13 => "没有这个传输",
             14 => "未知的消息类型",
             15 => "没有这个程序",
-            16 => "对方信箱已满",
+            16 => "对方信箱放不下你更多的消息",
+            17 => "对方的密钥已变",
+            18 => "注册未开放",
+            19 => "已被封禁",
+            20 => "配额已用完",
             _ => "没有说明原因",
         }
     }

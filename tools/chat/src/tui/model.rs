@@ -40,6 +40,8 @@ pub enum Link {
     Out,
     /// It is being made.
     Connecting,
+    /// The server is there, and lets the sign-in wait.
+    Delayed,
     /// The server does not answer; it is tried again.
     Away,
     /// It stands: over TCP, and the round trip in ms.

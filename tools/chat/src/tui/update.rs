@@ -401,6 +401,10 @@ impl Model {
                 self.link = Link::Out;
                 self.notice(words.elsewhere, &[&clean(&reason)]);
             }
+            Event::SignInDelayed { .. } => {
+                self.link = Link::Delayed;
+                self.notice(words.delayed_why, &[]);
+            }
             Event::Silent => self.link = Link::Silent,
             Event::Heard => {
                 self.link = Link::Up { tcp: false, trip: None };

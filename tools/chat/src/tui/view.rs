@@ -95,6 +95,7 @@ fn title(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Link::Out if model.me.is_none() => (words.signed_out.to_owned(), Style::new().fg(Color::Yellow)),
         Link::Out => (words.no_session.to_owned(), Style::new().fg(Color::Yellow)),
         Link::Connecting => (words.connecting.to_owned(), Style::new().fg(Color::Yellow)),
+        Link::Delayed => (words.delayed.to_owned(), Style::new().fg(Color::Yellow)),
         Link::Away => (words.no_answer.to_owned(), Style::new().fg(Color::Red)),
         Link::Silent => (words.silent.to_owned(), Style::new().fg(Color::Red)),
         Link::OtherKey => (words.key_title.to_owned(), Style::new().fg(Color::White).bg(Color::Red)),

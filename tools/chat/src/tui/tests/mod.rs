@@ -1,5 +1,7 @@
 //! The full screen drawn into text, and driven by keys: without a terminal, without a server.
 
+mod account;
+
 use super::effect::{Answer, Effect, Known, Message, Request};
 use super::lang::{EN, Words, ZH};
 use super::model::{Link, Model};
@@ -105,7 +107,7 @@ Friends 1/2          │ ── 2026-11-24 ──
  ○ Li Lei            │ 12:02 me hello ✓✓
 同学 1/1             │ 12:03 me are you there? ✓
  ◐ 老王             2│ 12:04 me spam ✗
-                     │          refused: refused by the other side
+                     │          refused: not accepted by the other side
                      │
                      │──────────────────────────────────────────────────────────
                      │> see you
@@ -125,7 +127,7 @@ fn the_same_in_chinese_and_narrow() {
  12:02 我 hello ✓✓
  12:03 我 are you there? ✓
  12:04 我 spam ✗
-          被拒绝：对方拒绝
+          被拒绝：对方不接收
 ────────────────────────────────────────
 >
 F1 帮助  F2 菜单  F3 搜索  F4 通知  Tab…
@@ -187,22 +189,6 @@ fn drafts_stay_with_their_conversation() {
 }
 
 #[test]
-fn a_draft_is_kept_when_somebody_signs_in_again() {
-    let mut model = talking(&EN, (80, 24));
-    write(&mut model, "half");
-    model.act(super::popup::Action::SignIn(false));
-    assert!(screen(&model).contains("> 10000"), "who it was is known");
-    press(&mut model, KeyCode::Enter);
-    write(&mut model, "secret");
-    press(&mut model, KeyCode::Enter);
-    let effects = effects(&mut model);
-    assert_eq!(effects[..2], [Effect::Draft { to: HONG, text: "half".into() }, Effect::Begin(10_000)]);
-    model.update(Message::Known(10_000, Box::default()));
-    write(&mut model, "Li");
-    assert!(screen(&model).contains("search: Li"), "no key goes where nobody sees it");
-}
-
-#[test]
 fn unread_counts_go_up_and_away() {
     let mut model = talking(&EN, (80, 24));
     let message = |from| Event::Message { from, text: "hi".into(), id: 9, time: 1 };
@@ -238,80 +224,6 @@ fn a_search_that_finds_nobody_says_so_and_is_taken_back() {
     assert!(shown.contains("search: xyz") && shown.contains("nobody"), "{shown}");
     model.update(Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
     assert!(screen(&model).contains("Li Lei"));
-}
-
-#[test]
-fn the_first_start_asks_one_thing_at_a_time() {
-    let mut model = model(&EN, (80, 24));
-    model.ask_server(None);
-    assert!(screen(&model).contains("> 127.0.0.1:8000"));
-    press(&mut model, KeyCode::Enter);
-    let line: oicq::client::ServerLine = "127.0.0.1:8000".parse().unwrap();
-    assert_eq!(effects(&mut model), [Effect::Server(line.clone())]);
-    model.update(Message::Server(Ok(line)));
-    assert!(screen(&model).contains("1  Sign in"));
-    press(&mut model, KeyCode::Char('3'));
-    write(&mut model, "小明");
-    press(&mut model, KeyCode::Enter);
-    write(&mut model, "secret");
-    assert!(!screen(&model).contains("secret"));
-    press(&mut model, KeyCode::Enter);
-    write(&mut model, "other");
-    press(&mut model, KeyCode::Enter);
-    assert!(screen(&model).contains("two different passwords"));
-    for _ in 0..2 {
-        write(&mut model, "secret");
-        press(&mut model, KeyCode::Enter);
-    }
-    let asked = effects(&mut model);
-    let [Effect::Ask { request: Request::SignUp(profile), form: true }] = &asked[..] else { panic!("{asked:?}") };
-    assert_eq!((profile.nickname.as_str(), profile.password.as_str()), ("小明", "secret"));
-    let request = Request::SignUp(profile.clone());
-    model.update(Message::Done { request: request.clone(), form: true, result: Err("too fast".into()) });
-    assert!(screen(&model).contains("too fast") && screen(&model).contains("Nickname: 小明"), "{}", screen(&model));
-    let answer = Answer::Registered { number: 10_000, password: "secret".into() };
-    model.update(Message::Done { request, form: true, result: Ok(answer) });
-    assert!(screen(&model).contains("Your number is 10000."));
-    let password = Some("secret".to_owned());
-    assert_eq!(
-        effects(&mut model),
-        [Effect::Begin(10_000), Effect::SignIn { number: 10_000, password, hidden: false }]
-    );
-}
-
-#[test]
-fn a_wrong_password_is_asked_for_again() {
-    let mut model = model(&EN, (80, 24));
-    model.ask_account();
-    press(&mut model, KeyCode::Char('1'));
-    for answer in ["9", "10000", "wrong"] {
-        model.update(Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
-        write(&mut model, answer);
-        press(&mut model, KeyCode::Enter);
-    }
-    assert_eq!(model.link, Link::Connecting);
-    let error = Some("wrong number or password".to_owned());
-    model.update(Message::NeedPassword { number: 10_000, hidden: false, error });
-    let shown = screen(&model);
-    assert!(shown.contains("! wrong number or password") && shown.contains("Number: 10000"), "{shown}");
-}
-
-#[test]
-fn another_key_is_a_loud_question() {
-    let mut model = signed_in(&EN, (80, 24));
-    effects(&mut model);
-    model.update(Message::KeyChanged { number: 10_000, pinned: [1; 32], shown: [2; 32], hidden: false });
-    let shown = screen(&model);
-    for words in ["THE SERVER'S KEY HAS CHANGED", "kept:  01010101", "shown: 02020202", "trust"] {
-        assert!(shown.contains(words), "{words}: {shown}");
-    }
-    write(&mut model, "yes");
-    press(&mut model, KeyCode::Enter);
-    assert!(effects(&mut model).is_empty(), "only the right word accepts it");
-    model.update(Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
-    write(&mut model, "trust");
-    press(&mut model, KeyCode::Enter);
-    assert_eq!(effects(&mut model), [Effect::Trust { key: [2; 32], number: 10_000, hidden: false }]);
 }
 
 #[test]
@@ -411,23 +323,6 @@ fn nothing_from_others_is_obeyed() {
 }
 
 #[test]
-fn a_server_that_is_away_is_said_plainly() {
-    let mut model = talking(&EN, (100, 24));
-    model.update(Message::News(News::Event(Event::Silent)));
-    assert!(screen(&model).contains("the server does not answer; what you write waits"));
-    model.update(Message::News(News::Event(Event::Heard)));
-    assert!(screen(&model).contains("the server answers again"));
-    let reason = "signed in elsewhere".to_owned();
-    model.update(Message::News(News::Event(Event::SignInAgain { reason })));
-    assert!(screen(&model).contains("Signed out; Ctrl-R signs in again: signed in elsewhere"));
-    effects(&mut model);
-    model.update(Message::Key(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL)));
-    assert_eq!(effects(&mut model), [Effect::SignIn { number: 10_000, password: None, hidden: false }]);
-    model.update(Message::News(News::Trouble("the disk is full".into())));
-    assert!(screen(&model).contains("! the disk is full"));
-}
-
-#[test]
 fn nothing_of_a_flag_stays_behind() {
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
     let mut model = talking(&EN, (80, 24));
@@ -480,33 +375,6 @@ fn a_hint_that_is_clicked_is_its_key() {
         click(&mut model, back);
         assert!(model.popups.is_empty());
     }
-}
-
-#[test]
-fn a_field_is_changed_from_what_it_is() {
-    let mut model = talking(&ZH, (80, 24));
-    let mut profile = oicq::client::OwnedProfile::new("小明", "");
-    (profile.city, profile.sex) = ("深圳".into(), 1);
-    let answer = Answer::Mine { number: 10_000, profile: Box::new(profile.clone()), authorization: Some(1) };
-    model.update(Message::Done { request: Request::Mine, form: false, result: Ok(answer) });
-    let shown = screen(&model);
-    assert!(shown.contains("性别             男") && shown.contains("谁可以加我       1 需要验证"), "{shown}");
-    press(&mut model, KeyCode::Down);
-    press(&mut model, KeyCode::Down);
-    press(&mut model, KeyCode::Enter);
-    assert!(screen(&model).contains("> 深圳"));
-    write(&mut model, "市");
-    press(&mut model, KeyCode::Enter);
-    let request = Request::SetField { field: "city".into(), value: "深圳市".into() };
-    assert_eq!(effects(&mut model), [Effect::Ask { request: request.clone(), form: true }]);
-    model.update(Message::Done { request, form: true, result: Ok(Answer::Done) });
-    profile.nickname = "大明".into();
-    let answer = Answer::Mine { number: 10_000, profile: Box::new(profile), authorization: None };
-    model.update(Message::Done { request: Request::Mine, form: false, result: Ok(answer) });
-    let shown = screen(&model);
-    assert!(shown.contains("大明 (10000)"), "{shown}");
-    let Some(super::popup::Popup::Menu(menu)) = model.popups.last() else { panic!("{shown}") };
-    assert_eq!(menu.at, 2, "the mark is where it was");
 }
 
 #[test]

@@ -1,0 +1,153 @@
+//! Signing up and in, what stands in the way of that, and one's own profile.
+
+use super::*;
+
+#[test]
+fn a_draft_is_kept_when_somebody_signs_in_again() {
+    let mut model = talking(&EN, (80, 24));
+    write(&mut model, "half");
+    model.act(crate::tui::popup::Action::SignIn(false));
+    assert!(screen(&model).contains("> 10000"), "who it was is known");
+    press(&mut model, KeyCode::Enter);
+    write(&mut model, "secret");
+    press(&mut model, KeyCode::Enter);
+    let effects = effects(&mut model);
+    assert_eq!(effects[..2], [Effect::Draft { to: HONG, text: "half".into() }, Effect::Begin(10_000)]);
+    model.update(Message::Known(10_000, Box::default()));
+    write(&mut model, "Li");
+    assert!(screen(&model).contains("search: Li"), "no key goes where nobody sees it");
+}
+
+#[test]
+fn the_first_start_asks_one_thing_at_a_time() {
+    let mut model = model(&EN, (80, 24));
+    model.ask_server(None);
+    assert!(screen(&model).contains("> 127.0.0.1:8000"));
+    press(&mut model, KeyCode::Enter);
+    let line: oicq::client::ServerLine = "127.0.0.1:8000".parse().unwrap();
+    assert_eq!(effects(&mut model), [Effect::Server(line.clone())]);
+    model.update(Message::Server(Ok(line)));
+    assert!(screen(&model).contains("1  Sign in"));
+    press(&mut model, KeyCode::Char('3'));
+    write(&mut model, "小明");
+    press(&mut model, KeyCode::Enter);
+    write(&mut model, "secret");
+    assert!(!screen(&model).contains("secret"));
+    press(&mut model, KeyCode::Enter);
+    write(&mut model, "other");
+    press(&mut model, KeyCode::Enter);
+    assert!(screen(&model).contains("two different passwords"));
+    for _ in 0..2 {
+        write(&mut model, "secret");
+        press(&mut model, KeyCode::Enter);
+    }
+    let asked = effects(&mut model);
+    let [Effect::Ask { request: Request::SignUp(profile), form: true }] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!((profile.nickname.as_str(), profile.password.as_str()), ("小明", "secret"));
+    let request = Request::SignUp(profile.clone());
+    model.update(Message::Done { request: request.clone(), form: true, result: Err("too fast".into()) });
+    assert!(screen(&model).contains("too fast") && screen(&model).contains("Nickname: 小明"), "{}", screen(&model));
+    let answer = Answer::Registered { number: 10_000, password: "secret".into() };
+    model.update(Message::Done { request, form: true, result: Ok(answer) });
+    assert!(screen(&model).contains("Your number is 10000."));
+    let password = Some("secret".to_owned());
+    assert_eq!(
+        effects(&mut model),
+        [Effect::Begin(10_000), Effect::SignIn { number: 10_000, password, hidden: false }]
+    );
+}
+
+#[test]
+fn a_wrong_password_is_asked_for_again() {
+    let mut model = model(&EN, (80, 24));
+    model.ask_account();
+    press(&mut model, KeyCode::Char('1'));
+    for answer in ["9", "10000", "wrong"] {
+        model.update(Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+        write(&mut model, answer);
+        press(&mut model, KeyCode::Enter);
+    }
+    assert_eq!(model.link, Link::Connecting);
+    let error = Some("wrong number or password".to_owned());
+    model.update(Message::NeedPassword { number: 10_000, hidden: false, error });
+    let shown = screen(&model);
+    assert!(shown.contains("! wrong number or password") && shown.contains("Number: 10000"), "{shown}");
+}
+
+#[test]
+fn another_key_is_a_loud_question() {
+    let mut model = signed_in(&EN, (80, 24));
+    effects(&mut model);
+    model.update(Message::KeyChanged { number: 10_000, pinned: [1; 32], shown: [2; 32], hidden: false });
+    let shown = screen(&model);
+    for words in ["THE SERVER'S KEY HAS CHANGED", "kept:  01010101", "shown: 02020202", "trust"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    write(&mut model, "yes");
+    press(&mut model, KeyCode::Enter);
+    assert!(effects(&mut model).is_empty(), "only the right word accepts it");
+    model.update(Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+    write(&mut model, "trust");
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(effects(&mut model), [Effect::Trust { key: [2; 32], number: 10_000, hidden: false }]);
+}
+
+#[test]
+fn a_server_that_is_away_is_said_plainly() {
+    let mut model = talking(&EN, (100, 24));
+    model.update(Message::News(News::Event(Event::Silent)));
+    assert!(screen(&model).contains("the server does not answer; what you write waits"));
+    model.update(Message::News(News::Event(Event::Heard)));
+    assert!(screen(&model).contains("the server answers again"));
+    let reason = "signed in elsewhere".to_owned();
+    model.update(Message::News(News::Event(Event::SignInAgain { reason })));
+    assert!(screen(&model).contains("Signed out; Ctrl-R signs in again: signed in elsewhere"));
+    effects(&mut model);
+    model.update(Message::Key(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL)));
+    assert_eq!(effects(&mut model), [Effect::SignIn { number: 10_000, password: None, hidden: false }]);
+    model.update(Message::News(News::Trouble("the disk is full".into())));
+    assert!(screen(&model).contains("! the disk is full"));
+}
+
+#[test]
+fn a_field_is_changed_from_what_it_is() {
+    let mut model = talking(&ZH, (80, 24));
+    let mut profile = oicq::client::OwnedProfile::new("小明", "");
+    (profile.city, profile.sex) = ("深圳".into(), 1);
+    let answer = Answer::Mine { number: 10_000, profile: Box::new(profile.clone()), authorization: Some(1) };
+    model.update(Message::Done { request: Request::Mine, form: false, result: Ok(answer) });
+    let shown = screen(&model);
+    assert!(shown.contains("性别             男") && shown.contains("谁可以加我       1 需要验证"), "{shown}");
+    press(&mut model, KeyCode::Down);
+    press(&mut model, KeyCode::Down);
+    press(&mut model, KeyCode::Enter);
+    assert!(screen(&model).contains("> 深圳"));
+    write(&mut model, "市");
+    press(&mut model, KeyCode::Enter);
+    let request = Request::SetField { field: "city".into(), value: "深圳市".into() };
+    assert_eq!(effects(&mut model), [Effect::Ask { request: request.clone(), form: true }]);
+    model.update(Message::Done { request, form: true, result: Ok(Answer::Done) });
+    profile.nickname = "大明".into();
+    let answer = Answer::Mine { number: 10_000, profile: Box::new(profile), authorization: None };
+    model.update(Message::Done { request: Request::Mine, form: false, result: Ok(answer) });
+    let shown = screen(&model);
+    assert!(shown.contains("大明 (10000)"), "{shown}");
+    let Some(crate::tui::popup::Popup::Menu(menu)) = model.popups.last() else { panic!("{shown}") };
+    assert_eq!(menu.at, 2, "the mark is where it was");
+}
+
+#[test]
+fn a_sign_in_that_the_server_lets_wait_is_no_dead_screen() {
+    for (words, waits, why) in [
+        (&EN, "the server makes us wait…", "Wrong passwords were tried"),
+        (&ZH, "服务器要求等待…", "有人试过错误密码"),
+    ] {
+        let mut model = model(words, (80, 24));
+        model.update(Message::Known(10_000, Box::default()));
+        model.update(Message::News(News::Event(Event::SignInDelayed { number: 10_000 })));
+        let shown = screen(&model);
+        assert!(shown.contains(waits) && shown.contains(why), "{shown}");
+        model.update(Message::SignedIn { number: 10_000, groups: Vec::new(), hidden: false });
+        assert!(!screen(&model).contains(waits));
+    }
+}
