@@ -1,6 +1,7 @@
 //! The rules alone, without I/O: messages from sender to recipient, and a status told to a thousand friends.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use oicq::seeded::Seed;
 use oicq::shard::{Board, Classic, Endpoint, Identity, Input, Now, Outbox, PasswordOutcome, Peer, Shard, Territory};
 use oicq::store::{Account, Answer, Card, Request, UserRecord};
 use oicq::wire::{Dialect, User};
@@ -78,7 +79,8 @@ fn hex_profile() -> Vec<u8> {
 }
 
 fn shard_with(users: u32) -> Shard {
-    let mut shard = Shard::new(Territory::ALL, Arc::new(Board::default()), Classic::Loopback, &Identity::EXAMPLE);
+    let mut shard =
+        Shard::new(Territory::ALL, Arc::new(Board::new(Seed::new([8; 32]))), Classic::Loopback, &Identity::EXAMPLE);
     for number in FIRST..FIRST + users {
         sign_in(&mut shard, number, &[]);
     }
@@ -135,7 +137,7 @@ fn presence(c: &mut Criterion) {
     let remote = || {
         let mut shard = Shard::new(
             Territory { index: 0, shards: 2 },
-            Arc::new(Board::default()),
+            Arc::new(Board::new(Seed::new([8; 32]))),
             Classic::Loopback,
             &Identity::EXAMPLE,
         );

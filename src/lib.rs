@@ -8,6 +8,8 @@ pub mod client;
 pub mod limits;
 pub mod link;
 #[cfg(feature = "server")]
+pub mod seeded;
+#[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
 pub mod shard;

@@ -54,12 +54,12 @@ pub const HANDSHAKES: usize = 4_096;
 pub const HANDSHAKES_PER_ADDRESS: u32 = 256;
 /// How long a handshake may take from the welcome to the first data packet.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
-/// How often an address is told in this time that there is no such session (protocol.md 2.2).
+/// How often an address prefix is told in this time that there is no such session (protocol.md 2.2).
 pub const UNKNOWN_PER_WINDOW: u32 = 10;
 /// See [`UNKNOWN_PER_WINDOW`].
 pub const UNKNOWN_WINDOW: Duration = Duration::from_secs(1);
-/// Addresses for which that is counted; to others nothing is said.
-pub const UNKNOWN_ADDRESSES: usize = 16_384;
+/// Prefixes for which that is counted.
+pub const UNKNOWN_PREFIXES: usize = 16_384;
 /// Links of a shard by which nobody has signed in. While there are so many, no others begin.
 pub const ENTERING_LINKS: usize = 16_384;
 /// Links of a shard that have just ended. While there are so many, others leave without staying for a lost farewell.
@@ -217,7 +217,8 @@ const _: () = assert!(MAILBOX_IDS > MAILBOX_MESSAGES + MAILBOX_RESERVE);
 pub const IDLE: Duration = Duration::from_secs(90);
 /// How long the latest request of a classic session can be repeated (protocol.md 1.8).
 pub const REPEAT: Duration = Duration::from_secs(10);
-/// Registrations remembered for repetition, in each shard. At the bound the next are refused: none is done twice.
+/// Registrations remembered for repetition, in each shard. Beyond it the oldest is forgotten, which its repeat would then
+/// do twice.
 pub const REPEAT_REGISTRATIONS: usize = 65_536;
 /// How often an address without a session is told to sign in (protocol.md 1.8).
 pub const SIGN_IN_HINT: Duration = Duration::from_secs(1);
@@ -229,8 +230,9 @@ pub const SIGN_OUTS: usize = 65_536;
 pub const HELD_FRAMES: usize = 64;
 /// See [`HELD_FRAMES`].
 pub const HELD_BYTES: usize = 64 * 1024;
-/// Registrations of one address in progress at once: a person has one, and rubbish must not fill the password pool.
-pub const REGISTRATIONS_AT_ONCE: usize = 4;
+/// Registrations of one prefix in progress at once, unless it is loopback: a person has one, and rubbish must not fill the
+/// password pool.
+pub const REGISTRATIONS_AT_ONCE: u32 = 4;
 /// Questions to the store and the password pool that a shard has open; beyond it requests are refused as "busy".
 pub const QUESTIONS: usize = 262_144;
 /// Tokens of one account that are good at a time, one for each device that it is used on (protocol.md 2.6).
@@ -244,12 +246,12 @@ pub const CHANGES_WAITING: usize = 64;
 pub const SIGN_IN_FAILURES: u32 = 5;
 /// Accounts whose failures are remembered, in each shard.
 pub const SIGN_IN_FAILURE_ACCOUNTS: usize = 65_536;
-/// Registrations a minute from one address that is not a loopback address (protocol.md 2.6).
+/// Registrations a minute from one prefix, unless it is loopback (protocol.md 2.6).
 pub const REGISTRATIONS_PER_MINUTE: u32 = 30;
 /// The window of the two limits above.
 pub const BUDGET_WINDOW: Duration = Duration::from_secs(60);
-/// Addresses whose registrations are counted, in each shard.
-pub const REGISTRATION_ADDRESSES: usize = 65_536;
+/// Prefixes whose registrations are counted, in each shard.
+pub const REGISTRATION_PREFIXES: usize = 65_536;
 
 const _: () = assert!(REPEAT.as_secs() < IDLE.as_secs());
 

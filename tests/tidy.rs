@@ -14,17 +14,18 @@ use std::path::Path;
 const LINES: usize = 600;
 
 /// Which rooms a room may use (architecture.md 2). `main` is the program, `lib` the list of rooms.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("limits", &[]),
+    ("seeded", &[]),
     ("wire", &["limits"]),
     ("link", &["limits", "wire"]),
-    ("store", &["limits", "wire"]),
-    ("shard", &["limits", "wire", "link", "store"]),
+    ("store", &["limits", "seeded", "wire"]),
+    ("shard", &["limits", "seeded", "wire", "link", "store"]),
     ("client", &["limits", "wire", "link"]),
-    ("server", &["limits", "wire", "link", "store", "shard"]),
-    ("sim", &["limits", "wire", "link", "store", "shard", "client"]),
+    ("server", &["limits", "seeded", "wire", "link", "store", "shard"]),
+    ("sim", &["limits", "seeded", "wire", "link", "store", "shard", "client"]),
     ("main", &["server"]),
-    ("lib", &["limits", "wire", "link", "store", "shard", "client", "server", "sim"]),
+    ("lib", &["limits", "seeded", "wire", "link", "store", "shard", "client", "server", "sim"]),
 ];
 
 /// What the rules may use of the store: what is kept, what is asked and what is answered, never how.
@@ -64,10 +65,17 @@ const CLOCKS: [&str; 11] = [
 const OUTSIDE: [&str; 6] = ["src/server/", "src/client/driver", "src/main.rs", "tools/", "tests/", "benches/"];
 
 /// Single files with a clock, and why.
-const CLOCK_FILES: [(&str, &str); 2] = [
+const CLOCK_FILES: [(&str, &str); 3] = [
+    ("src/seeded.rs", "it names a hash function whose seed is an argument"),
     ("src/store/runner.rs", "the store's thread looks after the store when it has been idle"),
     ("src/store/index/sled.rs", "opening waits for a process that has just ended to let go of the lock"),
 ];
+
+/// Rooms whose tables have keys that strangers choose: there every hash table has a seed (`src/seeded.rs`).
+const SEEDED: [&str; 2] = ["src/shard/", "src/server/"];
+
+/// Hash tables without a secret seed. Those of std have one, and are kept out of the rules for their random order.
+const UNSEEDED: [&str; 3] = ["rustc_hash", "FxHashMap", "FxHashSet"];
 
 /// Where `unsafe` may stand: system calls that nothing wraps.
 const UNSAFE: [&str; 2] = ["src/server/", "tools/load/"];
@@ -109,7 +117,7 @@ impl Source {
 
 /// Every rule for one file.
 fn complaints(source: &Source) -> Vec<String> {
-    let rules = [first_line, length, unfinished, unsafe_code, rooms, clocks];
+    let rules = [first_line, length, unfinished, unsafe_code, rooms, clocks, unseeded];
     let mut found: Vec<String> = rules.iter().flat_map(|rule| rule(source)).collect();
     found.dedup();
     found
@@ -222,10 +230,20 @@ fn clocks(source: &Source) -> Vec<String> {
         path.names.first().is_some_and(|name| name == "collections")
             && path.names.iter().any(|name| ["HashMap", "HashSet", "hash_map", "hash_set"].contains(&name.as_str()))
     });
-    let maps = random_maps.map(|path| {
-        source.at(path.line, "a map of std has random order: use rustc_hash's FxHashMap and FxHashSet, or a BTreeMap")
-    });
+    let maps = random_maps
+        .map(|path| source.at(path.line, "a map of std has random order: use `seeded`'s tables, or a BTreeMap"));
     clocks.chain(maps).collect()
+}
+
+/// A hash that everybody can compute lets strangers choose keys that collide.
+fn unseeded(source: &Source) -> Vec<String> {
+    if !source.starts_in(&SEEDED) || source.is_test() {
+        return Vec::new();
+    }
+    let code = source.code();
+    let named = UNSEEDED.iter().flat_map(|word| lines_with(&code, word).map(move |line| (line, word)));
+    let what = |(line, word)| source.at(line, &format!("`{word}`: strangers choose keys here: use `seeded`'s tables"));
+    named.map(what).collect()
 }
 
 /// The numbers of the lines that contain `word`, from 1: as a whole word where it begins or ends with a letter.
@@ -338,8 +356,8 @@ mod rules {
         breaks("src/shard/a.rs", "fn f() { std::time::Instant::now(); }", ":2: `Instant::now`");
         breaks("src/store/a.rs", "fn f() { std::thread::sleep(x) }", "`thread::sleep`");
         breaks("src/client/core.rs", "use argon2::password_hash::rand_core::OsRng;", "`OsRng`");
-        breaks("src/shard/a.rs", "use std::collections::{BTreeMap, HashMap};", "random order");
-        breaks("src/shard/a.rs", "fn f() { std::collections::HashSet::<u8>::new(); }", "random order");
+        breaks("src/store/a.rs", "use std::collections::{BTreeMap, HashMap};", "random order");
+        breaks("src/store/a.rs", "fn f() { std::collections::HashSet::<u8>::new(); }", "random order");
         breaks("src/link/a.rs", "#![allow(clippy::disallowed_methods)]", "`disallowed_methods`");
         passes("src/shard/a.rs", "use std::time::Duration; fn f(now: Instant, operand: u8) {} // Instant::now");
         for place in [
@@ -351,6 +369,13 @@ mod rules {
         ] {
             passes(place, "fn f() { Instant::now(); }");
         }
+    }
+
+    #[test]
+    fn keys_that_strangers_choose() {
+        breaks("src/shard/a.rs", "type Table = FxHashMap<u32, u32>;", "`FxHashMap`: strangers choose keys here");
+        passes("src/shard/a.rs", "use crate::seeded::SeededMap; // not a HashMap");
+        passes("src/shard/tests/a.rs", "use rustc_hash::FxHashMap;");
     }
 
     #[test]

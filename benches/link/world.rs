@@ -2,6 +2,7 @@
 
 use oicq::limits::MAILBOX_PAGE;
 use oicq::link::{Ciphers, Frames, Initiator, Link, Packet, Side, public_key};
+use oicq::seeded::Seed;
 use oicq::shard::{Board, Classic, Endpoint, Identity, Input, Now, Outbox, PasswordOutcome, Shard, Territory, Ticket};
 use oicq::store::{Account, Answer, Mail, Request, UserRecord};
 use oicq::wire::{Profile, User};
@@ -44,7 +45,8 @@ pub struct World {
 impl World {
     /// So many users have signed in.
     pub fn new(users: u32) -> Self {
-        let shard = Shard::new(Territory::ALL, Arc::new(Board::default()), Classic::Off, &Identity::EXAMPLE);
+        let shard =
+            Shard::new(Territory::ALL, Arc::new(Board::new(Seed::new([8; 32]))), Classic::Off, &Identity::EXAMPLE);
         let mut world = Self {
             shard,
             out: Outbox::default(),

@@ -29,6 +29,7 @@ mod streams;
 mod sys;
 mod trial;
 
+use crate::seeded::Seed;
 use crate::shard::{Board, Identity, Shard, Territory};
 use crate::store::{self, Accounts, DirStore, Progress, SessionRecord, Step, StoreEvent};
 use argon2::password_hash::rand_core::{OsRng, RngCore};
@@ -207,6 +208,12 @@ fn abort_on_panic() {
     }));
 }
 
+fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    OsRng.fill_bytes(&mut bytes);
+    bytes
+}
+
 /// A server that runs.
 struct Server {
     mesh: Arc<Mesh>,
@@ -249,7 +256,7 @@ impl Start {
         let began = Instant::now();
         let listening: Vec<SocketAddr> = claims.iter().map(Claim::address).collect();
         let mesh = Mesh::new(shards).map_err(failed("the queues"))?;
-        let board = Arc::new(Board::default());
+        let board = Arc::new(Board::new(Seed::new(random())));
         let policy = Arc::new(settings.policy);
         let accounts = store.accounts();
         let starts = store.begin_start().map_err(failed("the store"))?;
@@ -278,9 +285,8 @@ impl Start {
         let mut executors = Vec::with_capacity(shards);
         for (index, sockets) in listen::open(claims, shards)?.into_iter().enumerate() {
             let territory = Territory { index: index as u32, shards: shards as u32 };
-            let mut identity =
-                Identity { private, seed: [0; 32], starts, always_retry: serve.retry == args::Retry::Always };
-            OsRng.fill_bytes(&mut identity.seed);
+            let always_retry = serve.retry == args::Retry::Always;
+            let identity = Identity { private, seed: random(), starts, always_retry };
             let place = Place {
                 shard: Box::new({
                     let (board, policy) = (Arc::clone(&board), Arc::clone(&policy));

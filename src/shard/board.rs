@@ -6,7 +6,7 @@
 
 use super::endpoint::Endpoint;
 use crate::limits::{FIRST_USER, LAST_USER, SIGN_IN_HINT, SIGN_IN_HINTS};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use crate::seeded::Seed;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -21,6 +21,8 @@ pub struct Board {
     chunks: Box<[OnceLock<Box<Chunk>>]>,
     /// Who was told lately to sign in, and when: see [`Board::may_hint`].
     hints: Box<[AtomicU64]>,
+    /// Which place that is for an address.
+    seed: Seed,
 }
 
 struct Chunk {
@@ -30,17 +32,17 @@ struct Chunk {
     status: Box<[AtomicU8; CHUNK]>,
 }
 
-impl Default for Board {
-    fn default() -> Self {
+impl Board {
+    /// Nobody is online.
+    pub fn new(seed: Seed) -> Self {
         let chunks = (LAST_USER as usize + 1) / CHUNK;
         Self {
             chunks: (0..chunks).map(|_| OnceLock::new()).collect(),
             hints: (0..SIGN_IN_HINTS).map(|_| AtomicU64::new(0)).collect(),
+            seed,
         }
     }
-}
 
-impl Board {
     /// Sets the visible status of a user; hidden is told as offline by the caller.
     pub fn set(&self, number: u32, status: u8) {
         let stored = if status == OFFLINE { 0 } else { status };
@@ -62,14 +64,13 @@ impl Board {
         }
     }
 
-    /// Whether this address may be told to sign in: at most once a second, whichever shards its numbers belong to
-    /// (protocol.md 1.8). A place holds the latest address that fell on it, so the memory is fixed; of two addresses that
-    /// share one and take turns, neither is held back.
+    /// Whether this address may be told to sign in: at most once a second a prefix, whichever shards its numbers belong to
+    /// (protocol.md 1.8); on this machine itself each port counts apart. A place holds the latest that fell on it, so the
+    /// memory is fixed; of two that share one and take turns, neither is held back.
     pub fn may_hint(&self, address: Endpoint, now_ms: u64) -> bool {
         const TIME_BITS: u32 = 40;
-        let mut hasher = DefaultHasher::new();
-        address.hash(&mut hasher);
-        let hash = hasher.finish();
+        let prefix = address.prefix();
+        let hash = if prefix.is_loopback() { self.seed.hash(address) } else { self.seed.hash(prefix) };
         let place = &self.hints[hash as usize % self.hints.len()];
         let (tag, time) = (hash >> TIME_BITS, (now_ms + 1) & ((1 << TIME_BITS) - 1));
         let seen = place.load(Relaxed);
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn pages_are_in_strict_order_of_number() {
-        let board = Board::default();
+        let board = Board::new(Seed::new([1; 32]));
         let online = [10_000, 10_001, 65_535, 65_536, 200_000, LAST_USER];
         for (at, number) in online.iter().enumerate() {
             board.set(*number, if at % 2 == 0 { 1 } else { 3 });

@@ -3,14 +3,14 @@
 use super::channel::{Channel, Path};
 use super::endpoint::Endpoint;
 use super::io::{Outbox, Send};
-use super::recent::Recent;
+use super::recent::PrefixCounts;
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
 use crate::limits;
 use crate::link::{Cookies, Keys, Link, Offer, Packet, Side, StaticKey, respond};
+use crate::seeded::{Seed, SeededMap};
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
-use rustc_hash::FxHashMap;
+use rand_chacha::rand_core::Rng;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
@@ -44,28 +44,28 @@ pub(super) struct Handshakes {
     always_retry: bool,
     pub chance: ChaCha20Rng,
     cookies: Cookies,
-    table: FxHashMap<SessionKey, Handshake>,
+    table: SeededMap<SessionKey, Handshake>,
     /// In the order in which they end.
     order: VecDeque<(u64, SessionKey)>,
     /// How many are in progress, by address.
-    by_ip: FxHashMap<IpAddr, u32>,
-    /// How often an address was told that there is no such session.
-    unknown: Recent<IpAddr, u32>,
+    by_ip: SeededMap<IpAddr, u32>,
+    /// How often a prefix was told that there is no such session.
+    unknown: PrefixCounts,
 }
 
 impl Handshakes {
-    pub fn new(identity: &Identity) -> Self {
-        let mut chance = ChaCha20Rng::from_seed(identity.seed);
+    /// `chance` is what the rest of the shard's randomness comes from.
+    pub fn new(identity: &Identity, mut chance: ChaCha20Rng, seed: &Seed) -> Self {
         let secrets = [random(&mut chance), random(&mut chance)];
         Self {
             key: StaticKey::new(identity.private),
             always_retry: identity.always_retry,
             cookies: Cookies::new(0, secrets),
             chance,
-            table: FxHashMap::default(),
+            table: seed.map(),
             order: VecDeque::new(),
-            by_ip: FxHashMap::default(),
-            unknown: Recent::new(limits::UNKNOWN_WINDOW, limits::UNKNOWN_ADDRESSES),
+            by_ip: seed.map(),
+            unknown: PrefixCounts::new(limits::UNKNOWN_WINDOW, limits::UNKNOWN_PREFIXES, seed),
         }
     }
 
@@ -190,14 +190,15 @@ impl Shard {
         }
     }
 
-    /// There is no such session: said ten times a second to one address at most (protocol.md 2.2).
+    /// There is no such session: said ten times a second to one prefix at most (protocol.md 2.2).
     pub(super) fn unknown_session(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey) {
         self.counters.unknown += 1;
         let now_ms = cx.now.mono_ms;
-        let (unknown, ip) = (&mut self.handshakes.unknown, from.ip());
+        let (unknown, prefix) = (&mut self.handshakes.unknown, from.prefix());
         // Each shard has its part of the budget.
         let budget = (limits::UNKNOWN_PER_WINDOW / self.territory.shards).max(1);
-        if unknown.count(now_ms, &ip) < budget && unknown.add(now_ms, ip) {
+        if !unknown.is_over(now_ms, prefix, budget) {
+            unknown.add(now_ms, prefix);
             send_packet(cx.out, from, &Packet::Unknown { number: key.number, session: key.session });
         }
     }

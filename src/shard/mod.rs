@@ -69,15 +69,16 @@ pub use prefix::Prefix;
 
 use crate::limits;
 use crate::link::{Ciphers, Frames};
+use crate::seeded::{Seed, SeededMap};
 use apart::Apart;
-use handshakes::Handshakes;
+use handshakes::{Handshakes, random};
 use pending::Pending;
-use recent::{Lately, Recent};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use recent::{Lately, PrefixCounts, Recent};
 use registration::Registration;
-use rustc_hash::FxHashMap;
 use signin::Attempt;
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::Arc;
 use user::User;
 use wheel::{Due, SessionKey, Wheel};
@@ -101,21 +102,21 @@ pub struct Shard {
     policy: Arc<Policy>,
     counters: Counters,
     /// Users who are online or for whom a change is in progress.
-    users: FxHashMap<u32, Box<User>>,
+    users: SeededMap<u32, Box<User>>,
     /// Users who are being read from the store for a change while they are offline, and those changes.
-    loading: FxHashMap<u32, Vec<changes::Op>>,
+    loading: SeededMap<u32, Vec<changes::Op>>,
     /// Who is online and lists a user of this shard, in order of number: but for those of which the user's own list says
     /// so. See [`presence`].
     watchers: presence::Watchers,
     /// Who monitors a user of this shard, until when.
-    monitored: FxHashMap<u32, Vec<(u32, u64)>>,
+    monitored: SeededMap<u32, Vec<(u32, u64)>>,
     /// Sign-ins that wait for the store or the password pool.
-    attempts: FxHashMap<u32, Vec<Attempt>>,
+    attempts: SeededMap<u32, Vec<Attempt>>,
     /// Questions that are open, by ticket.
-    pending: FxHashMap<Ticket, Pending>,
+    pending: SeededMap<Ticket, Pending>,
     next_ticket: u64,
     /// The search of each account that has one running: a new session of the account does not get another.
-    searches: FxHashMap<u32, Ticket>,
+    searches: SeededMap<u32, Ticket>,
     next_session: u32,
     next_attempt: u64,
     wheel: Wheel,
@@ -123,18 +124,18 @@ pub struct Shard {
     due: VecDeque<Due>,
     /// Registrations by source address, so that a repeat is not done twice (protocol.md 1.8).
     registrations: Recent<Endpoint, Registration>,
-    /// How many are in progress, by source address.
-    registering: FxHashMap<Endpoint, usize>,
-    registrations_by_ip: Recent<IpAddr, u32>,
+    /// How many are in progress, by prefix.
+    registering: SeededMap<Prefix, u32>,
+    registrations_by_prefix: PrefixCounts,
     failures: Recent<u32, u32>,
-    failures_by_ip: Recent<IpAddr, u32>,
+    failures_by_prefix: PrefixCounts,
     handshakes: Handshakes,
     /// Links that carry no session: see [`apart`].
-    apart: FxHashMap<SessionKey, Box<Apart>>,
+    apart: SeededMap<SessionKey, Box<Apart>>,
     /// How many of them are those by which nobody has signed in.
     entering: usize,
     /// Those of them that are sessions from before the server started: which of each number.
-    kept: FxHashMap<u32, u32>,
+    kept: SeededMap<u32, u32>,
     /// See [`Identity::starts`].
     starts: u32,
     ciphers: Ciphers,
@@ -158,40 +159,42 @@ struct Cx<'o> {
 impl Shard {
     /// A shard without users, under the default policy. All shards of a server share one board.
     pub fn new(territory: Territory, board: Arc<Board>, classic: Classic, identity: &Identity) -> Self {
+        let mut chance = ChaCha20Rng::from_seed(identity.seed);
+        let seed = &Seed::new(random(&mut chance));
         Self {
             territory,
             board,
             classic,
             policy: Arc::default(),
             counters: Counters::default(),
-            users: FxHashMap::default(),
-            loading: FxHashMap::default(),
-            watchers: presence::Watchers::default(),
-            monitored: FxHashMap::default(),
-            attempts: FxHashMap::default(),
-            pending: FxHashMap::default(),
+            users: seed.map(),
+            loading: seed.map(),
+            watchers: presence::Watchers::new(seed),
+            monitored: seed.map(),
+            attempts: seed.map(),
+            pending: seed.map(),
             next_ticket: 0,
-            searches: FxHashMap::default(),
+            searches: seed.map(),
             next_session: 0,
             next_attempt: 0,
             wheel: Wheel::new(),
             due: VecDeque::new(),
-            registrations: Recent::new(limits::REPEAT, limits::REPEAT_REGISTRATIONS),
-            registering: FxHashMap::default(),
-            registrations_by_ip: Recent::new(limits::BUDGET_WINDOW, limits::REGISTRATION_ADDRESSES),
-            failures: Recent::new(limits::BUDGET_WINDOW, limits::SIGN_IN_FAILURE_ACCOUNTS),
-            failures_by_ip: Recent::new(limits::BUDGET_WINDOW, limits::SIGN_IN_FAILURE_ACCOUNTS),
-            handshakes: Handshakes::new(identity),
-            apart: FxHashMap::default(),
+            registrations: Recent::new(limits::REPEAT, limits::REPEAT_REGISTRATIONS, seed),
+            registering: seed.map(),
+            registrations_by_prefix: PrefixCounts::new(limits::BUDGET_WINDOW, limits::REGISTRATION_PREFIXES, seed),
+            failures: Recent::new(limits::BUDGET_WINDOW, limits::SIGN_IN_FAILURE_ACCOUNTS, seed),
+            failures_by_prefix: PrefixCounts::new(limits::BUDGET_WINDOW, limits::SIGN_IN_FAILURE_ACCOUNTS, seed),
+            handshakes: Handshakes::new(identity, chance, seed),
+            apart: seed.map(),
             entering: 0,
-            kept: FxHashMap::default(),
+            kept: seed.map(),
             starts: identity.starts,
             ciphers: Ciphers::new(limits::CIPHERS),
             frames: Frames::default(),
-            delivered: Lately::new(limits::DELIVERED),
+            delivered: Lately::new(limits::DELIVERED, seed),
             stopped: false,
             next_id: 0,
-            signed_out: Recent::new(limits::REPEAT, limits::SIGN_OUTS),
+            signed_out: Recent::new(limits::REPEAT, limits::SIGN_OUTS, seed),
         }
     }
 
@@ -245,9 +248,9 @@ impl Shard {
         }
         let recent = [
             self.registrations.deadline(),
-            self.registrations_by_ip.deadline(),
+            self.registrations_by_prefix.deadline(),
             self.failures.deadline(),
-            self.failures_by_ip.deadline(),
+            self.failures_by_prefix.deadline(),
             self.handshakes.deadline(),
             self.signed_out.deadline(),
         ];
@@ -262,9 +265,9 @@ impl Shard {
     fn tick(&mut self, cx: &mut Cx<'_>) {
         if self.due.is_empty() {
             self.registrations.forget(cx.now.mono_ms);
-            self.registrations_by_ip.forget(cx.now.mono_ms);
+            self.registrations_by_prefix.forget(cx.now.mono_ms);
             self.failures.forget(cx.now.mono_ms);
-            self.failures_by_ip.forget(cx.now.mono_ms);
+            self.failures_by_prefix.forget(cx.now.mono_ms);
             self.handshakes.tick(cx.now.mono_ms);
             self.signed_out.forget(cx.now.mono_ms);
             self.wheel.take_due(cx.now.mono_ms, &mut self.due);

@@ -39,6 +39,17 @@ impl Prefix {
         }
     }
 
+    /// Whether it is this machine itself. A developer's machine is many users behind one prefix, so limits of speed are off
+    /// for it; bounds of memory are not.
+    pub fn is_loopback(self) -> bool {
+        match self {
+            Self::V4(bits) => Ipv4Addr::from_bits(bits).is_loopback(),
+            // `::1` is the only address of it that exists.
+            Self::V6(bits) => bits == 0,
+            Self::Site(_) => false,
+        }
+    }
+
     /// How much of something this prefix may have where one prefix may have `share`.
     pub fn allowance(self, share: u32) -> u32 {
         if let Self::Site(_) = self { share.saturating_mul(limits::PREFIXES_OF_SITE) } else { share }
@@ -79,6 +90,9 @@ mod tests {
         assert_eq!(one.site(), other.site());
         assert_ne!(one.site(), prefix("2001:db8:2:2::1").site());
         assert_eq!(prefix("192.0.2.1").site(), None);
+        assert!(
+            prefix("127.1.2.3").is_loopback() && prefix("::1").is_loopback() && !prefix("2001:db8::1").is_loopback()
+        );
         let site = one.site().expect("IPv6 has one");
         assert_eq!(site.site(), Some(site));
         assert_eq!((one.allowance(10), site.allowance(10)), (10, 10 * limits::PREFIXES_OF_SITE));

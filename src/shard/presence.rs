@@ -12,9 +12,9 @@ use super::pending::Pending;
 use super::user::{Asker, Lists, ONLINE, User, visible};
 use super::{Cx, OFFLINE, Peer, Shard};
 use crate::link::CloseCode;
+use crate::seeded::{Seed, SeededMap};
 use crate::store::{Answer, Change, Request, UserRecord};
 use crate::wire::Server;
-use rustc_hash::FxHashMap;
 
 /// No status: whoever believes this of a friend is told the real one, whatever it is.
 pub(super) const NEVER_TOLD: u8 = u8::MAX;
@@ -175,10 +175,14 @@ impl Shard {
 }
 
 /// Who watches whom, where the watched one's list in memory does not say it.
-#[derive(Debug, Default)]
-pub(super) struct Watchers(FxHashMap<u32, Vec<u32>>);
+#[derive(Debug)]
+pub(super) struct Watchers(SeededMap<u32, Vec<u32>>);
 
 impl Watchers {
+    pub fn new(seed: &Seed) -> Self {
+        Self(seed.map())
+    }
+
     /// Those of this user, in order of number.
     pub fn of(&self, number: u32) -> &[u32] {
         self.0.get(&number).map_or(&[], Vec::as_slice)

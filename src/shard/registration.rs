@@ -5,6 +5,7 @@ use super::event::What;
 use super::io::{PasswordJob, PasswordOutcome};
 use super::notice::Refused;
 use super::pending::Pending;
+use super::prefix::Prefix;
 use super::user::Fingerprint;
 use super::way::Origin;
 use super::{Cx, Shard};
@@ -45,12 +46,9 @@ impl Shard {
             }
             return;
         }
-        let in_progress = self.registering.get(&from).copied().unwrap_or(0);
         let taken = profile.check().is_ok()
             && self.pending.len() < limits::QUESTIONS
-            && in_progress < limits::REGISTRATIONS_AT_ONCE
-            && self.may_register(now_ms, from)
-            && (!bare || self.registrations.insert(now_ms, from, Registration { request, number: None }));
+            && self.may_register(now_ms, from.prefix());
         if !taken {
             // Nobody is signed in here: in bare frames the answer must not be longer than what was asked.
             self.send_number(cx, origin, 0);
@@ -61,18 +59,23 @@ impl Shard {
             }
             return;
         }
-        self.registering.insert(from, in_progress + 1);
+        if bare {
+            self.registrations.insert(now_ms, from, Registration { request, number: None });
+        }
+        self.registrations_by_prefix.add(now_ms, from.prefix());
+        *self.registering.entry(from.prefix()).or_default() += 1;
         let registering = Registering { origin, from, request, profile: StoredProfile::of(profile) };
         let job = PasswordJob::Hash { password: profile.password.into() };
         self.ask_password(cx, job, Pending::RegisterHash(registering));
     }
 
-    /// The budget of an address (protocol.md 2.6), of which each shard has its part; this machine itself has none.
-    fn may_register(&mut self, now_ms: u64, from: Endpoint) -> bool {
+    /// The budget of a prefix (protocol.md 2.6), of which each shard has its part; this machine itself has none.
+    fn may_register(&self, now_ms: u64, prefix: Prefix) -> bool {
         let budget = (limits::REGISTRATIONS_PER_MINUTE / self.territory.shards).max(1);
-        from.is_loopback()
-            || (self.registrations_by_ip.count(now_ms, &from.ip()) < budget
-                && self.registrations_by_ip.add(now_ms, from.ip()))
+        let in_progress = self.registering.get(&prefix).copied().unwrap_or(0);
+        prefix.is_loopback()
+            || (in_progress < limits::REGISTRATIONS_AT_ONCE
+                && !self.registrations_by_prefix.is_over(now_ms, prefix, budget))
     }
 
     pub(super) fn register_hashed(&mut self, cx: &mut Cx<'_>, registering: Registering, outcome: PasswordOutcome) {
@@ -97,10 +100,11 @@ impl Shard {
         if number == 0 && matches!(registering.origin, Origin::Link(_)) {
             self.notice_to(cx, registering.origin, REGISTER, &Refused::busy());
         }
-        if let Some(left) = self.registering.get_mut(&registering.from) {
+        let prefix = registering.from.prefix();
+        if let Some(left) = self.registering.get_mut(&prefix) {
             *left -= 1;
             if *left == 0 {
-                self.registering.remove(&registering.from);
+                self.registering.remove(&prefix);
             }
         }
         let same = |one: &&mut Registration| one.request == registering.request;

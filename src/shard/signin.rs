@@ -143,7 +143,7 @@ impl Shard {
         self.failures.count(now_ms, &number) >= limits::SIGN_IN_FAILURES
             || self
                 .address_of(from)
-                .is_some_and(|at| !at.is_loopback() && self.failures_by_ip.count(now_ms, &at.ip()) >= by_address)
+                .is_some_and(|at| !at.is_loopback() && self.failures_by_prefix.is_over(now_ms, at.prefix(), by_address))
     }
 
     /// A sign-in has failed for the sake of its password or token.
@@ -152,7 +152,7 @@ impl Shard {
         self.failures.add(now_ms, number);
         let from = self.attempt(number, attempt).map(|one| one.from);
         if let Some(at) = from.and_then(|from| self.address_of(from)).filter(|at| !at.is_loopback()) {
-            self.failures_by_ip.add(now_ms, at.ip());
+            self.failures_by_prefix.add(now_ms, at.prefix());
         }
     }
 

@@ -7,8 +7,8 @@ use super::io::Send;
 use super::user::User;
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
+use crate::seeded::SeededMap;
 use crate::wire::Server;
-use rustc_hash::FxHashMap;
 
 /// How the user of a session is reached.
 pub(super) enum Way {
@@ -89,8 +89,8 @@ impl std::fmt::Debug for Way {
 
 /// A link, with a session or apart.
 pub(super) fn find<'a>(
-    users: &'a mut FxHashMap<u32, Box<User>>,
-    apart: &'a mut FxHashMap<SessionKey, Box<Apart>>,
+    users: &'a mut SeededMap<u32, Box<User>>,
+    apart: &'a mut SeededMap<SessionKey, Box<Apart>>,
     key: SessionKey,
 ) -> Option<&'a mut Channel> {
     if let Some(session) = users.get_mut(&key.number).and_then(|user| user.session.as_mut())

@@ -4,6 +4,7 @@ use super::agenda::Agenda;
 use super::chance::Chance;
 use super::plan::Plan;
 use super::world::Event;
+use crate::seeded::Seed;
 use crate::shard::search::Scan;
 use crate::shard::{
     Board, Classic, Endpoint, Identity, Input, Now, Outbox, PasswordJob, PasswordOutcome, Peer, SearchJob, SearchOrder,
@@ -172,7 +173,7 @@ impl Cluster {
         let mono = if self.chance.percent(20) { u64::from(u32::MAX) - self.chance.below(60_000) } else { 0 };
         self.nth += 1;
         let shards = self.shards;
-        let board = Arc::new(Board::default());
+        let board = Arc::new(Board::new(Seed::new(self.chance.key())));
         let identity = |chance: &mut Chance| Identity {
             private: PRIVATE,
             seed: chance.key(),

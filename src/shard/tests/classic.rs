@@ -1,8 +1,13 @@
 //! Classic sessions (protocol.md 1.8): binding, repeats, hints, and what is dropped.
 
 use super::world::{World, profile, sign_in, system};
-use crate::shard::{Board, Classic, Counters, Endpoint, Identity, Input, Now, Outbox, Shard, Territory};
+use crate::limits;
+use crate::seeded::Seed;
+use crate::shard::{
+    Board, Classic, Counters, Endpoint, Identity, Input, Now, Outbox, PasswordOutcome, Shard, Territory,
+};
 use crate::wire::{List, Server, User};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 const REFUSED: Server<'static> = Server::SignedIn { ok: 0, groups: List::NONE, token: None };
@@ -138,27 +143,47 @@ fn bare_frames_are_taken_from_where_the_operator_allows() {
         (Classic::Loopback, outside, false),
         (Classic::Any, outside, true),
     ] {
-        let mut shard = Shard::new(Territory::ALL, Arc::new(Board::default()), classic, &Identity::EXAMPLE);
+        let mut shard =
+            Shard::new(Territory::ALL, Arc::new(Board::new(Seed::new([8; 32]))), classic, &Identity::EXAMPLE);
         let mut out = Outbox::default();
         shard.handle(Now::default(), Input::Frame { from, bytes: &bytes }, &mut out);
         assert_eq!((out.sends.len() == 1, shard.counters().classic_refused == 0), (taken, taken));
     }
 }
 
-#[test]
-fn an_address_outside_has_a_budget() {
-    let mut shard = Shard::new(Territory::ALL, Arc::new(Board::default()), Classic::Any, &Identity::EXAMPLE);
+/// How many registrations of these addresses, one each, come as far as the password pool. `answered`: each is over before the
+/// next begins.
+fn registrations(addresses: impl Iterator<Item = IpAddr>, answered: bool) -> usize {
+    let board = Arc::new(Board::new(Seed::new([8; 32])));
+    let mut shard = Shard::new(Territory::ALL, board, Classic::Any, &Identity::EXAMPLE);
     let now = Now { mono_ms: 5_000, unix_ms: 0 };
+    let mut bytes = Vec::new();
+    User::Register { profile: profile("a", 0) }.encode(&mut bytes);
     let mut hashed = 0;
-    for port in 1..=40 {
-        let mut bytes = Vec::new();
-        User::Register { profile: profile("a", 0) }.encode(&mut bytes);
+    for (nth, ip) in addresses.enumerate() {
         let mut out = Outbox::default();
-        let from = Endpoint::datagram(([192, 0, 2, 7], port).into(), 0);
+        let from = Endpoint::datagram((ip, 1_000 + nth as u16).into(), 0);
         shard.handle(now, Input::Frame { from, bytes: &bytes }, &mut out);
         hashed += out.passwords.len();
+        for (ticket, _) in std::mem::take(&mut out.passwords).into_iter().filter(|_| answered) {
+            shard.handle(now, Input::Password { ticket, outcome: PasswordOutcome::Busy }, &mut out);
+        }
     }
-    assert_eq!(hashed, 30);
+    hashed
+}
+
+#[test]
+fn registrations_are_counted_by_prefix() {
+    let network =
+        |bits: u128, step: u32| (0..400).map(move |at| IpAddr::from(Ipv6Addr::from_bits(bits + (at << step))));
+    let v4 = |same: bool| (0..40_u8).map(move |at| IpAddr::from([192, 0, 2, if same { 7 } else { at }]));
+    let (most, at_once) = (limits::REGISTRATIONS_PER_MINUTE as usize, limits::REGISTRATIONS_AT_ONCE as usize);
+    assert_eq!((registrations(v4(true), true), registrations(v4(true), false)), (most, at_once), "one address");
+    assert_eq!(registrations(v4(false), true), 40, "each address has its own");
+    let base = 0x2001_0db8_0001 << 80;
+    assert_eq!(registrations(network(base, 0), true), most, "the addresses of one /64");
+    assert_eq!(registrations(network(base, 64), true), 4 * most, "the networks of one /48");
+    assert_eq!(registrations((0..100).map(|_| [127, 0, 0, 1].into()), true), 100, "this machine is many users");
 }
 
 /// Wrong passwords from one place must not keep the right one from another waiting for long, nor fill the pool.

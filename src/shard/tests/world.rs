@@ -1,5 +1,6 @@
 //! A server in one thread: some shards, one store, a virtual clock, and what each address has received.
 
+use crate::seeded::Seed;
 use crate::shard::search::Scan;
 use crate::shard::{
     Board, Classic, Control, Counters, Endpoint, Identity, Input, Now, Outbox, PasswordJob, PasswordOutcome, Peer,
@@ -67,7 +68,7 @@ pub fn profile(nickname: &str, authorization: u8) -> Profile<'_> {
 
 impl World {
     pub fn new(shards: u32) -> Self {
-        let board = Arc::new(Board::default());
+        let board = Arc::new(Board::new(Seed::new([8; 32])));
         let shard =
             |index| Shard::new(Territory { index, shards }, Arc::clone(&board), Classic::Loopback, &Identity::EXAMPLE);
         let mut store = Store::in_memory(1);
