@@ -24,7 +24,7 @@ fn encoded(frame: &User<'_>) -> Vec<u8> {
 /// Signs a user in, answering for the store and the password pool. The user lists `friends`.
 fn sign_in(shard: &mut Shard, number: u32, friends: &[u32]) {
     let record = hex_profile();
-    let User::Register { profile } = User::decode(&record, Dialect::Classic).expect("the first vector") else {
+    let User::Register { profile, .. } = User::decode(&record, Dialect::Classic).expect("the first vector") else {
         panic!("the first vector registers")
     };
     let account = Account::new(&profile, "hash".into(), 0);

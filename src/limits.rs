@@ -134,6 +134,9 @@ pub const FIRST_GUEST: u32 = 0x8000_0000;
 pub const NAME_BYTES: usize = 64;
 /// Longest password.
 pub const PASSWORD_BYTES: usize = 128;
+/// Shortest password that can be set: with five failures a minute, guessing all of six letters takes a century. Shorter
+/// ones that were set before stay good.
+pub const PASSWORD_BYTES_LEAST: usize = 6;
 /// Longest address, hobby or reason.
 pub const SHORT_TEXT_BYTES: usize = 255;
 /// Longest postcode.

@@ -38,7 +38,7 @@ fn user(bytes: &[u8]) {
                 message.encode(&mut again);
                 assert!(again.len() <= bytes.len(), "{message:?} has grown");
                 assert_eq!(User::decode(&again, dialect), Ok(message));
-                if let User::Register { profile } | User::Update { profile, .. } = message {
+                if let User::Register { profile, .. } | User::Update { profile, .. } = message {
                     let _ = profile.check();
                 }
             }
@@ -236,7 +236,7 @@ fn searches() {
 #[test]
 fn accounts() {
     let records = frames().into_iter().filter_map(|frame| match User::decode(&frame, Dialect::Link) {
-        Ok(User::Register { profile }) => Some(Account::new(&profile, "$argon2id$".into(), 1).encode()),
+        Ok(User::Register { profile, .. }) => Some(Account::new(&profile, "$argon2id$".into(), 1).encode()),
         _ => None,
     });
     run("account", account, records.collect());

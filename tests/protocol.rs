@@ -60,7 +60,7 @@ fn lists_groups_and_profiles() {
         assert!(a.ask(&User::View { me, friend }).contains("nickname: \"friend\""));
         let mut changed = profile("b", 2);
         changed.password = "";
-        assert!(a.ask(&User::Update { me, profile: changed }).contains("ok: 1"));
+        assert!(a.ask(&User::update(me, changed)).contains("ok: 1"));
         assert!(a.ask(&User::Search { me, sql: "nickname = 'B' AND 状态 = 1" }).contains(&format!("number: {me}")));
         let online = a.ask(&User::Online { me, start: me - 1, count: 1, direction: 2 });
         assert!(online.contains(&format!("number: {me}")), "{online}");
@@ -74,16 +74,16 @@ fn a_file_is_passed_on_whole() {
         let (mut a, mut b) = (Person::new(server, transport, "a", 0), Person::new(server, transport, "b", 0));
         let (me, other) = (a.number, b.number);
         let file: Vec<u8> = (0..40_000u32).map(|at| (at * 7) as u8).collect();
-        a.wire.send(&User::OfferFile { me, friend: other, name: "照片.jpg", size: file.len() as u32 });
+        a.wire.send(&User::OfferFile { me, friend: other, name: "照片.jpg", size: file.len() as u32, offer: None });
         assert!(b.wire.next().contains("name: \"照片.jpg\", size: 40000"));
-        b.wire.send(&User::AnswerFile { me: other, friend: me, allow: 1 });
+        b.wire.send(&User::AnswerFile { me: other, friend: me, allow: 1, offer: None });
         assert!(a.wire.next().contains("allow: 1"));
         for part in file.chunks(10_000) {
-            a.wire.send(&User::FileData { me, friend: other, data: Blob(part) });
-            let want = format!("FileData {{ sender: {me}, data: {:?} }}", Blob(part));
+            a.wire.send(&User::FileData { me, friend: other, data: Blob(part), offer: None });
+            let want = format!("FileData {{ sender: {me}, data: {:?}, offer: None }}", Blob(part));
             assert_eq!(b.wire.next(), want);
         }
-        a.wire.send(&User::FileData { me, friend: other, data: Blob(b"more") });
+        a.wire.send(&User::FileData { me, friend: other, data: Blob(b"more"), offer: None });
         assert!(a.wire.next().contains("or it is complete"));
     });
 }

@@ -350,12 +350,12 @@ impl Event {
                 status: Status::from_code(status),
             }),
             Server::FriendStatus { friend, status } => Self::FriendStatus { friend, status: Status::from_code(status) },
-            Server::FileOffered { sender, name, size } => {
+            Server::FileOffered { sender, name, size, .. } => {
                 Self::FileOffered { from: sender, name: name.to_owned(), size }
             }
-            Server::FileAnswered { sender, allow } => Self::FileAnswered { from: sender, allow: allow == 1 },
-            Server::FileData { sender, data } => Self::FilePiece { from: sender, data: data.0.to_vec() },
-            Server::Progress { peer, received } => Self::Progress { peer, received },
+            Server::FileAnswered { sender, allow, .. } => Self::FileAnswered { from: sender, allow: allow == 1 },
+            Server::FileData { sender, data, .. } => Self::FilePiece { from: sender, data: data.0.to_vec() },
+            Server::Progress { peer, received, .. } => Self::Progress { peer, received },
             Server::Receipt { to, id, state, reason } => {
                 Self::Receipt { to, id, state: ReceiptState::from_code(state, reason)? }
             }

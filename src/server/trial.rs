@@ -76,7 +76,7 @@ mod tests {
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let (mut frame, mut reply) = (Vec::new(), [0; 1_000]);
         let profile = Profile { nickname: "Li Lei", password: "secret", ..Profile::default() };
-        User::Register { profile }.encode(&mut frame);
+        User::register(profile).encode(&mut frame);
         socket.send_to(&frame, trial.address).unwrap();
         let count = socket.recv(&mut reply).unwrap();
         let registered = Server::decode(&reply[..count], Dialect::Classic);

@@ -91,7 +91,7 @@ impl Shard {
             return self.notice(cx, from, OFFER, &Refused::new(Code::Busy, text));
         }
         transfers.incoming.push(Incoming { from, accepted: false });
-        session.way.send(cx, &Server::FileOffered { sender: from, name, size });
+        session.way.send(cx, &Server::FileOffered { sender: from, name, size, offer: None });
     }
 
     pub(super) fn answer_file(&mut self, cx: &mut Cx<'_>, asker: Asker, offerer: u32, allow: u8) {
@@ -132,7 +132,7 @@ impl Shard {
             transfers.outgoing.swap_remove(at);
         }
         if let Some(session) = self.session_mut(to) {
-            session.way.send(cx, &Server::FileAnswered { sender: from, allow: u8::from(allow) });
+            session.way.send(cx, &Server::FileAnswered { sender: from, allow: u8::from(allow), offer: None });
         }
         if allow && complete {
             self.peer(cx, from, Peer::FileEnd { from: to, offered_by_to: false });
@@ -189,7 +189,7 @@ impl Shard {
                 .is_some_and(|all| all.incoming.iter().any(|one| one.from == from && one.accepted))
         });
         match accepted {
-            Some(session) => session.way.send(cx, &Server::FileData { sender: from, data: Blob(data) }),
+            Some(session) => session.way.send(cx, &Server::FileData { sender: from, data: Blob(data), offer: None }),
             None => self.notice(cx, from, DATA, &gone(to)),
         }
     }
@@ -218,7 +218,7 @@ impl Shard {
             transfers.outgoing.swap_remove(at);
         }
         if let Some(channel) = session.way.link_mut() {
-            channel.send(cx, &Server::Progress { peer: from, received });
+            channel.send(cx, &Server::Progress { peer: from, received, offer: None });
         }
         if over {
             self.peer(cx, from, Peer::FileEnd { from: to, offered_by_to: false });

@@ -6,20 +6,20 @@ use super::user::{Asker, Lists};
 use super::{Cx, Shard};
 use crate::limits::{FIRST_GROUP, GROUP_FRIENDS, GROUPS, NAME_BYTES};
 use crate::store::Change;
-use crate::wire::{List, Move};
+use crate::wire::{List, Move, check_name};
 
 impl Shard {
     pub(super) fn add_group(&mut self, cx: &mut Cx<'_>, asker: Asker, name: &str) {
-        match check_name(name) {
+        match check_name("a group's name", name, NAME_BYTES) {
             Ok(()) => self.change(cx, asker.number, Op::AddGroup { asker, name: name.into() }),
-            Err(why) => self.refuse(cx, asker, &why),
+            Err(fault) => self.refuse(cx, asker, &Refused::from(fault)),
         }
     }
 
     pub(super) fn rename_group(&mut self, cx: &mut Cx<'_>, asker: Asker, group: u8, name: &str) {
-        match check_name(name) {
+        match check_name("a group's name", name, NAME_BYTES) {
             Ok(()) => self.change(cx, asker.number, Op::RenameGroup { asker, group, name: name.into() }),
-            Err(why) => self.refuse(cx, asker, &why),
+            Err(fault) => self.refuse(cx, asker, &Refused::from(fault)),
         }
     }
 
@@ -31,14 +31,6 @@ impl Shard {
         let moves = moves.iter().map(|one| (one.friend, one.group)).collect();
         self.change(cx, asker.number, Op::MoveFriends { asker, moves });
     }
-}
-
-fn check_name(name: &str) -> Result<(), Refused> {
-    if name.len() <= NAME_BYTES {
-        return Ok(());
-    }
-    let why = format!("a group's name has at most {NAME_BYTES} bytes; this one has {}", name.len());
-    Err(Refused::new(Code::TooLarge, why))
 }
 
 fn no_such_group(group: u8) -> Refused {

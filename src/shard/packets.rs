@@ -3,6 +3,7 @@
 use super::apart::Role;
 use super::endpoint::Endpoint;
 use super::notice::{Code, Refused};
+use super::registration::SignUp;
 use super::requests::{sender, subject};
 use super::user::{Asker, Session};
 use super::way::{Origin, Way, find};
@@ -227,8 +228,8 @@ impl Shard {
             Err(error) => return self.unreadable(cx, key, bytes, error),
         };
         match request {
-            User::Register { profile } if key.number >= limits::FIRST_GUEST => {
-                self.register(cx, origin, &profile, bytes);
+            User::Register { profile, reach, details, .. } if key.number >= limits::FIRST_GUEST => {
+                self.register(cx, origin, &SignUp { profile, reach, details }, bytes);
             }
             User::SignIn { me, password, mode, token } if me == key.number => {
                 self.sign_in(cx, origin, me, password, token.unwrap_or(""), mode, bytes);

@@ -8,7 +8,7 @@ use super::search;
 use super::user::Asker;
 use super::{Cx, Shard};
 use crate::store::{Answer, Card, Request, StoredProfile};
-use crate::wire::{Found, List, Profile, Server};
+use crate::wire::{Found, List, Profile, Server, check_privacy};
 
 impl Shard {
     pub(super) fn view(&mut self, cx: &mut Cx<'_>, asker: Asker, friend: u32) {
@@ -18,7 +18,7 @@ impl Shard {
     pub(super) fn viewed(&mut self, cx: &mut Cx<'_>, asker: Asker, number: u32, answer: &Answer) {
         let why = match answer {
             Answer::Account(Some(account)) => {
-                let frame = Server::Profile { ok: 1, number, profile: account.profile() };
+                let frame = Server::Profile { ok: 1, number, profile: account.profile(), reach: None, details: None };
                 return self.reply(cx, asker, &frame);
             }
             Answer::Account(None) => Refused::no_such_user(number),
@@ -27,12 +27,19 @@ impl Shard {
         self.refuse(cx, asker, &why);
     }
 
-    pub(super) fn update(&mut self, cx: &mut Cx<'_>, asker: Asker, profile: &Profile<'_>) {
-        if let Err(fault) = profile.check() {
+    pub(super) fn update(
+        &mut self,
+        cx: &mut Cx<'_>,
+        asker: Asker,
+        profile: &Profile<'_>,
+        reach: Option<u8>,
+        details: Option<u8>,
+    ) {
+        if let Err(fault) = profile.check().and_then(|()| check_privacy(reach, details)) {
             return self.refuse(cx, asker, &Refused::from(fault));
         }
         let password = Some(profile.password).filter(|password| !password.is_empty()).map(Box::from);
-        let op = Op::Update { asker, profile: StoredProfile::of(profile), password };
+        let op = Op::Update { asker, profile: StoredProfile::of(profile, reach, details), password };
         self.change(cx, asker.number, op);
     }
 

@@ -11,7 +11,7 @@ use super::way::Origin;
 use super::{Cx, Shard};
 use crate::limits;
 use crate::store::{Account, Answer, Request, StoredProfile};
-use crate::wire::{Profile, Server};
+use crate::wire::{Profile, ProfileFault, Server, check_privacy};
 
 const REGISTER: u8 = 0x01;
 
@@ -21,6 +21,26 @@ pub(super) struct Registration {
     request: Fingerprint,
     /// What was answered, once it was.
     number: Option<u32>,
+}
+
+/// What somebody registers with.
+pub(super) struct SignUp<'a> {
+    pub profile: Profile<'a>,
+    /// See [`Account::reach`].
+    pub reach: Option<u8>,
+    /// See [`Account::details`].
+    pub details: Option<u8>,
+}
+
+impl SignUp<'_> {
+    fn check(&self) -> Result<(), ProfileFault> {
+        self.profile.check_new()?;
+        check_privacy(self.reach, self.details)
+    }
+
+    fn stored(&self) -> StoredProfile {
+        StoredProfile::of(&self.profile, self.reach, self.details)
+    }
 }
 
 /// A registration in progress.
@@ -34,7 +54,7 @@ pub(super) struct Registering {
 }
 
 impl Shard {
-    pub(super) fn register(&mut self, cx: &mut Cx<'_>, origin: Origin, profile: &Profile<'_>, bytes: &[u8]) {
+    pub(super) fn register(&mut self, cx: &mut Cx<'_>, origin: Origin, asked: &SignUp<'_>, bytes: &[u8]) {
         let (now_ms, request) = (cx.now.mono_ms, Fingerprint::of(bytes));
         let Some(from) = self.address_of(origin) else { return };
         let bare = matches!(origin, Origin::Bare(_));
@@ -46,13 +66,13 @@ impl Shard {
             }
             return;
         }
-        let taken = profile.check().is_ok()
+        let taken = asked.check().is_ok()
             && self.pending.len() < limits::QUESTIONS
             && self.may_register(now_ms, from.prefix());
         if !taken {
             // Nobody is signed in here: in bare frames the answer must not be longer than what was asked.
             self.send_number(cx, origin, 0);
-            let why = profile.check().map_or_else(Refused::from, |()| Refused::too_fast());
+            let why = asked.check().map_or_else(Refused::from, |()| Refused::too_fast());
             cx.event(What::SignUpRefused(why.code.detail()), 0, Some(from));
             if !bare {
                 self.notice_to(cx, origin, REGISTER, &why);
@@ -64,8 +84,8 @@ impl Shard {
         }
         self.registrations_by_prefix.add(now_ms, from.prefix());
         *self.registering.entry(from.prefix()).or_default() += 1;
-        let registering = Registering { origin, from, request, profile: StoredProfile::of(profile) };
-        let job = PasswordJob::Hash { password: profile.password.into() };
+        let registering = Registering { origin, from, request, profile: asked.stored() };
+        let job = PasswordJob::Hash { password: asked.profile.password.into() };
         self.ask_password(cx, job, Pending::RegisterHash(registering));
     }
 

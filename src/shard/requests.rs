@@ -2,6 +2,7 @@
 
 use super::endpoint::Endpoint;
 use super::notice::Refused;
+use super::registration::SignUp;
 use super::user::{Asker, Fingerprint, Latest};
 use super::way::Origin;
 use super::{Classic, Cx, OFFLINE, Shard};
@@ -24,7 +25,9 @@ impl Shard {
             return close_stream(cx, from);
         };
         match request {
-            User::Register { profile } => self.register(cx, Origin::Bare(from), &profile, bytes),
+            User::Register { profile, reach, details, .. } => {
+                self.register(cx, Origin::Bare(from), &SignUp { profile, reach, details }, bytes);
+            }
             User::SignIn { me, password, mode, .. } => {
                 self.sign_in(cx, Origin::Bare(from), me, password, "", mode, bytes);
             }
@@ -83,7 +86,7 @@ impl Shard {
             User::DeleteFriend { friend, .. } => self.delete_friend(cx, asker, friend),
             User::SetStatus { status, .. } => self.set_status(cx, asker, status),
             User::Monitor { target, .. } => self.monitor(cx, asker, target),
-            User::Update { profile, .. } => self.update(cx, asker, &profile),
+            User::Update { profile, reach, details, .. } => self.update(cx, asker, &profile, reach, details),
             User::OfferFile { friend, name, size, .. } => self.offer_file(cx, asker, friend, name, size),
             User::AnswerFile { friend, allow, .. } => self.answer_file(cx, asker, friend, allow),
             User::Test { me } => self.reply(cx, asker, &Server::TestReply { me }),

@@ -250,7 +250,7 @@ impl Asker {
     /// The reply that says "not done", for the requests that have one. Its other fields are zero or empty.
     pub fn failed(&self) -> Option<Server<'static>> {
         Some(match self.request {
-            0x05 => Server::Profile { ok: 0, number: 0, profile: Default::default() },
+            0x05 => Server::Profile { ok: 0, number: 0, profile: Default::default(), reach: None, details: None },
             0x06 => Server::GroupAdded { ok: 0, group: 0, name: "" },
             0x07 => Server::GroupRenamed { ok: 0, group: 0, name: "" },
             0x08 => Server::GroupDeleted { ok: 0, group: 0 },

@@ -8,6 +8,10 @@ pub struct Account {
     profile: Box<[u8]>,
     /// 0 anyone may add me, 1 ask me first, 2 nobody may (身份验证).
     pub authorization: u8,
+    /// Who may write to me (protocol.md 3.1): one of [`reach`].
+    pub reach: u8,
+    /// Who sees my details, and finds me by them: one of [`details`].
+    pub details: u8,
     /// The password as an Argon2id PHC string.
     pub password: Box<str>,
     /// The operator has shut it: nobody can sign in.
@@ -16,38 +20,56 @@ pub struct Account {
     pub created_ms: u64,
 }
 
+/// Who may write to a user (protocol.md 3.1).
+pub mod reach {
+    /// Everybody: so it is if nothing was said.
+    pub const EVERYBODY: u8 = 0;
+}
+
+/// Who sees a user's real name, address, postcode, telephone, pager and e-mail (protocol.md 3.1).
+pub mod details {
+    /// Those whom the user lists: so it is if nothing was said.
+    pub const LISTED: u8 = 1;
+}
+
 /// A profile as it is kept: without the password, which only stands as a hash in its [`Account`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredProfile {
     public: Box<[u8]>,
     authorization: u8,
+    /// `None`: as it was.
+    reach: Option<u8>,
+    details: Option<u8>,
 }
 
 impl StoredProfile {
-    /// What is kept of a profile.
-    pub fn of(profile: &Profile<'_>) -> Self {
+    /// What is kept of a profile, with who may write and who sees the details, where that is said.
+    pub fn of(profile: &Profile<'_>, reach: Option<u8>, details: Option<u8>) -> Self {
         let mut bytes = Vec::new();
         profile.public().write(&mut Writer::new(&mut bytes));
-        Self { public: bytes.into(), authorization: profile.authorization }
+        Self { public: bytes.into(), authorization: profile.authorization, reach, details }
     }
 }
 
 impl Account {
     /// An account with this profile. `password` is its Argon2id PHC string; the one inside the profile is ignored.
     pub fn new(profile: &Profile<'_>, password: Box<str>, created_ms: u64) -> Self {
-        Self::of(StoredProfile::of(profile), password, created_ms)
+        Self::of(StoredProfile::of(profile, None, None), password, created_ms)
     }
 
     /// The same, with a profile as it is kept.
     pub fn of(profile: StoredProfile, password: Box<str>, created_ms: u64) -> Self {
-        let StoredProfile { public, authorization } = profile;
-        Self { profile: public, authorization, password, disabled: false, created_ms }
+        let StoredProfile { public, authorization, reach, details } = profile;
+        let (reach, details) = (reach.unwrap_or(reach::EVERYBODY), details.unwrap_or(details::LISTED));
+        Self { profile: public, authorization, reach, details, password, disabled: false, created_ms }
     }
 
     /// Takes another profile. The password stays as it is.
     pub fn set_profile(&mut self, profile: StoredProfile) {
         self.profile = profile.public;
         self.authorization = profile.authorization;
+        self.reach = profile.reach.unwrap_or(self.reach);
+        self.details = profile.details.unwrap_or(self.details);
     }
 
     /// Its public profile.
@@ -57,13 +79,15 @@ impl Account {
 
     /// Its record.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.profile.len() + self.password.len() + 12);
+        let mut bytes = Vec::with_capacity(self.profile.len() + self.password.len() + 14);
         let mut writer = Writer::new(&mut bytes);
         self.authorization.write(&mut writer);
         u8::from(self.disabled).write(&mut writer);
         self.created_ms.write(&mut writer);
         (&*self.password).write(&mut writer);
         writer.put(&self.profile);
+        self.reach.write(&mut writer);
+        self.details.write(&mut writer);
         bytes
     }
 
@@ -73,6 +97,8 @@ impl Account {
         Ok(Self {
             profile: view.profile_bytes.into(),
             authorization: view.authorization,
+            reach: view.reach,
+            details: view.details,
             password: view.password.into(),
             disabled: view.disabled,
             created_ms: view.created_ms,
@@ -85,6 +111,10 @@ impl Account {
 pub struct AccountView<'a> {
     /// See [`Account::authorization`].
     pub authorization: u8,
+    /// See [`Account::reach`].
+    pub reach: u8,
+    /// See [`Account::details`].
+    pub details: u8,
     /// See [`Account::disabled`].
     pub disabled: bool,
     /// See [`Account::created_ms`].
@@ -97,16 +127,21 @@ pub struct AccountView<'a> {
 }
 
 impl<'a> AccountView<'a> {
-    /// Reads a record in place.
+    /// Reads a record in place. One of a time before `reach` and `details` ends with the profile.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes, 0);
         let authorization = u8::read(&mut reader)?;
         let disabled = u8::read(&mut reader)? != 0;
         let created_ms = u64::read(&mut reader)?;
         let password = <&str>::read(&mut reader)?;
-        let profile_bytes = reader.rest();
+        let from_profile = reader.rest();
         let profile = PublicProfile::read(&mut reader)?;
-        Ok(Self { authorization, disabled, created_ms, password, profile, profile_bytes })
+        let profile_bytes = &from_profile[..from_profile.len() - reader.rest().len()];
+        let (reach, details) = match reader.rest() {
+            [] => (reach::EVERYBODY, details::LISTED),
+            _ => (u8::read(&mut reader)?, u8::read(&mut reader)?),
+        };
+        Ok(Self { authorization, reach, details, disabled, created_ms, password, profile, profile_bytes })
     }
 
     /// What a list of people shows of it.

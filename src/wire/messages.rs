@@ -159,7 +159,7 @@ messages! {
     /// User to server (protocol.md 1.5, 3.2).
     User from User to Server {
         /// Register.
-        0x01 Register "register" { profile: Profile<'a> }
+        0x01 Register "register" { profile: Profile<'a>; reach: u8, details: u8, invite: &'a str }
         /// Sign in.
         0x02 SignIn "sign in" { me: u32, password: &'a str, mode: u8; token: &'a str }
         /// Message to one user.
@@ -191,13 +191,13 @@ messages! {
         /// Monitor a conversation.
         0x11 Monitor "monitor" { me: u32, target: u32 }
         /// Change my profile.
-        0x12 Update "update profile" { me: u32, profile: Profile<'a> }
+        0x12 Update "update profile" { me: u32, profile: Profile<'a>; reach: u8, details: u8, old_password: &'a str }
         /// Offer a file.
-        0x13 OfferFile "offer file" { me: u32, friend: u32, name: &'a str, size: u32 }
+        0x13 OfferFile "offer file" { me: u32, friend: u32, name: &'a str, size: u32; offer: u32 }
         /// Answer an offer.
-        0x14 AnswerFile "answer file" { me: u32, friend: u32, allow: u8 }
+        0x14 AnswerFile "answer file" { me: u32, friend: u32, allow: u8; offer: u32 }
         /// A piece of a file.
-        0x15 FileData "file data" { me: u32, friend: u32, data: Blob<'a> }
+        0x15 FileData "file data" { me: u32, friend: u32, data: Blob<'a>; offer: u32 }
         /// Connection test.
         0x16 Test "test" { me: u32 }
         /// Answer a request for authorization.
@@ -207,7 +207,7 @@ messages! {
         /// Refuse or accept anything from someone.
         0x44 Block "block" { me: u32, other: u32, on: u8 }
         /// Bytes of the file that have arrived.
-        0x46 Progress "progress" { me: u32, peer: u32, received: u32 }
+        0x46 Progress "progress" { me: u32, peer: u32, received: u32; offer: u32 }
     }
 }
 
@@ -220,8 +220,8 @@ messages! {
         0x02 SignedIn "signed in" { ok: u8, groups: List<'a, GroupEntry<'a>>; token: &'a str }
         /// A message, from a user or the system.
         0x03 Message "message" { flag: u8, sender: u32, text: &'a str, kind: u8; id: u64, time: u64 }
-        /// A profile.
-        0x04 Profile "profile" { ok: u8, number: u32, profile: PublicProfile<'a> }
+        /// A profile; one's own ends with who may write and who sees details.
+        0x04 Profile "profile" { ok: u8, number: u32, profile: PublicProfile<'a>; reach: u8, details: u8 }
         /// Group added.
         0x05 GroupAdded "group added" { ok: u8, group: u8, name: &'a str }
         /// Group renamed.
@@ -245,11 +245,11 @@ messages! {
         /// Profile changed.
         0x11 Updated "updated" { ok: u8 }
         /// A file is offered.
-        0x12 FileOffered "file offered" { sender: u32, name: &'a str, size: u32 }
+        0x12 FileOffered "file offered" { sender: u32, name: &'a str, size: u32; offer: u32 }
         /// An offer is answered.
-        0x13 FileAnswered "file answered" { sender: u32, allow: u8 }
+        0x13 FileAnswered "file answered" { sender: u32, allow: u8; offer: u32 }
         /// A piece of a file.
-        0x14 FileData "file data" { sender: u32, data: Blob<'a> }
+        0x14 FileData "file data" { sender: u32, data: Blob<'a>; offer: u32 }
         /// A friend's status changed.
         0x15 FriendStatus "friend status" { friend: u32, status: u8 }
         /// Connection test answered.
@@ -261,6 +261,18 @@ messages! {
         /// Block set.
         0x44 Blocked "blocked" { ok: u8, other: u32, on: u8 }
         /// Bytes of the file that the other side has.
-        0x46 Progress "progress" { peer: u32, received: u32 }
+        0x46 Progress "progress" { peer: u32, received: u32; offer: u32 }
+    }
+}
+
+impl<'a> User<'a> {
+    /// A registration without the fields of part 3.
+    pub fn register(profile: Profile<'a>) -> Self {
+        Self::Register { profile, reach: None, details: None, invite: None }
+    }
+
+    /// A change of one's profile without the fields of part 3.
+    pub fn update(me: u32, profile: Profile<'a>) -> Self {
+        Self::Update { me, profile, reach: None, details: None, old_password: None }
     }
 }

@@ -17,6 +17,7 @@ mod field;
 mod header;
 mod list;
 mod messages;
+mod names;
 mod profile;
 mod record;
 
@@ -25,7 +26,8 @@ pub use field::{Blob, Field, Reader, Writer};
 pub use header::{Header, LEAD, LINK_LEAD, Program, stream_frame_bytes, word_at_eight};
 pub use list::{Count, List};
 pub use messages::{Found, FriendEntry, GroupEntry, Move, ReceivedId, Server, User};
-pub use profile::{Profile, ProfileFault, PublicProfile};
+pub use names::{check_line, check_name};
+pub use profile::{Profile, ProfileFault, PublicProfile, check_password, check_privacy};
 
 /// Which edition of the protocol a frame is read in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! The profile of a user (protocol.md 1.4).
 
+use super::names::{check_line, check_name};
 use super::record::record;
 use crate::limits::{
-    INTRODUCTION_BYTES, LINE_BYTES, NAME_BYTES, PASSWORD_BYTES, PHONE_BYTES, PORTRAIT_MAX, POSTCODE_BYTES,
-    SHORT_TEXT_BYTES,
+    INTRODUCTION_BYTES, LINE_BYTES, NAME_BYTES, PASSWORD_BYTES, PASSWORD_BYTES_LEAST, PHONE_BYTES, PORTRAIT_MAX,
+    POSTCODE_BYTES, SHORT_TEXT_BYTES,
 };
 use std::fmt;
 
@@ -12,11 +13,11 @@ record! {
     /// anyone may add the user.
     #[derive(Default)]
     Profile ['a] {
-        /// Nickname (昵称), 1 to 64 bytes.
+        /// Nickname (昵称), 1 to 64 bytes: see [`check_name`].
         nickname: &'a str,
         /// Portrait (头像), 0 to 255.
         portrait: u16,
-        /// Password (口令), at most 128 bytes.
+        /// Password (口令), 6 to 128 bytes; empty where it stays as it is.
         password: &'a str,
         /// Sex (性别): 0 not given, 1 male, 2 female.
         sex: u8,
@@ -96,7 +97,15 @@ record! {
     }
 }
 
-/// What is not allowed in a profile, in words.
+impl PublicProfile<'_> {
+    /// As somebody reads it who may not see the details (protocol.md 3.1): real name, address, postcode, telephone, pager
+    /// and e-mail are empty.
+    pub fn without_details(self) -> Self {
+        Self { name: "", address: "", postcode: "", telephone: "", pager: "", email: "", ..self }
+    }
+}
+
+/// What is not allowed in a profile or a name, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProfileFault {
     /// A text is longer than it may be.
@@ -137,11 +146,11 @@ impl<'a> Profile<'a> {
         }
     }
 
-    /// What is not allowed in it; `Ok` where all of protocol.md 1.4 holds. Too long is refused, never cut.
+    /// What is not allowed in it; `Ok` where all of protocol.md 1.4 holds. Too long is refused, never cut. The password may
+    /// be empty: see [`check_new`](Self::check_new).
     pub fn check(&self) -> Result<(), ProfileFault> {
-        let texts = [
-            ("nickname", self.nickname, NAME_BYTES),
-            ("password", self.password, PASSWORD_BYTES),
+        check_name("nickname", self.nickname, NAME_BYTES)?;
+        let lines = [
             ("real name", self.name, NAME_BYTES),
             ("city", self.city, NAME_BYTES),
             ("address", self.address, SHORT_TEXT_BYTES),
@@ -150,26 +159,53 @@ impl<'a> Profile<'a> {
             ("telephone", self.telephone, PHONE_BYTES),
             ("pager", self.pager, PHONE_BYTES),
             ("email", self.email, LINE_BYTES),
-            ("hobby", self.hobby, SHORT_TEXT_BYTES),
-            ("introduction", self.introduction, INTRODUCTION_BYTES),
         ];
+        lines.iter().try_for_each(|(name, text, most)| check_line(name, text, *most))?;
+        let texts = [("hobby", self.hobby, SHORT_TEXT_BYTES), ("introduction", self.introduction, INTRODUCTION_BYTES)];
         if let Some((name, text, most)) = texts.iter().find(|(_, text, most)| text.len() > *most) {
             let text = format!("{name} is {} bytes long; at most {most} are allowed", text.len());
             return Err(ProfileFault::TooLong(text));
         }
-        if self.nickname.is_empty() {
-            return Err(ProfileFault::NotAllowed("nickname must not be empty".into()));
+        if !self.password.is_empty() {
+            check_password(self.password)?;
         }
-        let codes = [
+        within(&[
             ("portrait", self.portrait, PORTRAIT_MAX),
             ("sex", u16::from(self.sex), 2),
             ("authorization", u16::from(self.authorization), 2),
-        ];
-        match codes.iter().find(|(_, value, most)| value > most) {
-            Some((name, value, most)) => {
-                Err(ProfileFault::NotAllowed(format!("{name} is {value}; it must be 0 to {most}")))
-            }
-            None => Ok(()),
+        ])
+    }
+
+    /// The same for a registration, which cannot do without a password.
+    pub fn check_new(&self) -> Result<(), ProfileFault> {
+        self.check()?;
+        check_password(self.password)
+    }
+}
+
+/// Whether a password may be set. Those that were set before this rule stay.
+pub fn check_password(password: &str) -> Result<(), ProfileFault> {
+    match password.len() {
+        PASSWORD_BYTES_LEAST..=PASSWORD_BYTES => Ok(()),
+        n if n > PASSWORD_BYTES => {
+            Err(ProfileFault::TooLong(format!("password is {n} bytes long; at most {PASSWORD_BYTES} are allowed")))
         }
+        n => Err(ProfileFault::NotAllowed(format!(
+            "password is {n} bytes long; at least {PASSWORD_BYTES_LEAST} are needed"
+        ))),
+    }
+}
+
+/// Whether these can be set: who may write to a user, and who sees the user's details (protocol.md 3.1).
+pub fn check_privacy(reach: Option<u8>, details: Option<u8>) -> Result<(), ProfileFault> {
+    within(&[("reach", reach.unwrap_or(0).into(), 1), ("details", details.unwrap_or(0).into(), 2)])
+}
+
+fn within(codes: &[(&str, u16, u16)]) -> Result<(), ProfileFault> {
+    match codes.iter().find(|(_, value, most)| value > most) {
+        Some((name, value, most)) => {
+            Err(ProfileFault::NotAllowed(format!("{name} is {value}; it must be 0 to {most}")))
+        }
+        None => Ok(()),
     }
 }

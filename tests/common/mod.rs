@@ -225,7 +225,7 @@ impl Person {
 
 pub fn register(server: SocketAddr, transport: Transport, nickname: &str, authorization: u8) -> u32 {
     let mut wire = Wire::open(server, transport);
-    wire.send(&User::Register { profile: profile(nickname, authorization) });
+    wire.send(&User::register(profile(nickname, authorization)));
     let bytes = wire.next_within(PATIENCE).expect("an answer");
     match Frame::decode(&bytes, Dialect::Classic) {
         Ok(Frame::Registered { ok: 1, number }) => number,

@@ -164,7 +164,7 @@ impl Core {
 
     /// Registers a new user, through a session of its own under a guest's number.
     pub fn register(&mut self, now: u64, profile: &OwnedProfile) -> Result<RequestId, Error> {
-        let frame = User::Register { profile: profile.as_wire() };
+        let frame = User::Register { profile: profile.as_wire(), reach: None, details: None, invite: None };
         check(&frame)?;
         if self.registrations.len() >= REGISTRATIONS_WAITING {
             return Err(Error::Invalid(format!("{REGISTRATIONS_WAITING} registrations wait already")));
@@ -262,7 +262,7 @@ impl Core {
     /// Sends a piece of a file whose offer was accepted; not more than [`file_room`](Self::file_room) says.
     pub fn piece(&mut self, now: u64, friend: u32, data: &[u8]) -> Result<(), Error> {
         let me = self.me()?;
-        let frame = User::FileData { me, friend, data: Blob(data) };
+        let frame = User::FileData { me, friend, data: Blob(data), offer: None };
         check(&frame)?;
         let room = self.file_room(friend).ok_or(Error::Unknown)?;
         if data.len() > room as usize {
@@ -392,7 +392,7 @@ impl Core {
             Event::FilePiece { from, data } => {
                 let told = self.transfers.arrived(*from, data.len());
                 if let (Some(received), Some(me), Some(live)) = (told, &self.me, &mut self.live) {
-                    live.session.send(&User::Progress { me: me.number, peer: *from, received });
+                    live.session.send(&User::Progress { me: me.number, peer: *from, received, offer: None });
                 }
             }
             _ => {}

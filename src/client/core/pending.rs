@@ -74,7 +74,7 @@ impl Awaits {
         let refused = Some(None);
         let done = |reply| Some(Some(reply));
         match (self, *frame) {
-            (Self::Profile(of), Server::Profile { ok: 1, number, profile }) => {
+            (Self::Profile(of), Server::Profile { ok: 1, number, profile, .. }) => {
                 (*of == number).then(|| Some(Reply::Profile(number, Box::new(profile.into()))))
             }
             (Self::GroupAdded(of), Server::GroupAdded { ok: 1, group, name }) => {

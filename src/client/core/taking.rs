@@ -170,7 +170,7 @@ impl Core {
                     *watched = state;
                 }
             }
-            Server::Progress { peer, received } => self.transfers.progress(peer, received),
+            Server::Progress { peer, received, .. } => self.transfers.progress(peer, received),
             Server::Notice { about: 0x15, .. } => self.transfers.refused(),
             // There is no sign-in on this session: the server has lost it.
             Server::SignedIn { ok: 0, .. } | Server::Notice { code: 2, .. } => return self.reconnect(now),

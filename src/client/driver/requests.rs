@@ -88,7 +88,13 @@ impl Client {
 
     /// Changes one's profile: all of it, but for an empty password, which keeps the old one.
     pub fn update(&self, profile: &OwnedProfile) -> Result<(), Error> {
-        self.done(&User::Update { me: self.me()?, profile: profile.as_wire() })
+        self.done(&User::Update {
+            me: self.me()?,
+            profile: profile.as_wire(),
+            reach: None,
+            details: None,
+            old_password: None,
+        })
     }
 
     /// Adds a group and gives its number.
@@ -169,7 +175,7 @@ impl Client {
 
     /// Offers a file. The answer comes as [`Event::FileAnswered`](crate::client::Event::FileAnswered).
     pub fn offer_file(&self, friend: u32, name: &str, size: u32) -> Result<(), Error> {
-        self.done(&User::OfferFile { me: self.me()?, friend, name, size })
+        self.done(&User::OfferFile { me: self.me()?, friend, name, size, offer: None })
     }
 
     /// Whether the server knows of a file for `friend` that was offered here, or is being sent. One that was started anew
@@ -180,7 +186,7 @@ impl Client {
 
     /// Answers an offer. If it is allowed, the pieces come as [`Event::FilePiece`](crate::client::Event::FilePiece).
     pub fn answer_file(&self, friend: u32, allow: bool) -> Result<(), Error> {
-        self.done(&User::AnswerFile { me: self.me()?, friend, allow: allow.into() })
+        self.done(&User::AnswerFile { me: self.me()?, friend, allow: allow.into(), offer: None })
     }
 
     /// Takes nothing more of the file that `friend` sends, because it cannot be kept. A piece counts as arrived when its

@@ -189,7 +189,7 @@ fn the_connection_is_tested_and_silence_is_told_once() {
 #[test]
 fn a_file_keeps_to_what_the_receiver_has() {
     let mut world = World::signed_in();
-    let offer = User::OfferFile { me: ME, friend: 10_001, name: "a", size: 300_000 };
+    let offer = User::OfferFile { me: ME, friend: 10_001, name: "a", size: 300_000, offer: None };
     world.core.request(world.now, &offer).unwrap();
     let mut sent = 0;
     for _ in 0..100 {
@@ -201,7 +201,7 @@ fn a_file_keeps_to_what_the_receiver_has() {
         }
     }
     assert_eq!(sent, 262_144);
-    world.fake.tell(&Server::Progress { peer: 10_001, received: 262_144 });
+    world.fake.tell(&Server::Progress { peer: 10_001, received: 262_144, offer: None });
     world.pass(100);
     assert_eq!(world.core.file_room(10_001), Some(300_000 - 262_144));
     assert_eq!(world.core.file_confirmed(10_001), Some(262_144));
@@ -210,21 +210,21 @@ fn a_file_keeps_to_what_the_receiver_has() {
 /// 10001 has offered 50,000 bytes, and they are to come.
 fn taking_a_file() -> World {
     let mut world = World::signed_in();
-    world.fake.tell(&Server::FileOffered { sender: 10_001, name: "a", size: 50_000 });
+    world.fake.tell(&Server::FileOffered { sender: 10_001, name: "a", size: 50_000, offer: None });
     world.pass(100);
-    world.core.request(world.now, &User::AnswerFile { me: ME, friend: 10_001, allow: 1 }).unwrap();
+    world.core.request(world.now, &User::AnswerFile { me: ME, friend: 10_001, allow: 1, offer: None }).unwrap();
     world
 }
 
 #[test]
 fn whoever_cannot_keep_a_file_does_not_say_that_it_has_come() {
     let mut world = taking_a_file();
-    world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 40_000]) });
+    world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 40_000]), offer: None });
     world.pass(100);
     world.core.stop_file(10_001);
-    world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 10_000]) });
+    world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 10_000]), offer: None });
     world.pass(1_000);
-    assert_eq!(world.fake.count("Progress { me: 10000, peer: 10001, received: 40000 }"), 1);
+    assert_eq!(world.fake.count("Progress { me: 10000, peer: 10001, received: 40000, offer: None }"), 1);
     assert_eq!(world.fake.count("Progress"), 1);
 }
 
@@ -232,11 +232,11 @@ fn whoever_cannot_keep_a_file_does_not_say_that_it_has_come() {
 fn whoever_takes_a_file_says_how_much_has_come() {
     let mut world = taking_a_file();
     for _ in 0..5 {
-        world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 10_000]) });
+        world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 10_000]), offer: None });
     }
     world.pass(1_000);
-    assert_eq!(world.fake.count("Progress { me: 10000, peer: 10001, received: 40000 }"), 1);
-    assert_eq!(world.fake.count("Progress { me: 10000, peer: 10001, received: 50000 }"), 1);
+    assert_eq!(world.fake.count("Progress { me: 10000, peer: 10001, received: 40000, offer: None }"), 1);
+    assert_eq!(world.fake.count("Progress { me: 10000, peer: 10001, received: 50000, offer: None }"), 1);
     assert_eq!(world.fake.count("Progress"), 2);
 }
 
@@ -252,7 +252,7 @@ fn what_the_server_would_refuse_is_not_sent() {
         User::AddGroup { me: ME, name: &long },
         User::Search { me: ME, sql: &long },
         User::MoveFriends { me: ME, moves: List::new(&[]) },
-        User::Register { profile: Default::default() },
+        User::register(Default::default()),
     ] {
         assert!(matches!(core.request(0, &frame), Err(Error::Invalid(_))), "{frame:?}");
     }

@@ -205,7 +205,7 @@ fn a_file_is_sent_as_fast_as_it_is_taken() {
                 let received = fake.file_bytes;
                 if received > told {
                     told = received;
-                    fake.tell(&Server::Progress { peer: 10_001, received });
+                    fake.tell(&Server::Progress { peer: 10_001, received, offer: None });
                 }
             }
         });
@@ -216,7 +216,7 @@ fn a_file_is_sent_as_fast_as_it_is_taken() {
         assert_eq!(arrived, 600_000);
     });
     assert!(matches!(client.send_file(10_001, 1, &mut &data[..], &mut |_| ()), Err(Error::Unknown)));
-    let piece = Server::FileData { sender: 10_001, data: Blob(&[1, 2]) };
+    let piece = Server::FileData { sender: 10_001, data: Blob(&[1, 2]), offer: None };
     host.fake().tell(&piece);
 }
 

@@ -69,7 +69,7 @@ fn a_repeat_before_the_answer_waits_for_it() {
 fn registrations_and_sign_ins_are_repeated_too() {
     World::everywhere(|world| {
         let at = world.address();
-        let register = User::Register { profile: profile("a", 0) };
+        let register = User::register(profile("a", 0));
         world.send(at, &register);
         world.send(at, &register);
         let registered = |number| Server::Registered { ok: 1, number };
@@ -158,7 +158,7 @@ fn registrations(addresses: impl Iterator<Item = IpAddr>, answered: bool) -> usi
     let mut shard = Shard::new(Territory::ALL, board, Classic::Any, &Identity::EXAMPLE);
     let now = Now { mono_ms: 5_000, unix_ms: 0 };
     let mut bytes = Vec::new();
-    User::Register { profile: profile("a", 0) }.encode(&mut bytes);
+    User::register(profile("a", 0)).encode(&mut bytes);
     let mut hashed = 0;
     for (nth, ip) in addresses.enumerate() {
         let mut out = Outbox::default();

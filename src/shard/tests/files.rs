@@ -5,15 +5,15 @@ use super::world::{Person, World};
 use crate::wire::{Blob, Server, User};
 
 fn offer(me: Person, friend: Person, size: u32) -> User<'static> {
-    User::OfferFile { me: me.number, friend: friend.number, name: "照片.jpg", size }
+    User::OfferFile { me: me.number, friend: friend.number, name: "照片.jpg", size, offer: None }
 }
 
 fn answer(me: Person, friend: Person, allow: u8) -> User<'static> {
-    User::AnswerFile { me: me.number, friend: friend.number, allow }
+    User::AnswerFile { me: me.number, friend: friend.number, allow, offer: None }
 }
 
 fn piece<'a>(me: Person, friend: Person, data: &'a [u8]) -> User<'a> {
-    User::FileData { me: me.number, friend: friend.number, data: Blob(data) }
+    User::FileData { me: me.number, friend: friend.number, data: Blob(data), offer: None }
 }
 
 #[test]
@@ -23,17 +23,17 @@ fn pieces_pass_after_a_yes_and_only_up_to_the_size() {
         world.send(a.at, &piece(a, b, b"early"));
         world.expect_refused(a.at, None, "has not accepted");
         world.send(a.at, &offer(a, b, 10));
-        world.expect(b.at, &[Server::FileOffered { sender: a.number, name: "照片.jpg", size: 10 }]);
+        world.expect(b.at, &[Server::FileOffered { sender: a.number, name: "照片.jpg", size: 10, offer: None }]);
         world.send(a.at, &piece(a, b, b"early"));
         world.expect_refused(a.at, None, "has not accepted");
         world.send(b.at, &answer(b, a, 1));
-        world.expect(a.at, &[Server::FileAnswered { sender: b.number, allow: 1 }]);
+        world.expect(a.at, &[Server::FileAnswered { sender: b.number, allow: 1, offer: None }]);
         world.send(a.at, &piece(a, b, b"123456"));
         world.send(a.at, &piece(a, b, b"78901"));
-        world.expect(b.at, &[Server::FileData { sender: a.number, data: Blob(b"123456") }]);
+        world.expect(b.at, &[Server::FileData { sender: a.number, data: Blob(b"123456"), offer: None }]);
         world.expect_refused(a.at, None, "4 bytes left");
         world.send(a.at, &piece(a, b, b"7890"));
-        world.expect(b.at, &[Server::FileData { sender: a.number, data: Blob(b"7890") }]);
+        world.expect(b.at, &[Server::FileData { sender: a.number, data: Blob(b"7890"), offer: None }]);
         world.send(b.at, &piece(b, a, b"back"));
         world.expect_refused(b.at, None, "has not accepted");
     });
@@ -48,7 +48,7 @@ fn a_no_ends_it_and_nobody_answers_what_was_not_offered() {
         world.send(a.at, &offer(a, b, 10));
         world.take(b.at);
         world.send(b.at, &answer(b, a, 0));
-        world.expect(a.at, &[Server::FileAnswered { sender: b.number, allow: 0 }]);
+        world.expect(a.at, &[Server::FileAnswered { sender: b.number, allow: 0, offer: None }]);
         world.wait_ms(11_000);
         world.send(b.at, &answer(b, a, 1));
         world.expect_refused(b.at, None, "no open offer");
@@ -93,7 +93,7 @@ fn a_complete_file_makes_room_for_the_next() {
             world.send(a.at, &offer(a, b, size));
             assert_eq!(world.take(b.at).len(), 1);
             world.send(b.at, &answer(b, a, 1));
-            world.expect(a.at, &[Server::FileAnswered { sender: b.number, allow: 1 }]);
+            world.expect(a.at, &[Server::FileAnswered { sender: b.number, allow: 1, offer: None }]);
             if size > 0 {
                 world.send(a.at, &piece(a, b, &vec![7; size as usize]));
                 assert_eq!(world.take(b.at).len(), 1);
@@ -111,15 +111,15 @@ fn a_file_is_passed_on_as_fast_as_it_is_acknowledged() {
     World::everywhere(|world| {
         let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
         let size = 400_000;
-        a.send(world, &User::OfferFile { me: a.number, friend: b.number, name: "f", size });
+        a.send(world, &User::OfferFile { me: a.number, friend: b.number, name: "f", size, offer: None });
         b.pull(world);
-        b.send(world, &User::AnswerFile { me: b.number, friend: a.number, allow: 1 });
+        b.send(world, &User::AnswerFile { me: b.number, friend: a.number, allow: 1, offer: None });
         assert_eq!(a.pull(world).len(), 1);
         let piece = vec![7; 20_000];
         let mut passed = 0;
         let mut send = |a: &mut Linked, b: &mut Linked, world: &mut World| {
             let data = Blob(&piece);
-            a.send(world, &User::FileData { me: a.number, friend: 10_001, data });
+            a.send(world, &User::FileData { me: a.number, friend: 10_001, data, offer: None });
             let mut shown = Vec::new();
             for _ in 0..8 {
                 world.wait_ms(10);
@@ -137,16 +137,19 @@ fn a_file_is_passed_on_as_fast_as_it_is_acknowledged() {
             shown.extend(told);
         }
         assert!(shown.last().is_some_and(|last| last.contains("about: 21, code: 6")), "{shown:?}");
-        b.send(world, &User::Progress { me: b.number, peer: a.number, received: 260_000 });
-        assert_eq!(a.pull(world), [format!("{:?}", Server::Progress { peer: b.number, received: 260_000 })]);
+        b.send(world, &User::Progress { me: b.number, peer: a.number, received: 260_000, offer: None });
+        assert_eq!(
+            a.pull(world),
+            [format!("{:?}", Server::Progress { peer: b.number, received: 260_000, offer: None })]
+        );
         for _ in 0..7 {
             send(&mut a, &mut b, world);
         }
         assert_eq!(send(&mut a, &mut b, world).0, 20, "the file is complete");
         a.pull(world);
-        b.send(world, &User::Progress { me: b.number, peer: a.number, received: size });
+        b.send(world, &User::Progress { me: b.number, peer: a.number, received: size, offer: None });
         assert_eq!(a.pull(world).len(), 1, "the last progress is told");
-        b.send(world, &User::Progress { me: b.number, peer: a.number, received: size });
+        b.send(world, &User::Progress { me: b.number, peer: a.number, received: size, offer: None });
         assert!(b.pull(world)[0].contains("code: 13"), "then it is over");
     });
 }
@@ -156,15 +159,15 @@ fn who_sends_a_file_by_bare_frames_is_not_held_back() {
     World::everywhere(|world| {
         let (bare, mut b) = (world.person("bare"), Linked::person(world, "b"));
         let size = 400_000;
-        world.send(bare.at, &User::OfferFile { me: bare.number, friend: b.number, name: "f", size });
+        world.send(bare.at, &User::OfferFile { me: bare.number, friend: b.number, name: "f", size, offer: None });
         b.pull(world);
-        b.send(world, &User::AnswerFile { me: b.number, friend: bare.number, allow: 1 });
+        b.send(world, &User::AnswerFile { me: b.number, friend: bare.number, allow: 1, offer: None });
         assert_eq!(world.take(bare.at).len(), 1);
         let piece = vec![7; 20_000];
         let mut came = 0;
         for _ in 0..20 {
             let data = Blob(&piece);
-            world.send(bare.at, &User::FileData { me: bare.number, friend: b.number, data });
+            world.send(bare.at, &User::FileData { me: bare.number, friend: b.number, data, offer: None });
             assert_eq!(world.take(bare.at), Vec::<Vec<u8>>::new(), "nothing is refused");
             for _ in 0..8 {
                 world.wait_ms(10);
@@ -173,6 +176,9 @@ fn who_sends_a_file_by_bare_frames_is_not_held_back() {
             }
         }
         assert_eq!(came, 20);
-        assert_eq!(b.ask(world, &User::Progress { me: b.number, peer: bare.number, received: size }).len(), 0);
+        assert_eq!(
+            b.ask(world, &User::Progress { me: b.number, peer: bare.number, received: size, offer: None }).len(),
+            0
+        );
     });
 }

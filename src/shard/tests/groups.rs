@@ -33,8 +33,8 @@ fn what_is_not_allowed_is_refused() {
         let long = "g".repeat(65);
         let failed = Server::GroupAdded { ok: 0, group: 0, name: "" };
         world.send(a.at, &User::AddGroup { me: a.number, name: &long });
-        world.expect_refused(a.at, Some(failed), "at most 64 bytes");
-        for (group, name, words) in [(2, "x", "no group 2"), (0, "x", "no group 0"), (1, &*long, "at most 64 bytes")] {
+        world.expect_refused(a.at, Some(failed), "at most 64 are");
+        for (group, name, words) in [(2, "x", "no group 2"), (0, "x", "no group 0"), (1, &*long, "at most 64 are")] {
             world.send(a.at, &User::RenameGroup { me: a.number, group, name });
             world.expect_refused(a.at, Some(Server::GroupRenamed { ok: 0, group: 0, name: "" }), words);
         }

@@ -20,9 +20,9 @@ fn token_sign_in(me: u32, token: &str) -> User<'_> {
 fn a_guest_registers_and_signs_in_over_the_link() {
     World::everywhere(|world| {
         let mut guest = Linked::open(world, 0x9000_0001);
-        let shown = guest.ask(world, &User::Register { profile: profile("小明", 0) });
+        let shown = guest.ask(world, &User::register(profile("小明", 0)));
         assert_eq!(shown, ["Registered { ok: 1, number: 10000 }"]);
-        let shown = guest.ask(world, &User::Register { profile: Profile { nickname: "", ..profile("x", 0) } });
+        let shown = guest.ask(world, &User::register(Profile { nickname: "", ..profile("x", 0) }));
         assert!(shown[0] == "Registered { ok: 0, number: 0 }" && shown[1].contains("about: 1"), "{shown:?}");
         let mut me = Linked::open(world, 10_000);
         let shown = me.ask(world, &User::Test { me: 10_000 });
@@ -63,7 +63,7 @@ fn a_token_is_as_good_as_the_password_until_it_is_taken_back() {
         first.pull(world);
         assert_eq!(first.closed.as_ref().map(|close| close.code), Some(1));
         // Both tokens are good until the password is another one.
-        let update = User::Update { me: number, profile: Profile { password: "other", ..profile("a", 0) } };
+        let update = User::update(number, Profile { password: "another", ..profile("a", 0) });
         assert_eq!(second.ask(world, &update), ["Updated { ok: 1 }"]);
         for token in [&first.token, &second.token] {
             let mut third = Linked::open(world, number);

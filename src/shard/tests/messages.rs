@@ -157,10 +157,10 @@ fn a_full_disk_is_told_and_changes_nothing() {
         world.send(a.at, &User::DeleteFriend { me: a.number, friend: b.number });
         world.expect_refused(a.at, Some(Server::FriendDeleted { ok: 0, friend: 0 }), "could not store");
         let changed = Profile { password: "", ..profile("changed", 0) };
-        world.send(a.at, &User::Update { me: a.number, profile: changed });
+        world.send(a.at, &User::update(a.number, changed));
         world.expect_refused(a.at, Some(Server::Updated { ok: 0 }), "could not store");
         let at = world.address();
-        world.send(at, &User::Register { profile: profile("late", 0) });
+        world.send(at, &User::register(profile("late", 0)));
         world.expect(at, &[Server::Registered { ok: 0, number: 0 }]);
         world.store.disk().set_room(None);
         world.send(a.at, &User::AddGroup { me: a.number, name: "h" });

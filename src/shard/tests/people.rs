@@ -28,7 +28,7 @@ fn a_profile_that_breaks_a_rule_is_refused_and_costs_no_number() {
         Profile { portrait: 256, ..profile("a", 0) },
     ] {
         let at = world.address();
-        world.send(at, &User::Register { profile: bad });
+        world.send(at, &User::register(bad));
         world.expect(at, &[Server::Registered { ok: 0, number: 0 }]);
     }
     assert_eq!(world.register("a", 0), 10_000);
@@ -113,17 +113,20 @@ fn profiles_are_read_and_changed() {
         let (a, b) = (world.person("a"), world.person("b"));
         world.send(a.at, &User::View { me: a.number, friend: b.number });
         let public = profile("b", 0).public();
-        world.expect(a.at, &[Server::Profile { ok: 1, number: b.number, profile: public }]);
+        world.expect(a.at, &[Server::Profile { ok: 1, number: b.number, profile: public, reach: None, details: None }]);
         world.send(a.at, &User::View { me: a.number, friend: 99_999 });
-        let none = Server::Profile { ok: 0, number: 0, profile: Default::default() };
+        let none = Server::Profile { ok: 0, number: 0, profile: Default::default(), reach: None, details: None };
         world.expect_refused(a.at, Some(none), "no user 99999");
 
         let changed = Profile { city: "北京", password: "", ..profile("bb", 2) };
-        world.send(b.at, &User::Update { me: b.number, profile: changed });
+        world.send(b.at, &User::update(b.number, changed));
         world.expect(b.at, &[Server::Updated { ok: 1 }]);
         world.wait_ms(11_000);
         world.send(a.at, &User::View { me: a.number, friend: b.number });
-        world.expect(a.at, &[Server::Profile { ok: 1, number: b.number, profile: changed.public() }]);
+        world.expect(
+            a.at,
+            &[Server::Profile { ok: 1, number: b.number, profile: changed.public(), reach: None, details: None }],
+        );
         let at = world.address();
         world.send(at, &sign_in(b.number));
         assert!(world.shown(at)[0].contains("ok: 1"), "an empty password keeps the old one");
@@ -134,15 +137,15 @@ fn profiles_are_read_and_changed() {
 fn a_changed_password_is_the_one_that_counts() {
     World::everywhere(|world| {
         let a = world.person("a");
-        world.send(a.at, &User::Update { me: a.number, profile: Profile { password: "new", ..profile("a", 0) } });
+        world.send(a.at, &User::update(a.number, Profile { password: "new one", ..profile("a", 0) }));
         world.expect(a.at, &[Server::Updated { ok: 1 }]);
         let at = world.address();
         world.send(at, &sign_in(a.number));
         assert!(world.shown(at)[0].contains("ok: 0"));
-        world.send(at, &User::SignIn { me: a.number, password: "new", mode: 0, token: None });
+        world.send(at, &User::SignIn { me: a.number, password: "new one", mode: 0, token: None });
         assert!(world.shown(at)[0].contains("ok: 1"));
         let long = "p".repeat(129);
-        world.send(at, &User::Update { me: a.number, profile: Profile { password: &long, ..profile("a", 0) } });
+        world.send(at, &User::update(a.number, Profile { password: &long, ..profile("a", 0) }));
         world.expect_refused(at, Some(Server::Updated { ok: 0 }), "password is 129 bytes");
     });
 }
@@ -241,9 +244,8 @@ fn a_later_profile_is_not_overtaken_by_an_earlier_one() {
     World::everywhere(|world| {
         let a = world.person("a");
         world.passwords_wait = true;
-        let update =
-            |nickname, password| User::Update { me: 10_000, profile: Profile { password, ..profile(nickname, 0) } };
-        world.send(a.at, &update("first", "new"));
+        let update = |nickname, password| User::update(10_000, Profile { password, ..profile(nickname, 0) });
+        world.send(a.at, &update("first", "new one"));
         world.send(a.at, &update("second", ""));
         world.passwords_wait = false;
         world.run();
@@ -251,7 +253,7 @@ fn a_later_profile_is_not_overtaken_by_an_earlier_one() {
         world.send(a.at, &User::View { me: a.number, friend: a.number });
         assert!(world.shown(a.at)[0].contains("second"));
         let at = world.address();
-        world.send(at, &User::SignIn { me: a.number, password: "new", mode: 0, token: None });
+        world.send(at, &User::SignIn { me: a.number, password: "new one", mode: 0, token: None });
         assert!(world.shown(at)[0].contains("ok: 1"));
     });
 }

@@ -317,7 +317,7 @@ impl World {
 
     pub fn register(&mut self, nickname: &str, authorization: u8) -> u32 {
         let at = self.address();
-        self.send(at, &User::Register { profile: profile(nickname, authorization) });
+        self.send(at, &User::register(profile(nickname, authorization)));
         let frames = self.take(at);
         match Server::decode(&frames[0], Dialect::Classic) {
             Ok(Server::Registered { ok: 1, number }) => number,

@@ -35,7 +35,7 @@ fn stored_profile(nickname: &str) -> StoredProfile {
         authorization: 1,
         ..Profile::default()
     };
-    StoredProfile::of(&profile)
+    StoredProfile::of(&profile, None, None)
 }
 
 fn mail(id: u64, text: &str) -> Mail {

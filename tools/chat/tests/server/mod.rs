@@ -119,7 +119,7 @@ fn answer(frame: &User<'_>, link: &mut Link, good: &str) {
                 |kind, sender| Server::Message { flag: 1, sender, text: NASTY, kind, id: Some(0), time: Some(1) };
             say(Server::Message { flag: 2, sender: 10_001, text: NASTY, kind: 0, id: Some(1), time: Some(1) });
             say(Server::NewFriend { friend: 10_002, nickname: NASTY, portrait: 0, status: 1 });
-            say(Server::FileOffered { sender: 10_001, name: NASTY, size: 1 });
+            say(Server::FileOffered { sender: 10_001, name: NASTY, size: 1, offer: None });
             say(Server::Notice { about: 0x15, code: 1, text: NASTY });
             // An announcement, requests, a copy of a monitored message, and a kind that is not known.
             [(0, 0), (2, 10_001), (3, 10_001), (16, 10_001), (99, 10_001)]
@@ -146,7 +146,7 @@ fn answer(frame: &User<'_>, link: &mut Link, good: &str) {
         User::View { friend: friend @ 10_002, .. } => {
             let profile =
                 PublicProfile { nickname: NASTY, city: NASTY, introduction: NASTY, ..PublicProfile::default() };
-            say(Server::Profile { ok: 1, number: friend, profile });
+            say(Server::Profile { ok: 1, number: friend, profile, reach: None, details: None });
         }
         User::Search { .. } => {
             let found = [Found { number: 10_001, nickname: NASTY, portrait: 0, province: 0, city: NASTY }];
@@ -158,7 +158,7 @@ fn answer(frame: &User<'_>, link: &mut Link, good: &str) {
         }
         User::View { friend, .. } => {
             let profile = PublicProfile { nickname: "韩梅梅", ..PublicProfile::default() };
-            say(Server::Profile { ok: 1, number: friend, profile });
+            say(Server::Profile { ok: 1, number: friend, profile, reach: None, details: None });
         }
         User::Test { me } => say(Server::TestReply { me }),
         User::Block { other, on, .. } => say(Server::Blocked { ok: 1, other, on }),

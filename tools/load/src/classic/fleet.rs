@@ -170,7 +170,7 @@ fn encode_request(bytes: &mut Vec<u8>, index: usize, number: u32, register: bool
     // Two registrations from one address must differ, or the second is taken for a repeat of the first.
     let nickname = format!("load {index}");
     let profile = Profile { nickname: &nickname, password, ..Profile::default() };
-    User::Register { profile }.encode(bytes);
+    User::register(profile).encode(bytes);
 }
 
 fn connect(server: SocketAddr) -> Result<UdpSocket, String> {
