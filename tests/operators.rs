@@ -115,3 +115,77 @@ fn a_bad_configuration_changes_nothing_and_is_told() {
     // It runs on, and ends well.
     done(data.path(), &["stop"]);
 }
+
+/// Two people, one of whom may monitor the other, and an audit log of three lines.
+fn audited(data: &Path) -> [&'static str; 10] {
+    for name in ["Ann", "Bob"] {
+        done(data, &["account", "add", "--nickname", name]);
+    }
+    let monitor =
+        ["grant", "monitor", "--account", "10000", "--target", "10001", "--reason", "a court", "--hours", "2"];
+    done(data, &monitor);
+    done(data, &["grant", "revoke", "--account", "10000", "--target", "10001"]);
+    done(data, &monitor);
+    monitor
+}
+
+#[test]
+fn a_changed_audit_log_is_told_with_its_line_whoever_looks() {
+    type Attack = fn(&str) -> Option<String>;
+    let attacks: [(&str, Attack, &str); 4] = [
+        ("cut", |log| log.lines().next().map(|line| format!("{line}\n")), "line 2 (at byte"),
+        ("taken out", |log| Some(log.lines().step_by(2).map(|line| format!("{line}\n")).collect()), "line 2 (at byte"),
+        ("rewritten", |log| Some(log.replacen("a court", "a count", 1)), "line 1 (at byte 0)"),
+        ("deleted", |_| None, "lines 1 to 3 are missing"),
+    ];
+    for (name, attack, words) in attacks {
+        let data = directory();
+        audited(data.path());
+        let whole = done(data.path(), &["grant", "audit"]);
+        assert!(whole.contains("whole: 3 lines, none changed"), "{whole}");
+        let path = data.path().join("audit.log");
+        match attack(&fs::read_to_string(&path).expect("text")) {
+            Some(log) => fs::write(&path, log).expect("written"),
+            None => fs::remove_file(&path).expect("removed"),
+        }
+        let told = refused(data.path(), &["grant", "audit"]);
+        assert!(told.contains(words), "{name}: {told}");
+        // Accounts are none of its business.
+        assert!(done(data.path(), &["account", "list"]).contains("10001"));
+    }
+}
+
+#[test]
+fn a_server_starts_beside_a_broken_audit_log_and_nobody_monitors() {
+    let (data, etc) = (directory(), directory());
+    let monitor = audited(data.path());
+    let path = data.path().join("audit.log");
+    let end = done(data.path(), &["grant", "audit"]).trim().rsplit(' ').next().expect("an end").to_owned();
+    done(data.path(), &["grant", "audit", "--expect", &end]);
+    let changed = fs::read_to_string(&path).expect("text").replacen("a court", "a count", 1);
+    fs::write(&path, &changed).expect("written");
+    let log = etc.path().join("log");
+    let server = Server::start_logging(data.path(), &[], &log);
+    assert!(server.banner.contains("THE AUDIT LOG WAS BROKEN"), "{}", server.banner);
+    let said = fs::read_to_string(&log).expect("text");
+    assert!(said.contains("ERROR") && said.contains("line 1"), "{said}");
+    let aside = fs::read_dir(data.path()).expect("a directory").map(|entry| entry.expect("an entry").path());
+    let aside = aside.filter(|path| path.to_string_lossy().contains("audit-broken-")).collect::<Vec<_>>();
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    assert_eq!(fs::read_to_string(&aside[0]).expect("text"), changed);
+    let told = refused(data.path(), &["grant", "audit"]);
+    assert!(told.contains("acknowledge") && told.contains("line 1"), "{told}");
+    assert!(refused(data.path(), &monitor).contains("acknowledge"));
+    drop(server);
+    let server = Server::start_logging(data.path(), &[], &log);
+    assert!(server.banner.contains("acknowledge"), "{}", server.banner);
+    assert!(done(data.path(), &["grant", "acknowledge"]).contains("audit-broken-"));
+    refused(data.path(), &["grant", "acknowledge"]);
+    done(data.path(), &monitor);
+    assert!(done(data.path(), &["grant", "audit"]).contains("whole: 3 lines"));
+    let told = refused(data.path(), &["grant", "audit", "--expect", &end]);
+    assert!(told.contains("another one"), "{told}");
+    drop(server);
+    let server = Server::start_logging(data.path(), &[], &log);
+    assert!(!server.banner.contains("AUDIT"), "{}", server.banner);
+}

@@ -249,8 +249,15 @@ pub enum Grant {
     },
     /// Lists all grants.
     List,
-    /// Prints the audit log and checks that nothing in it was changed.
-    Audit,
+    /// Prints the audit log, and checks that nothing in it was changed, taken out or cut off. Prints its end, too: whoever
+    /// keeps a copy of that elsewhere can prove later that nobody has put another log in its place.
+    Audit {
+        /// An end that was printed earlier, which the log must still hold.
+        #[arg(long, value_name = "NUMBER:MAC")]
+        expect: Option<String>,
+    },
+    /// Says that you know of a broken audit log, which was set aside: from then on grants count again.
+    Acknowledge,
 }
 
 /// When a grant ends.

@@ -57,7 +57,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use storage::Storage;
 #[doc(hidden)]
 pub use trial::Trial;
@@ -163,8 +163,14 @@ fn say(text: &str) {
 
 fn banner(serve: &Serve, listening: &[SocketAddr], shards: usize, accounts: &Accounts, line: &str) -> String {
     let addresses: Vec<String> = listening.iter().map(|address| format!("{address} (udp+tcp)")).collect();
+    let audit = accounts.audit().ok().and_then(|check| check.set_aside().cloned()).map_or_else(String::new, |aside| {
+        format!(
+            "\nTHE AUDIT LOG WAS BROKEN ({}), and is {} now: nobody monitors until `oicqd grant acknowledge`",
+            aside.fault, aside.name
+        )
+    });
     format!(
-        "oicqd {} listens on {}\nclients: {line}\nshards {shards}, accounts {}, data {}, bare frames {}",
+        "oicqd {} listens on {}\nclients: {line}{audit}\nshards {shards}, accounts {}, data {}, bare frames {}",
         env!("CARGO_PKG_VERSION"),
         addresses.join(", "),
         accounts.count().unwrap_or(0),
@@ -191,6 +197,18 @@ fn open_store(directory: &Path, out: &mut dyn Write) -> Result<DirStore, Fatal> 
         let _ = writeln!(out, "loading: {step}, {} %", percent.min(100)).and_then(|()| out.flush());
     };
     DirStore::open_dir(directory, OsRng.next_u64(), &mut report).map_err(|error| Fatal(error.to_string()))
+}
+
+/// Makes the audit log ready to be appended to. One that somebody else has changed is set aside, loudly.
+fn guard_audit(store: &mut DirStore) -> Result<(), Fatal> {
+    let mut key = [0; 32];
+    OsRng.fill_bytes(&mut key);
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+    let aside = store.guard_audit(key, now_ms);
+    if let Some(aside) = aside.map_err(|error| Fatal(format!("cannot write the audit log: {error}")))? {
+        tracing::error!("the audit log was changed by somebody else: {}; it is {} now", aside.fault, aside.name);
+    }
+    Ok(())
 }
 
 /// Ends the whole process if any thread panics: a server that is half alive loses messages in silence.
@@ -254,6 +272,7 @@ impl Start {
             }
         };
         let began = Instant::now();
+        guard_audit(&mut store)?;
         let listening: Vec<SocketAddr> = claims.iter().map(Claim::address).collect();
         let mesh = Mesh::new(shards).map_err(failed("the queues"))?;
         let board = Arc::new(Board::new(Seed::new(random())));
@@ -274,6 +293,7 @@ impl Start {
             mesh: Arc::clone(&mesh),
             storage: Arc::clone(&shared),
             accounts: accounts.clone(),
+            data: serve.data.clone(),
             passwords: passwords.clone(),
             searches: searches.clone(),
             began,
@@ -403,6 +423,9 @@ fn report_store(event: StoreEvent) {
         StoreEvent::Fault(error) => {
             tracing::error!(%error, "the store fails: nothing new is kept until it works again")
         }
+        StoreEvent::AuditBroken(broken) => tracing::error!(
+            "the audit log was changed by somebody else: {broken}; nobody can monitor until a start has set it aside"
+        ),
         StoreEvent::Compacted => tracing::info!("the store wrote a new base"),
         StoreEvent::NotCompacted(error) => {
             tracing::warn!(%error, "the store could not write a new base; it tries later")

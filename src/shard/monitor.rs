@@ -76,6 +76,7 @@ impl Shard {
             }
             Answer::Grant(Some(_)) => "the grant has ended",
             Answer::Grant(None) => "there is no grant",
+            Answer::Refused(_) => "the audit log was broken, and the operator has not acknowledged it",
             _ => {
                 session.monitor = None;
                 return self.refuse(cx, asker, &Refused::storage());

@@ -100,6 +100,7 @@ impl From<Refusal> for Refused {
             Refusal::NoSuchAsk => Self::new(Code::NoSuchEntry, "that request is not open any more"),
             Refusal::NoNumberLeft => Self::new(Code::Busy, "all numbers are given out"),
             Refusal::Blocked => Self::new(Code::RefusedByOther, "that user takes nothing from you"),
+            Refusal::AuditBroken => Self::new(Code::NotPermitted, "monitoring is switched off"),
             Refusal::TooManyBlocks => {
                 let why = format!("you block {} people already; nobody can block more", crate::limits::BLOCKS);
                 Self::new(Code::NotPermitted, why)

@@ -163,7 +163,8 @@ impl Lists {
             | Change::SetSessionStatus { .. }
             | Change::PutGrant(_)
             | Change::DeleteGrant { .. }
-            | Change::DeleteAccount(_) => {}
+            | Change::DeleteAccount(_)
+            | Change::AcknowledgeAudit => {}
         }
     }
 }

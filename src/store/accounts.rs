@@ -4,7 +4,7 @@ use super::behind::Behind;
 use super::index::{Index, Lookup, Visit};
 use super::key::{self, Key};
 use super::ledger::Counters;
-use super::{Grant, SessionRecord, read};
+use super::{AuditCheck, AuditHead, Grant, SessionRecord, read};
 use std::fmt;
 use std::io;
 use std::ops::{ControlFlow, Range};
@@ -22,6 +22,7 @@ trait Source: Send + Sync {
     fn counters(&self) -> io::Result<Option<Counters>>;
     fn grants(&self) -> io::Result<Vec<Grant>>;
     fn sessions(&self, visit: &mut dyn FnMut(SessionRecord)) -> io::Result<()>;
+    fn audit(&self) -> io::Result<AuditCheck>;
 }
 
 impl<I: Index> Source for Behind<I> {
@@ -43,6 +44,11 @@ impl<I: Index> Source for Behind<I> {
 
     fn sessions(&self, visit: &mut dyn FnMut(SessionRecord)) -> io::Result<()> {
         read::sessions(self, visit)
+    }
+
+    fn audit(&self) -> io::Result<AuditCheck> {
+        let known = self.counters()?.map_or_else(AuditHead::default, |counters| counters.audit);
+        Ok(AuditCheck::new(known, read::audit_seal(self)?))
     }
 }
 
@@ -80,6 +86,11 @@ impl Accounts {
     /// Visits the sessions that are kept, in order of number.
     pub fn sessions(&self, visit: &mut dyn FnMut(SessionRecord)) -> io::Result<()> {
         self.0.sessions(visit)
+    }
+
+    /// What the audit log is to be checked against.
+    pub fn audit(&self) -> io::Result<AuditCheck> {
+        self.0.audit()
     }
 }
 

@@ -126,6 +126,11 @@ pub(super) fn starts() -> Key {
     Key::new(META).with(&[1])
 }
 
+/// What is known of the audit log beside the file.
+pub(super) fn audit_seal() -> Key {
+    Key::new(META).with(&[16])
+}
+
 pub(super) fn account(number: u32) -> Key {
     Key::new(ACCOUNT).number(number)
 }

@@ -9,7 +9,7 @@
 //! - `base-…`: all that was before the oldest journal file, so that the journal can be trimmed.
 //! - `index/`: the same in sled, to be looked up, but for the last second or so, which is in memory until sled has it.
 //!   It is made anew whenever it cannot be trusted, and may be deleted.
-//! - `audit.log`: what happened about monitoring (protocol.md 4.3).
+//! - `audit.log`: what happened about monitoring (protocol.md 4.3), sealed with a key of the store.
 //!
 //! [`spawn`] runs it in a thread of its own. [`Store::in_memory`] is one for tests, which can lose power.
 
@@ -43,7 +43,7 @@ mod tests;
 mod token;
 
 pub use accounts::{Accounts, VisitAccount};
-pub use audit::{AuditBreak, AuditHead, verify_audit};
+pub use audit::{AuditBreak, AuditCheck, AuditHead, NAME as AUDIT_LOG, SetAside};
 pub use base::{Compacted, Compaction};
 pub use disk::{Disk, FsDisk, SimDisk, boot_id};
 pub use error::OpenError;
@@ -218,6 +218,8 @@ pub enum Change {
     },
     /// Deletes an account with everything that belongs to it, out of the lists of others too. The number is not used again.
     DeleteAccount(u32),
+    /// The operator knows that the audit log was broken: leave to monitor counts again.
+    AcknowledgeAudit,
 }
 
 /// What the store answers.
@@ -274,6 +276,8 @@ pub enum Refusal {
     Blocked,
     /// This user blocks as many people as one may.
     TooManyBlocks,
+    /// The audit log is or was broken, and the operator has not acknowledged it: nobody monitors anybody.
+    AuditBroken,
 }
 
 /// What the audit log records (protocol.md 4.3).
@@ -304,4 +308,8 @@ pub enum AuditAction {
     Stop,
     /// It was refused.
     Refuse,
+    /// The log before this one was broken, and set aside.
+    Broken,
+    /// The operator has acknowledged that.
+    Acknowledge,
 }

@@ -6,7 +6,7 @@ use super::index::{Index, Lookup, Op};
 use super::journal::{Journal, Position};
 use super::layout::{self, Layout, Trust};
 use super::ledger::{Counters, Ledger};
-use super::{OpenError, base, key, ops};
+use super::{OpenError, base, key, ops, read};
 use crate::limits;
 use std::collections::BTreeMap;
 use std::io;
@@ -60,7 +60,8 @@ impl<D: Disk, I: Index> Opening<'_, D, I> {
         };
         let failed = || OpenError::io("write to the data directory");
         let ledger = read_ledger(self.index).map_err(OpenError::io("read the index"))?;
-        let audit = Audit::open(self.disk, ledger.counters.audit)?;
+        let seal = read::audit_seal(self.index).map_err(OpenError::io("read the index"))?;
+        let audit = Audit::open(self.disk, ledger.counters.audit, seal)?;
         journal.repair(self.disk).map_err(failed())?;
         for leftover in &layout.leftovers {
             self.disk.remove_if_there(leftover).map_err(failed())?;
@@ -74,7 +75,7 @@ impl<D: Disk, I: Index> Opening<'_, D, I> {
         let failed = || OpenError::io("write to the data directory");
         let journal = Journal::create(self.disk, self.seed).map_err(failed())?;
         self.empty_index()?;
-        let audit = Audit::open(self.disk, Default::default())?;
+        let audit = Audit::open(self.disk, Default::default(), None)?;
         self.trust(journal.end()).write(self.disk, true).map_err(failed())?;
         layout::mark(self.disk).map_err(failed())?;
         Ok(Opened { journal, audit, ledger: Ledger::new(Counters::default()), base_bytes: 0 })

@@ -1,10 +1,13 @@
 //! Reads of the index. A record that cannot be read means that the index is damaged: it is made anew.
 
+use super::audit::AuditSeal;
 use super::index::Lookup;
 use super::key::{self, Key};
 use super::ledger::Ledger;
 use super::plan::read_until;
-use super::{Account, AccountView, Answer, Card, Grant, Mail, Request, SessionRecord, UserRecord, lists, token};
+use super::{
+    Account, AccountView, Answer, Card, Grant, Mail, Refusal, Request, SessionRecord, UserRecord, lists, token,
+};
 use crate::limits;
 use crate::wire::WireError;
 use std::io;
@@ -28,6 +31,9 @@ pub(super) fn answer<I: Lookup>(index: &I, ledger: &Ledger, request: &Request) -
         }
         Request::Asked { target, asker } => {
             Answer::Until(index.get(&key::ask(*target, *asker))?.and_then(|value| read_until(value.as_ref())))
+        }
+        Request::Grant { .. } if audit_seal(index)?.is_some_and(|seal| seal.broken().is_some()) => {
+            Answer::Refused(Refusal::AuditBroken)
         }
         Request::Grant { monitor, target } => Answer::Grant(grant(index, *monitor, *target)?),
         Request::Register(_) | Request::Commit(_) | Request::Audit(_) => return Ok(None),
@@ -126,6 +132,12 @@ fn mail<I: Lookup>(index: &I, number: u32, from: u64) -> io::Result<Vec<Mail>> {
 fn grant<I: Lookup>(index: &I, monitor: u32, target: u32) -> io::Result<Option<Grant>> {
     let value = index.get(&key::grant(monitor, target))?;
     value.map(|value| Grant::decode(monitor, target, value.as_ref()).map_err(damaged)).transpose()
+}
+
+/// What is known of the audit log beside the file and its end.
+pub(super) fn audit_seal<I: Lookup>(index: &I) -> io::Result<Option<AuditSeal>> {
+    let value = index.get(&key::audit_seal())?;
+    value.map(|value| AuditSeal::decode(value.as_ref()).ok_or_else(malformed)).transpose()
 }
 
 fn token<I: Lookup>(index: &I, number: u32, hash: &[u8; 32]) -> io::Result<Option<u64>> {

@@ -3,7 +3,7 @@
 use super::base::Compacted;
 use super::disk::Disk;
 use super::index::Index;
-use super::{Answer, Request, Store};
+use super::{Answer, AuditBreak, Request, Store};
 use crate::limits;
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use std::io;
@@ -21,6 +21,8 @@ const BLOCK_PAUSE: Duration = Duration::from_micros(500);
 pub enum StoreEvent {
     /// Something failed: requests are answered as failed until it works again.
     Fault(io::Error),
+    /// The audit log was changed by somebody else: nothing is appended to it until it is set aside.
+    AuditBroken(AuditBreak),
     /// A new base was written, and the journal before it removed.
     Compacted,
     /// No new base could be written; the journal grows on, and it is tried again later.
@@ -94,6 +96,9 @@ impl<D: Disk, I: Index, S, R: FnMut(StoreEvent)> Runner<D, I, S, R> {
         self.end_compaction();
         if let Err(error) = self.store.maintain() {
             (self.report)(StoreEvent::Fault(error));
+        }
+        if let Some(broken) = self.store.take_audit_alarm() {
+            (self.report)(StoreEvent::AuditBroken(broken));
         }
         if let Some(error) = self.store.take_fault() {
             (self.report)(StoreEvent::Fault(error));

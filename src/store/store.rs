@@ -1,6 +1,6 @@
 //! The store: takes groups of requests, and answers them once their changes are synced.
 
-use super::audit::{Audit, AuditHead};
+use super::audit::{self, Audit, AuditBreak, AuditHead, AuditSeal, SetAside};
 use super::base::{self, Compacted, Compaction};
 use super::behind::{Applier, Behind};
 use super::disk::{Disk, FsDisk, SimDisk, boot_id};
@@ -11,7 +11,9 @@ use super::layout::{Layout, Trust};
 use super::ledger::Ledger;
 use super::open::{Opening, Progress, read_ledger};
 use super::plan::{Plan, Stop};
-use super::{Accounts, Answer, AuditEvent, Grant, OpenError, Request, SessionRecord, key, ops, read};
+use super::{
+    Accounts, Answer, AuditAction, AuditEvent, Grant, OpenError, Refusal, Request, SessionRecord, key, ops, read,
+};
 use crate::limits;
 use std::io;
 use std::ops::ControlFlow;
@@ -173,9 +175,11 @@ impl<D: Disk, I: Index> Store<D, I> {
             self.break_index(io::Error::new(error.kind(), error.to_string()));
             return Err(error);
         }
+        let audited = group.iter().any(|(_, request)| matches!(request, Request::Audit(_)));
+        let audit_ready = audited && self.audit.is_ready(&self.disk);
         let mut plan = Plan::new(&self.index, &mut self.ledger);
         let planned: io::Result<Vec<Planned>> =
-            group.iter().map(|(_, request)| plan_request(&mut plan, request)).collect();
+            group.iter().map(|(_, request)| plan_request(&mut plan, request, audit_ready)).collect();
         let mut draft = plan.finish();
         let planned = match planned {
             Ok(planned) => planned,
@@ -189,7 +193,8 @@ impl<D: Disk, I: Index> Store<D, I> {
         if !draft.is_empty() {
             self.index.wait_for_room(self.journal.end());
         }
-        let written = self.write_audit(group).and_then(|()| self.write_journal(&mut draft));
+        let audited = if audit_ready { self.write_audit(group) } else { Ok(()) };
+        let written = audited.and_then(|()| self.write_journal(&mut draft));
         if let Err(error) = written {
             self.audit.rewind(&mut self.disk, head);
             self.ledger.take_back_group();
@@ -410,6 +415,56 @@ impl<D: Disk, I: Index> Store<D, I> {
         Ok(starts)
     }
 
+    /// Makes the audit log ready to be appended to: gives it a key if it has none, and sets it aside if it is broken. The
+    /// key should be random. Gives back what was set aside now.
+    pub fn guard_audit(&mut self, key: [u8; 32], now_ms: u64) -> io::Result<Option<SetAside>> {
+        if let Some(error) = &self.broken {
+            return Err(io::Error::new(error.kind(), "the index is out of order"));
+        }
+        let sealed = read::audit_seal(&self.index)?;
+        self.audit.is_ready(&self.disk);
+        let aside = self.audit.broken().map(|broken| SetAside {
+            time_ms: now_ms,
+            name: audit::aside_name(now_ms, &self.disk.list().unwrap_or_default()).into(),
+            fault: broken.to_string().into(),
+        });
+        // A crash may have left lines that the journal does not know of.
+        let known = self.audit.head() == self.ledger.counters.audit;
+        if sealed.is_some() && aside.is_none() && known {
+            return Ok(None);
+        }
+        let mut seal = sealed.unwrap_or_else(|| AuditSeal::new(key, self.audit.head().seq));
+        self.ledger.begin_group();
+        let guarded = self.set_audit_aside(&mut seal, aside.as_ref(), now_ms);
+        if guarded.is_err() {
+            self.ledger.take_back_group();
+        }
+        guarded.map(|()| aside)
+    }
+
+    fn set_audit_aside(&mut self, seal: &mut AuditSeal, aside: Option<&SetAside>, now_ms: u64) -> io::Result<()> {
+        if let Some(aside) = aside {
+            self.audit.set_aside(&mut self.disk, &aside.name)?;
+            seal.set_aside(aside.clone());
+            self.audit.set_seal(seal.clone());
+            let detail = format!("the log before this one is {}: {}", aside.name, aside.fault);
+            let event = AuditEvent { time_ms: now_ms, action: AuditAction::Broken, monitor: 0, target: 0, detail };
+            self.audit.append(&mut self.disk, std::iter::once(&event))?;
+        }
+        self.ledger.counters.audit = self.audit.head();
+        self.audit.set_seal(seal.clone());
+        let mut draft = Draft::default();
+        draft.put(key::audit_seal(), seal.encode());
+        self.write_journal(&mut draft)?;
+        self.index.take(draft.into_changes(), self.journal.end());
+        Ok(())
+    }
+
+    /// What was found wrong with the audit log since this was last asked.
+    pub fn take_audit_alarm(&mut self) -> Option<AuditBreak> {
+        self.audit.take_alarm()
+    }
+
     /// The end of the audit log.
     pub fn audit_head(&self) -> AuditHead {
         self.audit.head()
@@ -438,12 +493,13 @@ impl<D: Disk, I: Index> Store<D, I> {
     }
 }
 
-fn plan_request<I: Lookup>(plan: &mut Plan<'_, I>, request: &Request) -> io::Result<Planned> {
+fn plan_request<I: Lookup>(plan: &mut Plan<'_, I>, request: &Request, audit_ready: bool) -> io::Result<Planned> {
     let planned = match request {
         Request::Register(account) => plan.register(account).map(Answer::Registered),
         Request::Commit(changes) => {
             plan.commit(changes).map(|places| if places.is_empty() { Answer::Done } else { Answer::Mailed(places) })
         }
+        Request::Audit(_) if !audit_ready => Err(Stop::Refused(Refusal::AuditBroken)),
         Request::Audit(AuditEvent { .. }) => return Ok(Planned::Audit),
         Request::User(_)
         | Request::Account(_)

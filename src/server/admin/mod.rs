@@ -5,12 +5,11 @@ mod password;
 use super::args::{Account, Command, Config, End, Grant};
 use super::control::commands::{self, Figures, Office};
 use super::control::protocol::{self, Order};
-use super::{Fatal, checks, config, control, open_store, passwords, sys};
+use super::{Fatal, checks, config, control, guard_audit, open_store, passwords, sys};
 use crate::shard::Control;
-use crate::store::{Accounts, Answer, DirStore, Request, verify_audit};
-use std::fs::File;
+use crate::store::{Accounts, Answer, DirStore, Request};
 use std::io::{self, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Does one command.
@@ -69,7 +68,8 @@ fn grant(command: Grant, data: &Path) -> Result<(), Fatal> {
         }
         Grant::Revoke { account, target } => either_way(data, Order::Revoke(account, target)),
         Grant::List => either_way(data, Order::Grants),
-        Grant::Audit => audit(data),
+        Grant::Audit { expect } => either_way(data, Order::Audit(expect.unwrap_or_default())),
+        Grant::Acknowledge => either_way(data, Order::Acknowledge),
     }
 }
 
@@ -104,7 +104,11 @@ fn either_way(data: &Path, order: Order) -> Result<(), Fatal> {
     checks::owner(data)?;
     sys::owner_only();
     let store = open_store(data, &mut io::stderr())?;
-    let mut office = Alone { accounts: store.accounts(), store };
+    let mut store = store;
+    if matches!(order, Order::Grant(..) | Order::Revoke(..) | Order::Acknowledge) {
+        guard_audit(&mut store)?;
+    }
+    let mut office = Alone { accounts: store.accounts(), store, data: data.to_owned() };
     let done = commands::run(order, &mut office, &mut show);
     office.store.close().map_err(|error| Fatal(format!("cannot close the store: {error}")))?;
     done.map_err(Fatal)
@@ -122,32 +126,9 @@ fn try_server(data: &Path, order: &Order) -> Result<bool, Fatal> {
     Ok(true)
 }
 
-/// Prints the audit log and checks it. It is read as a file, which works beside a running server as well.
-fn audit(directory: &Path) -> Result<(), Fatal> {
-    let path = directory.join("audit.log");
-    let failed = |error: io::Error| Fatal(format!("cannot read {}: {error}", path.display()));
-    let log = match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && directory.is_dir() => {
-            return show("the audit log is empty").map_err(failed);
-        }
-        log => log.map_err(failed)?,
-    };
-    io::copy(&mut BufReader::new(&log), &mut io::stdout()).map_err(failed)?;
-    let log = File::open(&path).map_err(failed)?;
-    match verify_audit(BufReader::new(log)).map_err(failed)? {
-        Ok(head) => show(&format!("whole: {} lines, none changed", head.seq)).map_err(failed),
-        Err(fault) => Err(Fatal(format!(
-            "the audit log {} was changed: line {} at byte {}: {}",
-            path.display(),
-            fault.line,
-            fault.offset,
-            fault.fault
-        ))),
-    }
-}
-
 /// The store without a server.
 struct Alone {
+    data: PathBuf,
     store: DirStore,
     accounts: Accounts,
 }
@@ -159,6 +140,10 @@ impl Office for Alone {
 
     fn accounts(&self) -> &Accounts {
         &self.accounts
+    }
+
+    fn data(&self) -> &Path {
+        &self.data
     }
 
     fn tell(&mut self, _: Control) {}

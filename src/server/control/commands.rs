@@ -4,11 +4,15 @@ use super::protocol::Order;
 use crate::limits::{NAME_BYTES, SHORT_TEXT_BYTES, TEXT_BYTES};
 use crate::server::figures::Report;
 use crate::shard::Control;
-use crate::store::{Account, AccountView, Accounts, Answer, AuditAction, AuditEvent, Change, Grant, Refusal, Request};
+use crate::store::{
+    AUDIT_LOG, Account, AccountView, Accounts, Answer, AuditAction, AuditEvent, Change, Grant, Refusal, Request,
+};
 use crate::wire::Profile;
 use std::fmt::Write as _;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where commands are done.
@@ -17,6 +21,8 @@ pub trait Office {
     fn ask(&mut self, request: Request) -> Option<Answer>;
     /// All accounts.
     fn accounts(&self) -> &Accounts;
+    /// The data directory.
+    fn data(&self) -> &Path;
     /// Tells all shards.
     fn tell(&mut self, control: Control);
     /// What the server has counted; `None` if none runs.
@@ -83,6 +89,8 @@ pub fn run(order: Order, office: &mut dyn Office, show: Show<'_>) -> Done {
         Order::Grant(monitor, target, until_ms, reason) => grant(office, monitor, target, until_ms, &reason, show),
         Order::Revoke(monitor, target) => revoke(office, monitor, target, show),
         Order::Grants => grants(office, show),
+        Order::Audit(expected) => audit_log(office, &expected, show),
+        Order::Acknowledge => acknowledge(office, show),
         Order::Announce(text) => announce(office, &text, show),
         Order::Stats(json) => stats(office, json, show),
     }
@@ -106,6 +114,7 @@ fn commit(office: &mut dyn Office, request: Request) -> Result<Answer, String> {
             Refusal::NoSuchAsk => "there is no such request",
             Refusal::NoNumberLeft => "all numbers are given out",
             Refusal::Blocked => "this account blocks the other one",
+            Refusal::AuditBroken => "the audit log is broken: see `oicqd grant audit`, then `oicqd grant acknowledge`",
             Refusal::TooManyBlocks => "this account blocks as many others as it may",
         }
         .to_owned()),
@@ -239,6 +248,8 @@ fn grant(office: &mut dyn Office, monitor: u32, target: u32, until_ms: u64, reas
     }
     account(office, monitor)?;
     account(office, target)?;
+    // Refused while the audit log is broken: then the log must not say that it was granted.
+    commit(office, Request::Grant { monitor, target })?;
     audit(office, AuditAction::Grant, monitor, target, reason)?;
     let grant = Grant { monitor, target, until_ms, reason: reason.into() };
     commit(office, Request::Commit(vec![Change::PutGrant(grant)]))?;
@@ -264,6 +275,52 @@ fn grants(office: &mut dyn Office, show: Show<'_>) -> Done {
         say(show, &format!("{monitor} monitors {target} until {}{ended}: {}", time(*until_ms), reason.escape_debug()))?;
     }
     Ok(())
+}
+
+/// Shows the audit log and checks it against what the store knows; and that it still holds an end that was noted before.
+fn audit_log(office: &mut dyn Office, expected: &str, show: Show<'_>) -> Done {
+    let path = office.data().join(AUDIT_LOG);
+    let failed = |error: io::Error| format!("cannot read {}: {error}", path.display());
+    // What the store knows comes first: what is appended meanwhile is in the file.
+    let check = office.accounts().audit().map_err(|error| error.to_string())?;
+    let open = || match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        log => log.map(|log| Some(BufReader::new(log))),
+    };
+    let mut found = expected.is_empty();
+    for line in open().map_err(failed)?.into_iter().flat_map(|log| log.split(b'\n')) {
+        let line = line.map_err(failed)?;
+        let line = String::from_utf8_lossy(&line);
+        found |= expected
+            .split_once(':')
+            .is_some_and(|(seq, mac)| line.split(' ').next() == Some(seq) && line.rsplit(' ').next() == Some(mac));
+        say(show, &line)?;
+    }
+    let end = match open().map_err(failed)? {
+        Some(log) => check.verify(log).map_err(failed)?,
+        None => check.verify(io::empty()).map_err(failed)?,
+    };
+    let end = end.map_err(|broken| format!("the audit log {} was changed: {broken}", path.display()))?;
+    if !found {
+        return Err(format!("the audit log {} does not hold {expected}: it is another one", path.display()));
+    }
+    match check.set_aside() {
+        Some(aside) => Err(format!(
+            "this log is whole ({} lines), but the one before it was not, and is {} now: {}; nobody monitors until `oicqd grant acknowledge`",
+            end.seq, aside.name, aside.fault
+        )),
+        None if end.seq == 0 => say(show, "the audit log is empty"),
+        None => say(show, &format!("whole: {} lines, none changed; its end is {end}", end.seq)),
+    }
+}
+
+/// The operator knows that the log was broken.
+fn acknowledge(office: &mut dyn Office, show: Show<'_>) -> Done {
+    let check = office.accounts().audit().map_err(|error| error.to_string())?;
+    let aside = check.set_aside().ok_or("the audit log is not known to be broken: there is nothing to acknowledge")?;
+    audit(office, AuditAction::Acknowledge, 0, 0, &format!("{} was broken", aside.name))?;
+    commit(office, Request::Commit(vec![Change::AcknowledgeAudit]))?;
+    say(show, &format!("acknowledged: grants count again; the broken log stays where it is: {}", aside.name))
 }
 
 fn announce(office: &mut dyn Office, text: &str, show: Show<'_>) -> Done {

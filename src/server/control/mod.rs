@@ -62,6 +62,8 @@ pub struct Desk {
     pub storage: Arc<Mutex<Option<Storage>>>,
     /// All accounts.
     pub accounts: Accounts,
+    /// The data directory.
+    pub data: PathBuf,
     /// The password pool.
     pub passwords: Passwords,
     /// The search thread.
@@ -134,6 +136,10 @@ impl Office for Desk {
 
     fn accounts(&self) -> &Accounts {
         &self.accounts
+    }
+
+    fn data(&self) -> &Path {
+        &self.data
     }
 
     fn tell(&mut self, control: Control) {

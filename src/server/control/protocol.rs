@@ -39,6 +39,10 @@ pub enum Order {
     Revoke(u32, u32),
     /// Lists the grants.
     Grants,
+    /// Shows and checks the audit log; an end that it must hold, or nothing.
+    Audit(String),
+    /// Says that the operator knows of a broken audit log.
+    Acknowledge,
     /// Tells everyone online.
     Announce(String),
     /// Shows the figures; as JSON or for people.
@@ -63,6 +67,8 @@ impl Order {
             Self::Grant(..) => "grant",
             Self::Revoke(..) => "revoke",
             Self::Grants => "grants",
+            Self::Audit(_) => "audit",
+            Self::Acknowledge => "acknowledge",
             Self::Announce(_) => "announce",
             Self::Stats(_) => "stats",
         }
@@ -78,13 +84,13 @@ impl Order {
             | Self::Delete(number)
             | Self::Sessions(number)
             | Self::SignOut(number) => vec![number.to_string()],
-            Self::Accounts | Self::Grants | Self::Reload | Self::Line => vec![],
+            Self::Accounts | Self::Grants | Self::Acknowledge | Self::Reload | Self::Line => vec![],
             Self::Stop(end_sessions) => vec![end_sessions.to_string()],
             Self::Grant(monitor, target, until_ms, reason) => {
                 vec![monitor.to_string(), target.to_string(), until_ms.to_string(), escape(reason)]
             }
             Self::Revoke(monitor, target) => vec![monitor.to_string(), target.to_string()],
-            Self::Announce(text) => vec![escape(text)],
+            Self::Audit(text) | Self::Announce(text) => vec![escape(text)],
             Self::Stats(json) => vec![json.to_string()],
         };
         let mut line = self.word().to_owned();
@@ -116,6 +122,8 @@ impl Order {
             }
             ["revoke", monitor, target] => Self::Revoke(monitor.parse().ok()?, target.parse().ok()?),
             ["grants"] => Self::Grants,
+            ["audit", expected] => Self::Audit(unescape(expected)?),
+            ["acknowledge"] => Self::Acknowledge,
             ["announce", text] => Self::Announce(unescape(text)?),
             ["stats", json] => Self::Stats(json.parse().ok()?),
             _ => return None,
@@ -203,6 +211,9 @@ mod tests {
             Order::Grant(1, 2, 3, "because\tof \\ that".into()),
             Order::Revoke(4, 5),
             Order::Grants,
+            Order::Audit("3:ab".into()),
+            Order::Audit(String::new()),
+            Order::Acknowledge,
             Order::Announce("two\nlines 你好".into()),
             Order::Stats(true),
         ];

@@ -72,6 +72,7 @@ impl World {
         let shard =
             |index| Shard::new(Territory { index, shards }, Arc::clone(&board), Classic::Loopback, &Identity::EXAMPLE);
         let mut store = Store::in_memory(1);
+        store.guard_audit([3; 32], 0).expect("it works");
         assert_eq!(store.begin_start().expect("it works"), Identity::EXAMPLE.starts);
         Self {
             shards: (0..shards).map(shard).collect(),

@@ -5,11 +5,12 @@ pub(super) mod friends;
 mod mail;
 mod sessions;
 
+use super::audit::AuditSeal;
 use super::draft::Draft;
 use super::index::Lookup;
 use super::key::{self, Key};
 use super::ledger::Ledger;
-use super::{Account, Change, Grant, Refusal};
+use super::{Account, Change, Grant, Refusal, read};
 use crate::limits;
 use std::io;
 
@@ -138,6 +139,12 @@ impl<'a, I: Lookup> Plan<'a, I> {
             Change::PutGrant(grant) => self.put_grant(grant)?,
             Change::DeleteGrant { monitor, target } => self.delete(key::grant(*monitor, *target))?,
             Change::DeleteAccount(number) => self.delete_account(*number)?,
+            Change::AcknowledgeAudit => {
+                if let Some(mut seal) = self.audit_seal()? {
+                    seal.acknowledge();
+                    self.draft.put(key::audit_seal(), seal.encode());
+                }
+            }
         }
         Ok(())
     }
@@ -203,7 +210,15 @@ impl<'a, I: Lookup> Plan<'a, I> {
         self.delete(key::asked(asker, target))
     }
 
+    fn audit_seal(&self) -> Planned<Option<AuditSeal>> {
+        let value = self.draft.get(self.index, key::audit_seal())?;
+        Ok(value.map(|value| AuditSeal::decode(&value).ok_or_else(read::malformed)).transpose()?)
+    }
+
     fn put_grant(&mut self, grant: &Grant) -> Planned<()> {
+        if self.audit_seal()?.is_some_and(|seal| seal.broken().is_some()) {
+            return Err(Stop::Refused(Refusal::AuditBroken));
+        }
         self.must_exist(grant.monitor)?;
         self.must_exist(grant.target)?;
         self.draft.put(key::grant(grant.monitor, grant.target), grant.encode());

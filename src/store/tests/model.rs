@@ -177,6 +177,8 @@ impl Model {
             Change::DeleteGrant { monitor, target } => {
                 self.grants.remove(&(*monitor, *target));
             }
+            // The model has no audit log.
+            Change::AcknowledgeAudit => {}
             Change::DeleteAccount(gone) => {
                 self.accounts.remove(gone);
                 self.mail.remove(gone);
