@@ -25,17 +25,32 @@ pub const TAG_BYTES: usize = 16;
 pub const ACK_BYTES: usize = 1 + 4 + 8 + 2 + 2;
 /// A segment record without its bytes.
 pub const SEGMENT_HEADER_BYTES: usize = 1 + 4 + 1 + 2;
-/// Bytes of a frame in one segment: with an epoch and an ack before it the datagram is full.
-pub const SEGMENT_BYTES: usize = DATAGRAM_BYTES - DATA_HEADER_BYTES - 2 - ACK_BYTES - SEGMENT_HEADER_BYTES - TAG_BYTES;
+/// Bytes of a frame in one segment: with an ack before it the datagram is full.
+pub const SEGMENT_BYTES: usize = DATAGRAM_BYTES - DATA_HEADER_BYTES - ACK_BYTES - SEGMENT_HEADER_BYTES - TAG_BYTES;
 /// Segments that may be unacknowledged, and so those beyond a gap that are kept (protocol.md 2.4).
 pub const SEGMENTS_IN_FLIGHT: usize = 64;
 /// Counters that the replay window tells apart (protocol.md 2.3).
 pub const REPLAY_WINDOW: usize = 1_024;
+/// A packet that tells a client that the server has started anew; the packet that it answers has at least as many
+/// (protocol.md 2.5).
+pub const RESUME_BYTES: usize = HEADER_BYTES + 4 + 4 + 16 + TAG_BYTES;
+/// A kept session is told of the server's start at most so often while it does not answer.
+pub const RESUME_PAUSE: Duration = Duration::from_secs(1);
+/// A client pads a packet that holds only a connection test to so much, so that its answer is no longer.
+pub const TEST_BYTES: usize = 128;
+/// Starts of the server of which a client remembers what it has sent in them, so that no counter is used again under
+/// their keys: more than a session sees in its two days.
+pub const KNOWN_STARTS: usize = 64;
+/// A client answers a proposed start at most so often: a replayed proposal costs one packet a second.
+pub const RESUME_ANSWERS: Duration = Duration::from_secs(1);
+/// How long a proposed start is kept in mind that nobody proposes again: twice the time between two connection tests.
+pub const PROPOSAL: Duration = Duration::from_secs(60);
 /// An ack goes out so long after its segment at the latest (protocol.md 2.4).
 pub const ACK_DELAY: Duration = Duration::from_millis(10);
 /// A segment unacknowledged for so long ends the link (protocol.md 2.4).
 pub const UNACKNOWLEDGED: Duration = Duration::from_secs(32);
 
+const _: () = assert!(RESUME_BYTES == 48 && RESUME_BYTES <= DATA_HEADER_BYTES + ACK_BYTES + TAG_BYTES);
 const _: () = assert!(SEGMENT_BYTES > 1_000 && SEGMENT_BYTES <= u16::MAX as usize);
 // An ack names 64 segments beyond the first that is missing.
 const _: () = assert!(SEGMENTS_IN_FLIGHT <= 64 && REPLAY_WINDOW.is_multiple_of(64));
@@ -92,11 +107,16 @@ pub const WAKING_FRAMES: usize = 256;
 pub const WAKING_BYTES: usize = 256 * 1024;
 /// How often the address of one session is written to the store at most.
 pub const SAVE_ADDRESS: Duration = Duration::from_secs(10);
+/// A session is closed when it is so old: its keys have served long enough, and its client should have made fresh ones a
+/// day ago (protocol.md 2.6).
+pub const SESSION_AGE: Duration = Duration::from_secs(48 * 3600);
 /// How long a token is good (protocol.md 2.6).
 pub const TOKEN: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Failed sign-ins in a minute from one address that is not a loopback address (protocol.md 2.6).
 pub const ADDRESS_FAILURES: u32 = 60;
 
+// Ages are counted in minutes, in 16 bits.
+const _: () = assert!(SESSION_AGE.as_secs() / 60 < u16::MAX as u64 / 2);
 const _: () = assert!(FAREWELL.as_secs() < IDLE.as_secs() && ENTERING.as_secs() < IDLE.as_secs());
 
 // ---- custody of messages (protocol.md 3.3)

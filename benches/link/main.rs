@@ -36,8 +36,8 @@ fn packets(c: &mut Criterion) {
     let mut ciphers = Ciphers::new(4);
     let frame = encoded(&User::Message { me: FIRST, to: FIRST + 1, text: &"x".repeat(100), id: Some(7) });
     c.bench_function("link/one frame sent, sealed, opened and acknowledged", |b| {
-        let mut client = Link::new(Side::Client, FIRST, 7, keys, 0);
-        let mut server = Link::new(Side::Server, FIRST, 7, keys, 0);
+        let mut client = Link::new(Side::Client, FIRST, 7, keys);
+        let mut server = Link::new(Side::Server, FIRST, 7, keys);
         let (mut frames, mut packet, mut now) = (Frames::default(), Vec::new(), 0);
         b.iter(|| {
             packet.clear();

@@ -79,7 +79,7 @@ impl World {
         let welcome = self.out.frame(&self.out.sends[0]).to_vec();
         let Ok(Packet::Welcome { noise, .. }) = Packet::decode(&welcome, Side::Server) else { panic!("a welcome") };
         let established = initiator.finish(noise).expect("the server's key");
-        let link = Link::new(Side::Client, number, established.offer.session, established.keys, 0);
+        let link = Link::new(Side::Client, number, established.offer.session, established.keys);
         self.out.clear();
         self.clients.push(Client { number, at, link });
         let me = self.clients.len() - 1;

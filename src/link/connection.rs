@@ -4,19 +4,17 @@ use super::frames::Frames;
 use super::inbound::Inbound;
 use super::outbound::Outbound;
 use super::packet::{Packet, Side, begin_data, write_length};
-use super::record::Record;
+use super::record::{Ack, Record};
 use super::seal::{self, Ciphers, Keys};
+use super::start::{self, FIRST, Resumed, Salt, Starts};
 use super::window::ReplayWindow;
 use crate::limits::{
-    ACK_BYTES, DATA_HEADER_BYTES, DATAGRAM_BYTES, HEADER_BYTES, SEGMENT_BYTES, SEGMENT_HEADER_BYTES, TAG_BYTES,
+    ACK_BYTES, DATA_HEADER_BYTES, DATAGRAM_BYTES, HEADER_BYTES, SEGMENT_BYTES, SEGMENT_HEADER_BYTES,
+    SEGMENTS_IN_FLIGHT, TAG_BYTES, TEST_BYTES,
 };
-use crate::wire::{Field, Reader};
+use crate::wire::{Reader, User};
 use std::fmt;
 use std::hint::black_box;
-
-/// The server's packets of epoch e are numbered from e · 2^40 on. So the next epoch never uses a counter again, and
-/// nothing has to be written while the server runs.
-const EPOCH_SHIFT: u32 = 40;
 
 /// Why a link is closed (protocol.md 2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +32,8 @@ pub enum CloseCode {
     ProtocolError = 4,
     /// The operator has ended it.
     Operator = 5,
+    /// The same client goes on by another link, with fresh keys.
+    Rekeyed = 6,
 }
 
 /// The peer has closed the link.
@@ -45,17 +45,16 @@ pub struct Close {
     pub reason: String,
 }
 
-/// How a packet's epoch compares with the link's.
+/// What a packet says about the starts of the server (protocol.md 2.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EpochChange {
-    /// The same.
+pub enum Start {
+    /// It is of the start that the link is in.
     Same,
-    /// From before a restart of the server: its records were ignored. A server answers with
-    /// [`Link::answer_old_epoch`].
-    Older,
     /// The server has started anew (clients only): both directions begin again, and [`Link::take_unacknowledged`] has
     /// what must be sent again.
-    Newer,
+    New,
+    /// The server is in a start that the link has been in and has left (clients only): the link is of no use any more.
+    Left,
 }
 
 /// A packet was taken.
@@ -63,8 +62,8 @@ pub enum EpochChange {
 pub struct Arrival {
     /// It has the highest counter so far: the peer is where it came from.
     pub newest: bool,
-    /// Its epoch.
-    pub epoch: EpochChange,
+    /// Of which start of the server it is.
+    pub start: Start,
     /// Something that we have sent was acknowledged for the first time.
     pub progress: bool,
     /// The peer has closed the link.
@@ -82,8 +81,6 @@ pub enum Dropped {
     Forged,
     /// It is genuine, but its content is none: the peer does not keep to the protocol.
     Malformed,
-    /// It is genuine, but from an epoch that is yet to come.
-    Future,
 }
 
 impl fmt::Display for Dropped {
@@ -93,7 +90,6 @@ impl fmt::Display for Dropped {
             Self::Seen => "seen before, or too old",
             Self::Forged => "not sealed with this link's key",
             Self::Malformed => "genuine, but malformed",
-            Self::Future => "of an epoch that is yet to come",
         })
     }
 }
@@ -106,6 +102,7 @@ impl std::error::Error for Dropped {}
 /// [`deadline`](Self::deadline) has come, call [`poll`](Self::poll) until it has no more packets. Times are milliseconds
 /// of any clock that only moves forward.
 pub struct Link {
+    /// Of the present start.
     keys: Keys,
     number: u32,
     session: u32,
@@ -114,34 +111,45 @@ pub struct Link {
     window: ReplayWindow,
     inbound: Inbound,
     outbound: Outbound,
-    /// Rare things that wait to go out.
+    /// What most links of a server have nothing of.
     extra: Option<Box<Extra>>,
-    epoch: u16,
+    /// Something of that waits to go out.
+    speaks: bool,
     side: Side,
     closed: bool,
 }
 
 #[derive(Default)]
 struct Extra {
+    /// What other starts of the server need: see [`forget_base`](Link::forget_base).
+    starts: Option<Starts>,
     loose: Vec<Box<[u8]>>,
     close: Option<(CloseCode, Box<str>)>,
     unacknowledged: Vec<Vec<u8>>,
 }
 
 impl Link {
-    /// A link with the keys of a handshake. Only a server that has restarted begins with an epoch other than 0.
-    pub fn new(side: Side, number: u32, session: u32, keys: Keys, epoch: u16) -> Self {
-        let counter = if side == Side::Server { u64::from(epoch) << EPOCH_SHIFT } else { 0 };
+    /// A link with the base keys of a handshake.
+    pub fn new(side: Side, number: u32, session: u32, base: Keys) -> Self {
+        Self::of_start(side, number, session, base, FIRST)
+    }
+
+    /// The server's end of a link that it has kept over its start, which has drawn this salt.
+    pub fn kept(number: u32, session: u32, base: Keys, salt: Salt) -> Self {
+        Self::of_start(Side::Server, number, session, base, salt)
+    }
+
+    fn of_start(side: Side, number: u32, session: u32, base: Keys, salt: Salt) -> Self {
         Self {
-            keys,
+            keys: start::start_keys(&base, &salt),
             number,
             session,
-            counter,
+            counter: 0,
             window: ReplayWindow::new(),
             inbound: Inbound::default(),
             outbound: Outbound::new(),
-            extra: None,
-            epoch,
+            extra: Some(Box::new(Extra { starts: Some(Starts::new(base, salt)), ..Extra::default() })),
+            speaks: false,
             side,
             closed: false,
         }
@@ -173,21 +181,50 @@ impl Link {
         self.session
     }
 
-    /// Its keys, to be kept.
-    pub fn keys(&self) -> Keys {
-        self.keys
+    /// Its base keys, to be kept.
+    pub fn base_keys(&self) -> Option<Keys> {
+        self.starts().map(|starts| starts.base)
     }
 
-    /// Its epoch: how often the server has started since the handshake.
-    pub fn epoch(&self) -> u16 {
-        self.epoch
+    fn starts(&self) -> Option<&Starts> {
+        self.extra.as_ref()?.starts.as_ref()
     }
 
-    /// The keys of what we send and of what we get.
-    fn directions(&self) -> ([u8; 32], [u8; 32]) {
-        match self.side {
-            Side::Client => (self.keys.to_server, self.keys.to_client),
-            Side::Server => (self.keys.to_client, self.keys.to_server),
+    /// A server needs the base keys of a link no more that was made during its present start, once they are stored: that
+    /// saves memory.
+    pub fn forget_base(&mut self) {
+        if let Some(extra) = &mut self.extra
+            && self.side == Side::Server
+        {
+            extra.starts.take_if(|starts| starts.salt == FIRST);
+            self.shed_extra();
+        }
+    }
+
+    /// Whether the server has kept it over its start.
+    pub fn is_kept(&self) -> bool {
+        self.starts().is_some_and(|starts| starts.salt != FIRST)
+    }
+
+    /// Appends the packet that tells the client of the server's start (protocol.md 2.5), if this link was kept over it. It
+    /// changes nothing here.
+    pub fn write_resume(&self, out: &mut Vec<u8>) -> bool {
+        let Some(starts) = self.starts().filter(|starts| starts.salt != FIRST) else { return false };
+        start::write_resume(&starts.base, self.number, self.session, &starts.salt, out);
+        true
+    }
+
+    /// Takes the server's word that it has started anew. Nothing comes of it but an answer under the keys of that start:
+    /// the link enters it with the first data packet that proves it.
+    pub fn resume(&mut self, now_ms: u64, packet: &[u8]) -> Resumed {
+        let starts = self.extra.as_mut().and_then(|extra| extra.starts.as_mut());
+        match (Packet::decode(packet, self.side.peer()), starts) {
+            (Ok(Packet::Resume { number, session, salt, .. }), Some(starts))
+                if (number, session) == (self.number, self.session) && !self.closed =>
+            {
+                starts.propose(now_ms, salt, packet)
+            }
+            _ => Resumed::Ignored,
         }
     }
 
@@ -205,26 +242,64 @@ impl Link {
             }
             _ => return Err(Dropped::NotMine),
         };
+        if self.side == Side::Client && self.starts().is_some_and(Starts::has_proposals) {
+            return self.receive_between_starts(now_ms, counter, packet, ciphers, frames);
+        }
         if !self.window.is_new(counter) {
             return Err(Dropped::Seen);
         }
-        let (_, key) = self.directions();
-        let plain = seal::open(ciphers, &key, counter, packet).ok_or(Dropped::Forged)?;
+        let (_, key) = start::directions(self.side, &self.keys);
+        seal::open(ciphers, key, counter, packet).ok_or(Dropped::Forged)?;
         let newest = self.window.remember(counter);
-        let mut arrival = Arrival { newest, epoch: EpochChange::Same, progress: false, close: None };
-        let mut reader = Reader::new(plain, DATA_HEADER_BYTES);
-        let epoch = u16::read(&mut reader).map_err(|_| Dropped::Malformed)?;
-        if epoch < self.epoch {
-            arrival.epoch = EpochChange::Older;
-            return Ok(arrival);
-        }
-        if epoch > self.epoch {
-            if self.side == Side::Server {
-                return Err(Dropped::Future);
+        let arrival = Arrival { newest, start: Start::Same, progress: false, close: None };
+        self.take(now_ms, arrival, packet, frames)
+    }
+
+    /// The same while other starts are proposed: a packet of one of them proves it.
+    #[cold]
+    fn receive_between_starts(
+        &mut self,
+        now_ms: u64,
+        counter: u64,
+        packet: &mut [u8],
+        ciphers: &mut Ciphers,
+        frames: &mut Frames,
+    ) -> Result<Arrival, Dropped> {
+        let starts = self.extra.as_mut().and_then(|extra| extra.starts.as_mut());
+        let Some(starts) = starts else { return Err(Dropped::NotMine) };
+        starts.forget_proposals(now_ms);
+        let mut arrival = Arrival { newest: true, start: Start::Same, progress: false, close: None };
+        if let Some(proven) = starts.open(ciphers, counter, packet) {
+            if proven.left {
+                arrival.start = Start::Left;
+                return Ok(arrival);
             }
-            self.enter(epoch);
-            arrival.epoch = EpochChange::Newer;
+            starts.enter(&proven, self.counter, self.window.next());
+            (self.keys, self.counter, self.window) = (proven.keys, proven.counter, ReplayWindow::new());
+            self.window.remember(counter);
+            self.begin_anew();
+            arrival.start = Start::New;
+            return self.take(now_ms, arrival, packet, frames);
         }
+        if !self.window.is_new(counter) {
+            return Err(Dropped::Seen);
+        }
+        let (_, key) = start::directions(self.side, &self.keys);
+        seal::open(ciphers, key, counter, packet).ok_or(Dropped::Forged)?;
+        arrival.newest = self.window.remember(counter);
+        self.take(now_ms, arrival, packet, frames)
+    }
+
+    /// Takes the records of a packet that was opened.
+    #[inline]
+    fn take(
+        &mut self,
+        now_ms: u64,
+        mut arrival: Arrival,
+        packet: &[u8],
+        frames: &mut Frames,
+    ) -> Result<Arrival, Dropped> {
+        let mut reader = Reader::new(&packet[DATA_HEADER_BYTES..packet.len() - TAG_BYTES], DATA_HEADER_BYTES);
         while let Some(record) = Record::read(&mut reader).map_err(|_| Dropped::Malformed)? {
             match record {
                 Record::Ack(ack) => arrival.progress |= self.outbound.acknowledge(now_ms, ack, self.counter),
@@ -243,16 +318,15 @@ impl Link {
     }
 
     /// Segment numbers of both directions start from 0, half-received frames are dropped (protocol.md 2.5).
-    fn enter(&mut self, epoch: u16) {
-        self.epoch = epoch;
+    fn begin_anew(&mut self) {
         self.inbound = Inbound::default();
-        // The server waits for nothing so much as for a packet of the new epoch.
+        // The server waits for nothing so much as for a packet of its new start.
         self.inbound.want_ack();
         let frames = self.outbound.reset();
         self.extra.get_or_insert_default().unacknowledged.extend(frames);
     }
 
-    /// Frames that were not acknowledged when the epoch changed, in order. They were taken out of the link.
+    /// Frames that were not acknowledged when the server started anew, in order. They were taken out of the link.
     pub fn take_unacknowledged(&mut self) -> Vec<Vec<u8>> {
         self.extra.as_mut().map(|extra| std::mem::take(&mut extra.unacknowledged)).unwrap_or_default()
     }
@@ -267,6 +341,7 @@ impl Link {
     pub fn send_loose(&mut self, frame: &[u8]) {
         if frame.len() <= SEGMENT_BYTES {
             self.extra.get_or_insert_default().loose.push(frame.into());
+            self.speaks = true;
         }
     }
 
@@ -294,6 +369,7 @@ impl Link {
     /// It can be said again to a peer that has missed it.
     pub fn close(&mut self, code: CloseCode, reason: &str) {
         self.extra.get_or_insert_default().close = Some((code, reason.into()));
+        self.speaks = true;
     }
 
     /// Whether it was closed, by either side.
@@ -308,15 +384,16 @@ impl Link {
 
     /// The same with a packet of at most so many bytes, which must be room for an ack (64 bytes). What does not fit waits.
     pub fn poll_within(&mut self, now_ms: u64, most: usize, ciphers: &mut Ciphers, out: &mut Vec<u8>) -> bool {
-        let farewell = self.extra.as_ref().is_some_and(|extra| extra.close.is_some());
-        if self.closed && !farewell {
+        if self.closed && !self.is_leaving() {
             return false;
+        }
+        if self.side == Side::Client && self.answer_proposal(now_ms, ciphers, out) {
+            return true;
         }
         self.outbound.look(now_ms, self.counter);
         let ack_is_due = self.inbound.ack_due().is_some_and(|due| due <= now_ms);
-        let waits = farewell || self.extra.as_ref().is_some_and(|extra| !extra.loose.is_empty());
-        let room = most.saturating_sub(DATA_HEADER_BYTES + 2 + ACK_BYTES + SEGMENT_HEADER_BYTES + TAG_BYTES);
-        if !ack_is_due && !waits && !self.outbound.is_ready(room) {
+        let room = most.saturating_sub(DATA_HEADER_BYTES + ACK_BYTES + SEGMENT_HEADER_BYTES + TAG_BYTES);
+        if !ack_is_due && !self.speaks && !self.outbound.is_ready(room) {
             return false;
         }
         let start = self.begin(out);
@@ -325,7 +402,7 @@ impl Link {
             self.inbound.acknowledged();
         }
         let most = start + most.min(DATAGRAM_BYTES) - TAG_BYTES;
-        if waits {
+        if self.speaks {
             self.write_extra(out, most);
         }
         while let Some(room) = most.checked_sub(out.len() + SEGMENT_HEADER_BYTES)
@@ -363,48 +440,61 @@ impl Link {
             self.outbound.reset();
             self.inbound.forget_incomplete();
         }
-        if extra.loose.is_empty() && extra.unacknowledged.is_empty() {
-            self.extra = None;
-        }
+        self.speaks = !extra.loose.is_empty();
+        self.shed_extra();
+    }
+
+    /// Gives back the memory of what is rare, if there is nothing of it.
+    fn shed_extra(&mut self) {
+        self.extra.take_if(|extra| {
+            let Extra { starts, loose, close, unacknowledged } = &**extra;
+            starts.is_none() && loose.is_empty() && close.is_none() && unacknowledged.is_empty()
+        });
+    }
+
+    /// Whether its farewell is still to go out.
+    fn is_leaving(&self) -> bool {
+        self.speaks && self.extra.as_ref().is_some_and(|extra| extra.close.is_some())
     }
 
     fn begin(&self, out: &mut Vec<u8>) -> usize {
         let start = out.len();
         begin_data(out, self.side, self.number, self.session, self.counter);
-        out.extend_from_slice(&self.epoch.to_be_bytes());
         start
     }
 
     fn finish(&mut self, ciphers: &mut Ciphers, out: &mut Vec<u8>, start: usize) {
-        let length = out.len() - start + TAG_BYTES - HEADER_BYTES;
-        write_length(&mut out[start..], length);
-        let (key, _) = self.directions();
-        seal::seal(ciphers, &key, self.counter, out, start);
+        let (key, _) = start::directions(self.side, &self.keys);
+        seal_packet(ciphers, key, self.counter, out, start);
         self.counter += 1;
     }
 
-    /// Appends a packet with this plaintext, epoch and all, as `from` would seal it: for those who try what a peer with the
+    /// Appends an answer to a proposed start, if one is due: an ack and a connection test, under its keys.
+    fn answer_proposal(&mut self, now_ms: u64, ciphers: &mut Ciphers, out: &mut Vec<u8>) -> bool {
+        let starts = self.extra.as_mut().and_then(|extra| extra.starts.as_mut());
+        let answer = starts.and_then(|starts| starts.next_answer(now_ms));
+        let Some((keys, counter)) = answer else { return false };
+        let start = out.len();
+        begin_data(out, Side::Client, self.number, self.session, counter);
+        Record::Ack(Ack { next: 0, bits: 0, delay_ms: 0, window: SEGMENTS_IN_FLIGHT as u16 }).write(out);
+        let mut test = Vec::new();
+        User::Test { me: self.number }.encode(&mut test);
+        Record::Loose(&test).write(out);
+        // Its answer must have room where nothing is sent beyond what has come.
+        out.resize((start + TEST_BYTES - TAG_BYTES).max(out.len()), 0);
+        seal_packet(ciphers, &keys.to_server, counter, out, start);
+        true
+    }
+
+    /// Appends a packet with this plaintext, as `from` would seal it: for those who try what a peer with the
     /// right keys could send.
     #[doc(hidden)]
     pub fn seal_for_test(&mut self, from: Side, plain: &[u8], ciphers: &mut Ciphers, out: &mut Vec<u8>) {
         let start = out.len();
         begin_data(out, from, self.number, self.session, self.counter);
         out.extend_from_slice(plain);
-        let length = out.len() - start + TAG_BYTES - HEADER_BYTES;
-        write_length(&mut out[start..], length);
-        let key = if from == Side::Client { self.keys.to_server } else { self.keys.to_client };
-        seal::seal(ciphers, &key, self.counter, out, start);
-    }
-
-    /// Appends the answer to a packet of an older epoch, which has this many bytes: an ack in the present epoch, no longer
-    /// than it. The epoch is what matters; the ack is left out where it does not fit. Nothing else is changed by it.
-    pub fn answer_old_epoch(&mut self, now_ms: u64, bytes: usize, ciphers: &mut Ciphers, out: &mut Vec<u8>) {
-        const ACK_PACKET_BYTES: usize = DATA_HEADER_BYTES + 2 + ACK_BYTES + TAG_BYTES;
-        let start = self.begin(out);
-        if bytes >= ACK_PACKET_BYTES {
-            Record::Ack(self.inbound.ack_anyway(now_ms)).write(out);
-        }
-        self.finish(ciphers, out, start);
+        let (key, _) = start::directions(from, &self.keys);
+        seal_packet(ciphers, key, self.counter, out, start);
     }
 
     /// Nothing is expected for a while: memory that is not needed now is given back.
@@ -415,21 +505,18 @@ impl Link {
     /// When [`poll`](Self::poll) will have something; 0 if it has already.
     pub fn deadline(&self) -> Option<u64> {
         if self.closed {
-            return self.extra.as_ref().is_some_and(|extra| extra.close.is_some()).then_some(0);
+            return self.is_leaving().then_some(0);
         }
-        let waits = self.extra.as_ref().is_some_and(|extra| !extra.loose.is_empty() || extra.close.is_some());
-        if waits || self.outbound.is_ready(SEGMENT_BYTES) {
+        if self.speaks || self.outbound.is_ready(SEGMENT_BYTES) {
             return Some(0);
         }
-        [self.inbound.ack_due(), self.outbound.timeout(), self.outbound.dies_at()].into_iter().flatten().min()
+        let answer = self.starts().filter(|_| self.side == Side::Client).and_then(Starts::answer_at);
+        [self.inbound.ack_due(), self.outbound.timeout(), self.outbound.dies_at(), answer].into_iter().flatten().min()
     }
 
-    /// Whether the peer is gone: a segment was not acknowledged for 32 s, or all counters of the epoch are used.
+    /// Whether the peer is gone: a segment was not acknowledged for 32 s.
     pub fn is_dead(&self, now_ms: u64) -> bool {
-        let end = (u64::from(self.epoch) + 1) << EPOCH_SHIFT;
-        // Room for a farewell is left.
-        let spent = self.side == Side::Server && self.counter >= end - 1_024;
-        spent || self.outbound.dies_at().is_some_and(|at| at <= now_ms)
+        self.outbound.dies_at().is_some_and(|at| at <= now_ms)
     }
 
     /// Whether something that was sent has not been acknowledged.
@@ -445,7 +532,14 @@ impl Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, session, epoch, side, .. } = self;
-        write!(f, "Link({side:?} {number} session {session} epoch {epoch})")
+        let Self { number, session, side, .. } = self;
+        write!(f, "Link({side:?} {number} session {session})")
     }
+}
+
+/// Gives a packet its length, and seals it.
+fn seal_packet(ciphers: &mut Ciphers, key: &[u8; 32], counter: u64, out: &mut Vec<u8>, start: usize) {
+    let length = out.len() - start + TAG_BYTES - HEADER_BYTES;
+    write_length(&mut out[start..], length);
+    seal::seal(ciphers, key, counter, out, start);
 }

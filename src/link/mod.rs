@@ -7,8 +7,8 @@
 //! use oicq::link::{Ciphers, Frames, Keys, Link, Side};
 //!
 //! let keys = Keys { to_server: [1; 32], to_client: [2; 32] };
-//! let mut client = Link::new(Side::Client, 10001, 7, keys, 0);
-//! let mut server = Link::new(Side::Server, 10001, 7, keys, 0);
+//! let mut client = Link::new(Side::Client, 10001, 7, keys);
+//! let mut server = Link::new(Side::Server, 10001, 7, keys);
 //! let (mut ciphers, mut frames, mut packet) = (Ciphers::new(4), Frames::default(), Vec::new());
 //!
 //! client.send(b"a whole frame");
@@ -24,18 +24,24 @@ mod cookie;
 mod frames;
 mod handshake;
 mod inbound;
+#[cfg(any(test, feature = "sim"))]
+mod nonces;
 mod outbound;
 mod packet;
 mod record;
 mod rtt;
 mod seal;
+mod start;
 #[cfg(test)]
 mod tests;
 mod window;
 
-pub use connection::{Arrival, Close, CloseCode, Dropped, EpochChange, Link};
+pub use connection::{Arrival, Close, CloseCode, Dropped, Link, Start};
 pub use cookie::Cookies;
 pub use frames::{Frames, Received};
 pub use handshake::{Established, HandshakeError, Initiator, Offer, StaticKey, public_key, respond};
+#[cfg(any(test, feature = "sim"))]
+pub use nonces::watch_nonces;
 pub use packet::{Packet, Side};
 pub use seal::{Ciphers, Keys};
+pub use start::{Resumed, Salt};

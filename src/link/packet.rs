@@ -1,4 +1,4 @@
-//! Packets of the link (protocol.md 2.1): the header, and the five types.
+//! Packets of the link (protocol.md 2.1): the header, and the six types.
 
 use crate::limits::{DATA_HEADER_BYTES, DATAGRAM_BYTES, HEADER_BYTES, HELLO_BYTES, TAG_BYTES};
 use crate::wire::{Fault, Field, LINK_LEAD, Program, Reader, WireError, Writer};
@@ -35,8 +35,10 @@ const DATA: u8 = 0x03;
 const RETRY: u8 = 0x04;
 const UNKNOWN: u8 = 0x05;
 
+const RESUME: u8 = 0x06;
+
 /// The version of the link that a hello asks for.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// One packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +79,19 @@ pub enum Packet<'a> {
     Unknown {
         /// Service number.
         number: u32,
-        /// The session of the packet that it answers.
+        /// The session of the packet that it answers; 0 where that was a hello of another version.
         session: u32,
+    },
+    /// The server has started anew, and goes on with this session: see [`Link::resume`](super::Link::resume).
+    Resume {
+        /// Service number.
+        number: u32,
+        /// Which link of that number.
+        session: u32,
+        /// What the start has drawn.
+        salt: [u8; 16],
+        /// Proves that it comes from who has the base keys.
+        tag: [u8; TAG_BYTES],
     },
 }
 
@@ -110,27 +123,29 @@ impl<'a> Packet<'a> {
         match (head[3], from) {
             (HELLO, Side::Client) => {
                 let version = u8::read(reader)?;
-                if version != VERSION {
-                    return Err(fault(Fault::Version, 12, usize::from(VERSION), usize::from(version)));
-                }
                 if bytes.len() < HELLO_BYTES {
                     return Err(fault(Fault::ContentCut, HEADER_BYTES, HELLO_BYTES, bytes.len()));
+                }
+                if version != VERSION {
+                    return Err(fault(Fault::Version, 12, usize::from(VERSION), usize::from(version)));
                 }
                 Ok(Self::Hello { number, cookie: short(reader)?, noise: short(reader)? })
             }
             (WELCOME, Side::Server) => Ok(Self::Welcome { number, noise: short(reader)? }),
             (DATA, _) => {
                 let (session, counter) = (u32::read(reader)?, u64::read(reader)?);
-                // An epoch and a tag are the least that a packet holds.
-                let least = 2 + TAG_BYTES;
-                if reader.rest().len() < least {
-                    return Err(fault(Fault::ContentCut, DATA_HEADER_BYTES, least, reader.rest().len()));
+                if reader.rest().len() < TAG_BYTES {
+                    return Err(fault(Fault::ContentCut, DATA_HEADER_BYTES, TAG_BYTES, reader.rest().len()));
                 }
                 Ok(Self::Data { number, session, counter })
             }
             (RETRY, Side::Server) => Ok(Self::Retry { number, cookie: short(reader)? }),
             (UNKNOWN, Side::Server) => Ok(Self::Unknown { number, session: u32::read(reader)? }),
-            (other, _) => Err(fault(Fault::UnknownType, 3, usize::from(UNKNOWN), usize::from(other))),
+            (RESUME, Side::Server) => {
+                let session = u32::read(reader)?;
+                Ok(Self::Resume { number, session, salt: raw(reader)?, tag: raw(reader)? })
+            }
+            (other, _) => Err(fault(Fault::UnknownType, 3, usize::from(RESUME), usize::from(other))),
         }
     }
 
@@ -143,6 +158,7 @@ impl<'a> Packet<'a> {
             Self::Data { .. } => (DATA, Side::Client),
             Self::Retry { .. } => (RETRY, Side::Server),
             Self::Unknown { .. } => (UNKNOWN, Side::Server),
+            Self::Resume { .. } => (RESUME, Side::Server),
         };
         out.extend_from_slice(&[LINK_LEAD, from.program(), from.peer().program(), kind, 0, 0, 0, 0]);
         let mut writer = Writer::new(out);
@@ -172,6 +188,12 @@ impl<'a> Packet<'a> {
                 number.write(&mut writer);
                 session.write(&mut writer);
             }
+            Self::Resume { number, session, salt, tag } => {
+                number.write(&mut writer);
+                session.write(&mut writer);
+                writer.put(&salt);
+                writer.put(&tag);
+            }
         }
         set_length(&mut out[start..]);
     }
@@ -199,6 +221,10 @@ pub(super) fn write_length(packet: &mut [u8], length: usize) {
 pub(super) fn short<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], WireError> {
     let length = u16::read(reader)?;
     reader.take(usize::from(length))
+}
+
+fn raw<const N: usize>(reader: &mut Reader<'_>) -> Result<[u8; N], WireError> {
+    Ok(reader.take(N)?.try_into().expect("as many as were taken"))
 }
 
 pub(super) fn put_short(writer: &mut Writer<'_>, bytes: &[u8]) {

@@ -1,4 +1,4 @@
-//! Records: what the plaintext of a data packet holds after its epoch (protocol.md 2.3).
+//! Records: what the plaintext of a data packet holds (protocol.md 2.3).
 
 use super::packet::{put_short, short};
 use crate::wire::{Fault, Field, Reader, WireError, Writer};

@@ -8,7 +8,7 @@ use crate::limits::{DATA_HEADER_BYTES, TAG_BYTES};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use std::fmt;
 
-/// The two data keys of a link.
+/// The two keys of a link: base keys, or those of a start (protocol.md 2.5).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Keys {
     /// k1: client to server.
@@ -42,7 +42,7 @@ impl Ciphers {
     }
 
     #[inline]
-    fn prepared(&mut self, key: &[u8; 32]) -> &LessSafeKey {
+    pub(super) fn prepared(&mut self, key: &[u8; 32]) -> &LessSafeKey {
         // A key is random, so its first bytes are as good as a hash of it.
         let place = u64::from_le_bytes(key[..8].try_into().expect("eight bytes")) as usize % self.slots.len();
         let slot = &mut self.slots[place];
@@ -61,7 +61,7 @@ impl fmt::Debug for Ciphers {
     }
 }
 
-fn nonce(counter: u64) -> Nonce {
+pub(super) fn nonce(counter: u64) -> Nonce {
     let mut nonce = [0; NONCE_LEN];
     nonce[4..].copy_from_slice(&counter.to_be_bytes());
     Nonce::assume_unique_for_key(nonce)
@@ -70,6 +70,8 @@ fn nonce(counter: u64) -> Nonce {
 /// Encrypts what follows the header of a packet, whose length field is final, and appends the tag. A counter must never
 /// be used twice with one key.
 pub(super) fn seal(ciphers: &mut Ciphers, key: &[u8; 32], counter: u64, packet: &mut Vec<u8>, start: usize) {
+    #[cfg(any(test, feature = "sim"))]
+    super::nonces::used(key, counter, &packet[start..]);
     let (header, plain) = packet[start..].split_at_mut(DATA_HEADER_BYTES);
     let tag = ciphers
         .prepared(key)

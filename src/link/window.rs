@@ -26,6 +26,11 @@ impl ReplayWindow {
         Self { next: 0, recent: u64::MAX, ring: None }
     }
 
+    /// One above the highest counter seen.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Whether a packet with this counter may be new.
     #[inline]
     pub fn is_new(&self, counter: u64) -> bool {

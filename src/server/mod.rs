@@ -226,8 +226,8 @@ fn abort_on_panic() {
     }));
 }
 
-fn random() -> [u8; 32] {
-    let mut bytes = [0; 32];
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
     OsRng.fill_bytes(&mut bytes);
     bytes
 }
@@ -278,7 +278,8 @@ impl Start {
         let board = Arc::new(Board::new(Seed::new(random())));
         let policy = Arc::new(settings.policy);
         let accounts = store.accounts();
-        let starts = store.begin_start().map_err(failed("the store"))?;
+        // It is stored nowhere: what a restored backup could bring back, it could bring back twice.
+        let salt = random();
         let mut kept = kept_sessions(&store, shards, &listening).map_err(failed("the store"))?;
         let (storage, requests) = Storage::new();
         let store = store::spawn(store, requests, storage.deliver(Arc::clone(&mesh)), report_store)
@@ -306,7 +307,7 @@ impl Start {
         for (index, sockets) in listen::open(claims, shards)?.into_iter().enumerate() {
             let territory = Territory { index: index as u32, shards: shards as u32 };
             let always_retry = serve.retry == args::Retry::Always;
-            let identity = Identity { private, seed: random(), starts, always_retry };
+            let identity = Identity { private, seed: random(), salt, always_retry };
             let place = Place {
                 shard: Box::new({
                     let (board, policy) = (Arc::clone(&board), Arc::clone(&policy));

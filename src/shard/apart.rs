@@ -11,7 +11,7 @@ use super::way::Way;
 use super::wheel::SessionKey;
 use super::{Cx, OFFLINE, Peer, Shard};
 use crate::limits;
-use crate::link::{CloseCode, Keys, Link, Side};
+use crate::link::{CloseCode, Keys, Link};
 use crate::store::{Answer, Change, Mail, Request, SessionRecord};
 
 /// A link without a session.
@@ -26,6 +26,8 @@ pub(super) struct Apart {
     /// Messages that have come for a kept session: they wait a second for it, as they would for 0x41.
     early: Vec<Mail>,
     early_until_ms: u64,
+    /// When the client was last told of the server's start.
+    resumed_ms: Option<u64>,
     /// Something has been put into the mailbox since its lists were asked for.
     mail_came: bool,
 }
@@ -64,7 +66,9 @@ impl Shard {
         };
         self.wheel.in_a_while(now_ms, now_ms + wait.as_millis() as u64, key);
         let (held, held_bytes, early, early_until_ms, mail_came) = (Vec::new(), 0, Vec::new(), 0, false);
-        let apart = Apart { channel, role, heard_ms: now_ms, held, held_bytes, early, early_until_ms, mail_came };
+        let resumed_ms = None;
+        let apart =
+            Apart { channel, role, heard_ms: now_ms, held, held_bytes, early, early_until_ms, resumed_ms, mail_came };
         self.apart.insert(key, Box::new(apart));
     }
 
@@ -89,11 +93,23 @@ impl Shard {
         }
         if let Some((_, apart)) = self.kept_session(to) {
             apart.early.push(mail);
-            // It may have missed that the server has started anew.
-            apart.channel.link.want_ack();
-            apart.channel.touch(cx);
         }
+        // It may have missed that the server has started anew.
+        self.tell_start(cx, key);
         Ok(())
+    }
+
+    /// Tells a kept session that the server has started anew, at most once a second (protocol.md 2.5). Nothing about the
+    /// session changes by it.
+    pub(super) fn tell_start(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
+        let now_ms = cx.now.mono_ms;
+        let Some(apart) = self.apart.get_mut(&key) else { return };
+        let asleep = matches!(apart.role, Role::Kept { waking: false, .. });
+        let soon = apart.resumed_ms.is_some_and(|at| now_ms < at + limits::RESUME_PAUSE.as_millis() as u64);
+        let Some(to) = apart.channel.path.endpoint.filter(|_| asleep && !soon) else { return };
+        apart.resumed_ms = Some(now_ms);
+        self.counters.resumes += 1;
+        cx.send_resume(to, &apart.channel.link);
     }
 
     /// Whether this message waits for a kept session already.
@@ -130,21 +146,28 @@ impl Shard {
         }
     }
 
-    /// A session that the store has kept goes on. `nth` paces the acks that tell the clients so. False if it can not: then
-    /// the store is to forget it.
+    /// A session that the store has kept goes on. `nth` paces the resumes that tell the clients so. Of two of one number,
+    /// which a crash in the middle of a sign-in leaves, the newer goes on.
     pub fn keep(&mut self, now: super::Now, record: &SessionRecord, nth: u64, out: &mut super::Outbox) {
         debug_assert!(self.territory.owns(record.number), "the server gives it to the owner");
         let cx = &mut Cx { now, out };
         let (number, session) = (record.number, record.session);
-        let Ok(epoch) = u16::try_from(self.starts.wrapping_sub(record.born)) else {
-            let change = Change::DeleteSession { number, session };
-            return self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
-        };
         let key = SessionKey { number, session };
+        let age_mins = now.unix_ms.saturating_sub(record.started_ms) / 60_000;
+        let age_mins = age_mins.min(limits::SESSION_AGE.as_secs() / 60) as u16;
+        if let Some((other, apart)) = self.kept_session(number) {
+            if apart.channel.age_mins(now.mono_ms) < age_mins {
+                return self.forget_session(cx, key);
+            }
+            self.apart.remove(&other);
+            self.forget_session(cx, other);
+            self.counters.online -= 1;
+            self.counters.kept -= 1;
+        }
         let keys = Keys { to_server: record.to_server, to_client: record.to_client };
         let path = record.address.map(|(address, listener)| Endpoint::datagram(address, listener));
-        let link = Link::new(Side::Server, number, session, keys, epoch);
-        let channel = Channel::new(link, Path::proven(path));
+        let link = Link::kept(number, session, keys, self.salt);
+        let channel = Channel::new(link, Path::proven(path), now.mono_ms, age_mins);
         self.kept.insert(number, session);
         self.add_apart(now.mono_ms, channel, Role::Kept { status: record.status, waking: false });
         self.counters.online += 1;
@@ -153,7 +176,7 @@ impl Shard {
         self.wheel.soon(now.mono_ms + 1 + nth / limits::KEPT_ACKS_PER_MS, key);
     }
 
-    /// A packet of the present epoch has come from a kept session: its lists are read, and it is a session again.
+    /// A packet of the present start has come from a kept session: its lists are read, and it is a session again.
     pub(super) fn wake(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         let Some(apart) = self.apart.get_mut(&key) else { return };
         if let Role::Kept { waking: waking @ false, .. } = &mut apart.role {
@@ -299,38 +322,30 @@ impl Shard {
         }
     }
 
-    /// The store holds a session that is not to be: it holds what there is instead, or nothing.
+    /// The store holds a session that is not to be, unless it is one already.
     pub(super) fn unkeep_session(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
-        let number = key.number;
-        let live = self.session(number).filter(|session| session.way.link().is_some()).map(|session| session.id);
-        let Some(session) = live.or_else(|| self.kept.get(&number).copied()) else {
-            return self.forget_session(cx, key);
-        };
-        let status = self.own_status(number);
-        if let Some(record) = self.session_record(cx, SessionKey { number, session }, status) {
-            self.ask_store(cx, Request::Commit(vec![Change::PutSession(Box::new(record))]), Pending::Nothing);
+        if !self.linked_session(key) {
+            self.forget_session(cx, key);
         }
     }
 
-    /// What the store keeps of a link that carries a session, or is about to.
+    /// What the store keeps of a link that is about to carry a session.
     pub(super) fn session_record(&mut self, cx: &Cx<'_>, key: SessionKey, status: u8) -> Option<SessionRecord> {
-        let starts = self.starts;
         let channel = self.channel(key)?;
-        let (keys, address) = (channel.link.keys(), channel.path.proven_address());
+        let (keys, address) = (channel.link.base_keys()?, channel.path.proven_address());
         channel.unsaved = address.is_none();
         Some(SessionRecord {
             number: key.number,
             session: key.session,
             to_server: keys.to_server,
             to_client: keys.to_client,
-            born: starts.wrapping_sub(u32::from(channel.link.epoch())),
             status,
             started_ms: cx.now.unix_ms,
             address,
         })
     }
 
-    /// The session of this number is kept in the store no more.
+    /// This session is kept in the store no more.
     pub(super) fn forget_session(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         let change = Change::DeleteSession { number: key.number, session: key.session };
         self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);

@@ -28,6 +28,8 @@ pub(super) struct Channel {
     timer_ms: u64,
     /// When its address was last written to the store, in seconds of the shard's clock.
     pub saved_secs: u32,
+    /// When it began, in minutes of the shard's clock; before that clock began if the server has started since.
+    born_mins: u16,
     /// It has another one since.
     pub unsaved: bool,
     touched: bool,
@@ -91,9 +93,24 @@ impl Path {
 }
 
 impl Channel {
-    pub fn new(link: Link, path: Path) -> Box<Self> {
-        let (custody, mail_sent) = (None, 0);
-        Box::new(Self { link, path, custody, mail_sent, timer_ms: 0, saved_secs: 0, unsaved: false, touched: false })
+    /// A link that is so old.
+    pub fn new(link: Link, path: Path, now_ms: u64, age_mins: u16) -> Box<Self> {
+        Box::new(Self {
+            link,
+            path,
+            custody: None,
+            mail_sent: 0,
+            timer_ms: 0,
+            saved_secs: 0,
+            born_mins: minutes(now_ms).wrapping_sub(age_mins),
+            unsaved: false,
+            touched: false,
+        })
+    }
+
+    /// How old it is, in minutes.
+    pub fn age_mins(&self, now_ms: u64) -> u16 {
+        minutes(now_ms).wrapping_sub(self.born_mins)
     }
 
     /// Whose it is, and which.
@@ -207,4 +224,9 @@ impl Channel {
         self.link.expect();
         black_box((self.path.credit, self.timer_ms, self.saved_secs));
     }
+}
+
+/// The lower half of the clock's minutes: it turns around after 45 days, and no session becomes that old.
+fn minutes(now_ms: u64) -> u16 {
+    (now_ms / 60_000) as u16
 }

@@ -7,7 +7,7 @@ use super::recent::PrefixCounts;
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
 use crate::limits;
-use crate::link::{Cookies, Keys, Link, Offer, Packet, Side, StaticKey, respond};
+use crate::link::{Cookies, Keys, Link, Offer, Packet, Salt, Side, StaticKey, respond};
 use crate::seeded::{Seed, SeededMap};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
@@ -20,15 +20,15 @@ pub struct Identity {
     pub private: [u8; 32],
     /// Random; everything random in the shard comes from it.
     pub seed: [u8; 32],
-    /// The number of this start of the server: see [`SessionRecord::born`](crate::store::SessionRecord::born).
-    pub starts: u32,
+    /// What this start of the server has drawn, the same for all shards (protocol.md 2.5). It is stored nowhere.
+    pub salt: Salt,
     /// Every hello is answered with a cookie first (`--retry always`).
     pub always_retry: bool,
 }
 
 impl Identity {
     /// One for tests and benches, the same each time.
-    pub const EXAMPLE: Self = Self { private: [7; 32], seed: [9; 32], starts: 1, always_retry: false };
+    pub const EXAMPLE: Self = Self { private: [7; 32], seed: [9; 32], salt: [5; 16], always_retry: false };
 }
 
 /// A handshake in progress.
@@ -117,13 +117,13 @@ impl Handshakes {
     /// The link of a handshake that this packet completes, and what the packet held.
     pub fn complete(&mut self, now_ms: u64, key: SessionKey, from: Endpoint) -> Option<Box<Channel>> {
         let handshake = self.table.get(&key).filter(|one| one.until_ms > now_ms)?;
-        let mut link = Link::new(Side::Server, key.number, key.session, handshake.keys, 0);
+        let mut link = Link::new(Side::Server, key.number, key.session, handshake.keys);
         link.narrow();
         // Whoever has the keys has read the welcome, which went to the address of the hello. Its first packet can come from
         // elsewhere: somebody between may have sent a copy of it.
         let there = handshake.from.ip() == from.ip() || from.connection().is_some() || from.is_loopback();
         let path = if there { Path::proven(Some(from)) } else { Path::unproven(from) };
-        Some(Channel::new(link, path))
+        Some(Channel::new(link, path, now_ms, 0))
     }
 
     /// It was completed.
@@ -190,17 +190,38 @@ impl Shard {
         }
     }
 
-    /// There is no such session: said ten times a second to one prefix at most (protocol.md 2.2).
+    /// There is no such session.
     pub(super) fn unknown_session(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey) {
         self.counters.unknown += 1;
-        let now_ms = cx.now.mono_ms;
+        if self.may_answer(cx.now.mono_ms, from) {
+            send_packet(cx.out, from, &Packet::Unknown { number: key.number, session: key.session });
+        }
+    }
+
+    /// Whether this address may be told now that its packets cannot be read: one prefix is, ten times a second at most
+    /// (protocol.md 2.2, 2.5).
+    pub(super) fn may_answer(&mut self, now_ms: u64, from: Endpoint) -> bool {
         let (unknown, prefix) = (&mut self.handshakes.unknown, from.prefix());
         // Each shard has its part of the budget.
         let budget = (limits::UNKNOWN_PER_WINDOW / self.territory.shards).max(1);
-        if !unknown.is_over(now_ms, prefix, budget) {
+        let may = !unknown.is_over(now_ms, prefix, budget);
+        if may {
             unknown.add(now_ms, prefix);
-            send_packet(cx.out, from, &Packet::Unknown { number: key.number, session: key.session });
         }
+        may
+    }
+}
+
+impl Cx<'_> {
+    /// Tells the client of a kept link that the server has started anew.
+    pub(super) fn send_resume(&mut self, to: Endpoint, link: &Link) -> bool {
+        let start = self.out.bytes.len();
+        let kept = link.write_resume(&mut self.out.bytes);
+        if kept {
+            let length = (self.out.bytes.len() - start) as u32;
+            self.out.sends.push(Send { to, start: start as u32, length });
+        }
+        kept
     }
 }
 

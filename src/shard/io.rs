@@ -306,8 +306,8 @@ pub struct Counters {
     pub forged: u64,
     /// Packets that had been seen before.
     pub replayed: u64,
-    /// Packets from before a restart of the server.
-    pub old_epoch: u64,
+    /// Times that a client was told of a start of the server.
+    pub resumes: u64,
     /// Links that were heard of from another address.
     pub moved: u64,
     /// Links ended because nothing was acknowledged, or too much waited.

@@ -44,6 +44,7 @@ mod registration;
 mod requests;
 pub mod search;
 mod sending;
+mod shown;
 mod signin;
 mod user;
 mod way;
@@ -68,7 +69,7 @@ pub use policy::{Policy, RegistrationMode};
 pub use prefix::Prefix;
 
 use crate::limits;
-use crate::link::{Ciphers, Frames};
+use crate::link::{Ciphers, Frames, Salt};
 use crate::seeded::{Seed, SeededMap};
 use apart::Apart;
 use handshakes::{Handshakes, random};
@@ -136,8 +137,8 @@ pub struct Shard {
     entering: usize,
     /// Those of them that are sessions from before the server started: which of each number.
     kept: SeededMap<u32, u32>,
-    /// See [`Identity::starts`].
-    starts: u32,
+    /// See [`Identity::salt`].
+    salt: Salt,
     ciphers: Ciphers,
     frames: Frames,
     /// Messages that were delivered lately: to whom, from whom, which.
@@ -188,7 +189,7 @@ impl Shard {
             apart: seed.map(),
             entering: 0,
             kept: seed.map(),
-            starts: identity.starts,
+            salt: identity.salt,
             ciphers: Ciphers::new(limits::CIPHERS),
             frames: Frames::default(),
             delivered: Lately::new(limits::DELIVERED, seed),

@@ -1,6 +1,7 @@
 //! A packet of the link comes in (protocol.md 2): whose it is, where the peer is now, and which frames it brings.
 
 use super::apart::Role;
+use super::channel::Channel;
 use super::endpoint::Endpoint;
 use super::notice::{Code, Refused};
 use super::registration::SignUp;
@@ -10,9 +11,9 @@ use super::way::{Origin, Way, find};
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
 use crate::limits;
-use crate::link::{Arrival, CloseCode, Dropped, EpochChange, Packet, Side};
+use crate::link::{Arrival, CloseCode, Dropped, Packet, Side};
 use crate::store::{Change, Request};
-use crate::wire::{Dialect, Fault, Server, User, WireError};
+use crate::wire::{Dialect, Fault, Server, User, WireError, word_at_eight};
 
 impl Shard {
     /// A whole packet: a datagram, or what was cut from a stream.
@@ -20,6 +21,11 @@ impl Shard {
         match Packet::decode(bytes, Side::Client) {
             Ok(Packet::Hello { number, cookie, noise }) => self.hello(cx, from, number, cookie, noise),
             Ok(Packet::Data { number, session, .. }) => self.data(cx, from, SessionKey { number, session }, bytes),
+            // Of every version the number is where it is of ours, and a hello is longer than its answer.
+            Err(WireError { fault: Fault::Version, .. }) => {
+                let number = word_at_eight(bytes).unwrap_or_default();
+                self.unknown_session(cx, from, SessionKey { number, session: 0 });
+            }
             _ => {
                 self.counters.malformed += 1;
                 super::requests::close_stream(cx, from);
@@ -40,9 +46,15 @@ impl Shard {
                 self.counters.malformed += 1;
                 self.end_link(cx, key, CloseCode::ProtocolError, "a packet could not be read");
             }
-            Some(Err(Dropped::Seen)) => self.counters.replayed += 1,
-            Some(Err(Dropped::Forged | Dropped::NotMine)) => self.counters.forged += 1,
-            Some(Err(Dropped::Future)) | None => self.unknown_session(cx, from, key),
+            Some(Err(Dropped::Seen)) => {
+                self.counters.replayed += 1;
+                self.answer_unread(cx, from, key, packet);
+            }
+            Some(Err(Dropped::Forged | Dropped::NotMine)) => {
+                self.counters.forged += 1;
+                self.answer_unread(cx, from, key, packet);
+            }
+            None => self.unknown_session(cx, from, key),
         }
         frames.clear();
         self.frames = frames;
@@ -97,9 +109,6 @@ impl Shard {
         frames: &crate::link::Frames,
     ) {
         let now_ms = cx.now.mono_ms;
-        if arrival.epoch == EpochChange::Older {
-            return self.answer_old_epoch(cx, from, key, length);
-        }
         let session = self.users.get_mut(&key.number).and_then(|user| user.session.as_mut());
         let (live, channel) = match session.filter(|session| session.id == key.session) {
             Some(Session { way: Way::Link(channel), heard_ms, .. }) => {
@@ -157,15 +166,20 @@ impl Shard {
         }
     }
 
-    /// Protocol.md 2.5: at once, to the address that it came from, with no more bytes than it had.
-    fn answer_old_epoch(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey, length: usize) {
-        self.counters.old_epoch += 1;
-        let now_ms = cx.now.mono_ms;
-        if let Some(channel) = find(&mut self.users, &mut self.apart, key) {
-            let start = cx.out.bytes.len();
-            channel.link.answer_old_epoch(now_ms, length, &mut self.ciphers, &mut cx.out.bytes);
-            let length = (cx.out.bytes.len() - start) as u32;
-            cx.out.sends.push(super::Send { to: from, start: start as u32, length });
+    /// A data packet was not sealed for this start of the server. If the session was kept over it, the peer may not know of
+    /// it yet: it is told, where the packet came from, and nothing about the session changes (protocol.md 2.5).
+    fn answer_unread(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey, packet: &[u8]) {
+        let kept = |channel: &mut Channel| channel.link.is_kept();
+        if packet.len() < limits::RESUME_BYTES
+            || !find(&mut self.users, &mut self.apart, key).is_some_and(kept)
+            || !self.may_answer(cx.now.mono_ms, from)
+        {
+            return;
+        }
+        if let Some(channel) = find(&mut self.users, &mut self.apart, key)
+            && cx.send_resume(from, &channel.link)
+        {
+            self.counters.resumes += 1;
         }
     }
 
@@ -325,8 +339,9 @@ impl Shard {
                 return self.store_early(cx, key, now_ms);
             }
             // The server has started: the client need not wait for its next connection test to learn of it.
-            channel.link.want_ack();
+            self.tell_start(cx, key);
         }
+        let Some(channel) = find(&mut self.users, &mut self.apart, key) else { return };
         channel.touch(cx);
         if channel.link.is_dead(now_ms) {
             self.counters.gone += 1;

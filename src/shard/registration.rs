@@ -66,9 +66,8 @@ impl Shard {
             }
             return;
         }
-        let taken = asked.check().is_ok()
-            && self.pending.len() < limits::QUESTIONS
-            && self.may_register(now_ms, from.prefix());
+        let taken =
+            asked.check().is_ok() && self.pending.len() < limits::QUESTIONS && self.may_register(now_ms, from.prefix());
         if !taken {
             // Nobody is signed in here: in bare frames the answer must not be longer than what was asked.
             self.send_number(cx, origin, 0);

@@ -9,14 +9,15 @@ use super::mailbox::Delivery;
 use super::monitor::Monitor;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
-use super::user::{Fingerprint, HIDDEN, Latest, Lists, ONLINE, Session};
+use super::shown::Friends;
+use super::user::{Fingerprint, HIDDEN, Latest, ONLINE, Session};
 use super::way::{Origin, Way};
 use super::wheel::SessionKey;
 use super::{Cx, Peer, Shard, sending};
 use crate::limits;
 use crate::link::CloseCode;
-use crate::store::{Answer, Card, Change, Request, UserRecord};
-use crate::wire::{Dialect, FriendEntry, GroupEntry, List, Server, User};
+use crate::store::{Answer, Change, Request, UserRecord};
+use crate::wire::{Dialect, List, Server, User};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -297,12 +298,19 @@ impl Shard {
         }
         if let Origin::Link(key) = from {
             let token = URL_SAFE_NO_PAD.encode(random::<32>(&mut self.handshakes.chance));
-            let Some(record) = self.session_record(cx, key, status) else {
-                return self.attempt_failed(cx, number, id, &Refused::wrong_password());
+            let present = self.session(number).map(|session| session.id);
+            let present = present.or_else(|| self.kept.get(&number).copied());
+            let kept = if self.linked_session(key) {
+                Change::SetSessionStatus { number, session: key.session, status }
+            } else {
+                match self.session_record(cx, key, status) {
+                    Some(record) => Change::PutSession(Box::new(record), present),
+                    None => return self.attempt_failed(cx, number, id, &Refused::wrong_password()),
+                }
             };
             let hash = Sha256::digest(&token).into();
             let until_ms = cx.now.unix_ms + limits::TOKEN.as_millis() as u64;
-            let changes = vec![Change::PutToken { number, hash, until_ms }, Change::PutSession(Box::new(record))];
+            let changes = vec![Change::PutToken { number, hash, until_ms }, kept];
             if let Some(attempt) =
                 self.attempts.get_mut(&number).and_then(|all| all.iter_mut().find(|one| one.id == id))
             {
@@ -384,8 +392,10 @@ impl Shard {
                 (self.next_session, Way::Bare(Box::new(endpoint)))
             }
             Origin::Link(key) => match self.apart.remove(&key).filter(|apart| apart.role == Role::Entering) {
-                Some(apart) => {
+                Some(mut apart) => {
                     self.entering -= 1;
+                    // The store has them.
+                    apart.channel.link.forget_base();
                     (key.session, Way::Link(apart.channel))
                 }
                 None => {
@@ -542,44 +552,7 @@ fn ending(code: CloseCode) -> &'static str {
         CloseCode::ServerStops => "the server stops",
         CloseCode::ProtocolError => "broke the protocol",
         CloseCode::Operator => "ended by the operator",
-    }
-}
-
-/// Somebody's friends as a sign-in shows them.
-struct Friends<'a> {
-    /// Which status is shown of whom.
-    shown: Vec<(u32, u8)>,
-    /// In order of group, and of number in each.
-    entries: Vec<FriendEntry<'a>>,
-    /// The group of each entry.
-    groups: Vec<u8>,
-}
-
-impl<'a> Friends<'a> {
-    /// Each as the board shows them now. A friend whose account is gone has no card, and is left out.
-    fn of(lists: &Lists, cards: &'a [Card], board: &super::Board) -> Self {
-        let shown: Vec<(u32, u8)> = lists.friends.iter().map(|(number, _)| (number, board.get(number))).collect();
-        let mut by_group: Vec<(u8, FriendEntry<'a>)> = Vec::with_capacity(shown.len());
-        for ((number, status), (_, group)) in shown.iter().zip(lists.friends.iter()) {
-            let Ok(at) = cards.binary_search_by_key(number, |card| card.number) else { continue };
-            let Card { portrait, nickname, .. } = &cards[at];
-            let entry = FriendEntry { number: *number, portrait: *portrait as u8, status: *status, nickname };
-            by_group.push((group, entry));
-        }
-        by_group.sort_by_key(|(group, entry)| (*group, entry.number));
-        let (groups, entries) = by_group.into_iter().unzip();
-        Self { shown, entries, groups }
-    }
-
-    /// The groups with their friends. What the store has was read after every change that was asked for before, so their
-    /// names are the present ones.
-    fn groups<'s>(&'s self, groups: &'s [(u8, Box<str>)]) -> Vec<GroupEntry<'s>> {
-        let entry = |(group, name): &'s (u8, Box<str>)| {
-            let from = self.groups.partition_point(|at| at < group);
-            let to = self.groups.partition_point(|at| at <= group);
-            GroupEntry { name, group: *group, friends: List::new(&self.entries[from..to]) }
-        };
-        groups.iter().map(entry).collect()
+        CloseCode::Rekeyed => "goes on with fresh keys",
     }
 }
 

@@ -157,7 +157,7 @@ impl Lists {
             | Change::DeleteMailAt(..)
             | Change::PutToken { .. }
             | Change::DeleteTokens(_)
-            | Change::PutSession(_)
+            | Change::PutSession(..)
             | Change::DeleteSession { .. }
             | Change::SetSessionAddress { .. }
             | Change::SetSessionStatus { .. }

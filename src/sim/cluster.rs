@@ -126,7 +126,7 @@ impl Cluster {
     pub fn not_taken(&self) -> u64 {
         let refused = |shard: &Shard| {
             let counters = shard.counters();
-            counters.replayed + counters.unknown + counters.forged + counters.malformed + counters.old_epoch
+            counters.replayed + counters.unknown + counters.forged + counters.malformed
         };
         self.shards().iter().map(refused).sum()
     }
@@ -143,7 +143,7 @@ impl Cluster {
     /// Starts it. The power may fail meanwhile, and it starts again.
     pub fn start(&mut self, plan: &Plan, agenda: &mut Agenda<Event>) {
         self.disk.fail_syncs(0);
-        let (mut store, starts) = loop {
+        let mut store = loop {
             if plan.cuts_power && self.chance.percent(15) {
                 self.disk.cut_at(Some(self.disk.operations() + 1 + self.chance.below(12)));
             }
@@ -151,7 +151,7 @@ impl Cluster {
             let seed = self.chance.word();
             let opened = Store::open(self.disk.clone(), self.index.clone(), &boot, seed, &mut |_| {});
             let started = match opened {
-                Ok(mut store) => store.begin_start().map(|starts| (store, starts)).ok(),
+                Ok(store) => Some(store),
                 Err(OpenError::Io { .. }) if self.disk.is_off() => None,
                 Err(error) => panic!("a store that was not damaged cannot be opened: {error}"),
             };
@@ -174,10 +174,11 @@ impl Cluster {
         self.nth += 1;
         let shards = self.shards;
         let board = Arc::new(Board::new(Seed::new(self.chance.key())));
+        let salt = *self.chance.key().first_chunk().expect("32 bytes");
         let identity = |chance: &mut Chance| Identity {
             private: PRIVATE,
             seed: chance.key(),
-            starts,
+            salt,
             always_retry: plan.always_retry,
         };
         let mut kept: Vec<Vec<SessionRecord>> = (0..shards).map(|_| Vec::new()).collect();

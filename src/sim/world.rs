@@ -7,6 +7,7 @@ use super::cluster::{Cluster, End, Message};
 use super::network::Line;
 use super::oracle::{Figures, Oracle};
 use super::person::{Person, Stream};
+use crate::link::watch_nonces;
 use crate::shard::Endpoint;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -61,6 +62,7 @@ pub struct World {
 impl World {
     /// A world of this seed. Everything in it comes from the seed.
     pub fn new(seed: u64) -> Self {
+        watch_nonces();
         let mut chance = Chance::new(seed);
         Self {
             plan: Plan::default(),

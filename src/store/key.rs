@@ -19,7 +19,8 @@ const GRANT: u8 = 9;
 const BLOCK: u8 = 10;
 const BLOCKER: u8 = 11;
 const TOKENS: u8 = 12;
-const SESSION: u8 = 13;
+/// 13 was once that of sessions whose keys stood there as they are.
+const SESSION: u8 = 23;
 /// What is about this index and no other: never in the journal nor in a base.
 const LOCAL: u8 = 0xFF;
 
@@ -51,6 +52,12 @@ impl Key {
     /// The last number of a key that ends with one.
     pub(super) fn last_number(bytes: &[u8]) -> Option<u32> {
         bytes.last_chunk().copied().map(u32::from_be_bytes)
+    }
+
+    /// Number and session, of a session's key.
+    pub(super) fn session_parts(bytes: &[u8]) -> Option<(u32, u32)> {
+        let number = bytes.get(1..5)?.try_into().ok()?;
+        Some((u32::from_be_bytes(number), Self::last_number(bytes)?))
     }
 
     /// The place in the mailbox, of a mail's key.
@@ -121,11 +128,6 @@ pub(super) fn counters() -> Key {
     Key::new(META).with(&[0])
 }
 
-/// How often the server was started.
-pub(super) fn starts() -> Key {
-    Key::new(META).with(&[1])
-}
-
 /// What is known of the audit log beside the file.
 pub(super) fn audit_seal() -> Key {
     Key::new(META).with(&[16])
@@ -181,8 +183,9 @@ pub(super) fn tokens(number: u32) -> Key {
     Key::new(TOKENS).number(number)
 }
 
-pub(super) fn session(number: u32) -> Key {
-    Key::new(SESSION).number(number)
+/// A session of a user. There are two while a sign-in replaces one by another.
+pub(super) fn session(number: u32, session: u32) -> Key {
+    Key::new(SESSION).number(number).number(session)
 }
 
 /// Ties an index to the record of how far it has come.
@@ -222,6 +225,10 @@ fn of(kind: u8, number: u32) -> Range<Key> {
 
 pub(super) fn groups_of(owner: u32) -> Range<Key> {
     of(GROUP, owner)
+}
+
+pub(super) fn sessions_of(number: u32) -> Range<Key> {
+    of(SESSION, number)
 }
 
 pub(super) fn watchers_of(friend: u32) -> Range<Key> {

@@ -90,7 +90,7 @@ pub enum Request {
         /// Its SHA-256.
         hash: [u8; 32],
     },
-    /// The session that is kept for this number: [`Answer::Session`].
+    /// The session that is kept for this number, the newest if there are two: [`Answer::Session`].
     Session(u32),
     /// A new account gets the next free number: [`Answer::Registered`]. Its group 1, "My Friends", comes with it.
     Register(Box<Account>),
@@ -189,16 +189,16 @@ pub enum Change {
     },
     /// All tokens of the account are gone.
     DeleteTokens(u32),
-    /// The session of its number, which replaces an earlier one.
-    PutSession(Box<SessionRecord>),
-    /// The session has ended. Nothing is done if another one is kept for that number.
+    /// A session begins. Of the others of that number only this one stays, until it is deleted.
+    PutSession(Box<SessionRecord>, Option<u32>),
+    /// The session has ended.
     DeleteSession {
         /// Whose.
         number: u32,
         /// Which.
         session: u32,
     },
-    /// The session is reached here. Nothing is done if another one is kept for that number.
+    /// The session is reached here. Nothing is done if it is not kept.
     SetSessionAddress {
         /// Whose.
         number: u32,
@@ -207,7 +207,7 @@ pub enum Change {
         /// See [`SessionRecord::address`].
         address: Option<(SocketAddr, u16)>,
     },
-    /// The user's status. Nothing is done if another session is kept for that number.
+    /// The user's status. Nothing is done if that session is not kept.
     SetSessionStatus {
         /// Whose.
         number: u32,

@@ -26,8 +26,13 @@ pub(super) fn answer<I: Lookup>(index: &I, ledger: &Ledger, request: &Request) -
         }
         Request::Token { number, hash } => Answer::Until(token(index, *number, hash)?),
         Request::Session(number) => {
-            let value = index.get(&key::session(*number))?;
-            Answer::Session(value.map(|value| session(*number, value.as_ref()).map(Box::new)).transpose()?)
+            let mut newest: Option<SessionRecord> = None;
+            visit_sessions(index, key::sessions_of(*number), &mut |record| {
+                if newest.as_ref().is_none_or(|newest| newest.started_ms <= record.started_ms) {
+                    newest = Some(record);
+                }
+            })?;
+            Answer::Session(newest.map(Box::new))
         }
         Request::Asked { target, asker } => {
             Answer::Until(index.get(&key::ask(*target, *asker))?.and_then(|value| read_until(value.as_ref())))
@@ -146,22 +151,21 @@ fn token<I: Lookup>(index: &I, number: u32, hash: &[u8; 32]) -> io::Result<Optio
     Ok(tokens.into_iter().find(|token| token.1 == *hash).map(|token| token.0))
 }
 
-pub(super) fn session(number: u32, value: &[u8]) -> io::Result<SessionRecord> {
-    SessionRecord::decode(number, value).ok_or_else(malformed)
+pub(super) fn session(key: &[u8], value: &[u8]) -> io::Result<SessionRecord> {
+    let record = Key::session_parts(key).and_then(|(number, session)| SessionRecord::decode(number, session, value));
+    record.ok_or_else(malformed)
 }
 
 /// Visits all sessions, in order of number.
 pub(super) fn sessions<I: Lookup>(index: &I, visit: &mut dyn FnMut(SessionRecord)) -> io::Result<()> {
-    each(index, key::sessions(), |key, value| {
-        visit(session(Key::last_number(key).ok_or_else(malformed)?, value)?);
-        Ok(ControlFlow::Continue(()))
-    })
+    visit_sessions(index, key::sessions(), visit)
 }
 
-/// How often the server was started.
-pub(super) fn starts<I: Lookup>(index: &I) -> io::Result<u32> {
-    let Some(value) = index.get(&key::starts())? else { return Ok(0) };
-    value.as_ref().try_into().map(u32::from_be_bytes).map_err(|_| malformed())
+fn visit_sessions<I: Lookup>(index: &I, range: Range<Key>, visit: &mut dyn FnMut(SessionRecord)) -> io::Result<()> {
+    each(index, range, |key, value| {
+        visit(session(key, value)?);
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// All grants, in order of monitor and target.

@@ -11,13 +11,10 @@ pub struct SessionRecord {
     pub number: u32,
     /// Tells it from other sessions of that number.
     pub session: u32,
-    /// The key of what the client sends.
+    /// The base key of what the client sends.
     pub to_server: [u8; 32],
-    /// The key of what the server sends.
+    /// The base key of what the server sends.
     pub to_client: [u8; 32],
-    /// The start of the server during which it began ([`Store::begin_start`](super::Store::begin_start)). Its epoch is
-    /// the number of starts since.
-    pub born: u32,
     /// The status that the user has set.
     pub status: u8,
     /// When it began, in milliseconds since 1970 UTC.
@@ -29,11 +26,10 @@ pub struct SessionRecord {
 
 impl fmt::Debug for SessionRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, session, to_server: _, to_client: _, born, status, started_ms, address } = self;
+        let Self { number, session, to_server: _, to_client: _, status, started_ms, address } = self;
         f.debug_struct("SessionRecord")
             .field("number", number)
             .field("session", session)
-            .field("born", born)
             .field("status", status)
             .field("started_ms", started_ms)
             .field("address", address)
@@ -41,20 +37,24 @@ impl fmt::Debug for SessionRecord {
     }
 }
 
+/// The first byte of a record, and the suite behind it, of which there is one.
+const VERSION: u8 = 1;
+const SUITE: u8 = 0;
+
 /// Sorts of addresses.
 const NOWHERE: u8 = 0;
 const V4: u8 = 4;
 const V6: u8 = 6;
 
 impl SessionRecord {
-    /// Its record; the number is in the key.
+    /// Its record; number and session are in the key.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(112);
         let mut writer = Writer::new(&mut bytes);
-        self.session.write(&mut writer);
+        VERSION.write(&mut writer);
+        SUITE.write(&mut writer);
         writer.put(&self.to_server);
         writer.put(&self.to_client);
-        self.born.write(&mut writer);
         self.status.write(&mut writer);
         self.started_ms.write(&mut writer);
         let Some((address, listener)) = self.address else {
@@ -79,15 +79,15 @@ impl SessionRecord {
     }
 
     /// Reads a record; `None` if the bytes are not one.
-    pub fn decode(number: u32, bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(bytes, 0);
-        let record = Self::read(number, &mut reader).ok()??;
+    pub fn decode(number: u32, session: u32, bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes.strip_prefix(&[VERSION, SUITE])?, 0);
+        let record = Self::read(number, session, &mut reader).ok()??;
         reader.rest().is_empty().then_some(record)
     }
 
-    fn read(number: u32, reader: &mut Reader<'_>) -> Result<Option<Self>, WireError> {
-        let (session, to_server, to_client) = (u32::read(reader)?, array(reader)?, array(reader)?);
-        let (born, status, started_ms) = (u32::read(reader)?, u8::read(reader)?, u64::read(reader)?);
+    fn read(number: u32, session: u32, reader: &mut Reader<'_>) -> Result<Option<Self>, WireError> {
+        let (to_server, to_client) = (array(reader)?, array(reader)?);
+        let (status, started_ms) = (u8::read(reader)?, u64::read(reader)?);
         let address = match u8::read(reader)? {
             NOWHERE => None,
             V4 => {
@@ -102,7 +102,7 @@ impl SessionRecord {
             }
             _ => return Ok(None),
         };
-        Ok(Some(Self { number, session, to_server, to_client, born, status, started_ms, address }))
+        Ok(Some(Self { number, session, to_server, to_client, status, started_ms, address }))
     }
 }
 

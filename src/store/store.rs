@@ -393,28 +393,6 @@ impl<D: Disk, I: Index> Store<D, I> {
         read::sessions(&self.index, visit)
     }
 
-    /// Counts a start of the server, and gives its number: a higher one than ever before, 1 or more. It is durable before
-    /// this returns. To be called once, before any session goes on ([`SessionRecord::born`]).
-    pub fn begin_start(&mut self) -> io::Result<u32> {
-        if let Some(error) = &self.broken {
-            return Err(io::Error::new(error.kind(), "the index is out of order"));
-        }
-        let starts = match read::starts(&self.index) {
-            Ok(starts) => starts.checked_add(1),
-            Err(error) => {
-                self.break_index(io::Error::new(error.kind(), error.to_string()));
-                return Err(error);
-            }
-        };
-        let starts = starts.ok_or_else(|| io::Error::other("all numbers of starts are given out"))?;
-        let mut draft = Draft::default();
-        draft.put(key::starts(), starts.to_be_bytes());
-        self.ledger.begin_group();
-        self.write_journal(&mut draft)?;
-        self.index.take(draft.into_changes(), self.journal.end());
-        Ok(starts)
-    }
-
     /// Makes the audit log ready to be appended to: gives it a key if it has none, and sets it aside if it is broken. The
     /// key should be random. Gives back what was set aside now.
     pub fn guard_audit(&mut self, key: [u8; 32], now_ms: u64) -> io::Result<Option<SetAside>> {

@@ -144,7 +144,7 @@ struct Pending {
     arrived_at: Option<u64>,
     /// When it was refused, while the explanation has not come.
     refused_at: Option<u64>,
-    /// It has gone out in an earlier session or epoch, too.
+    /// It has gone out in an earlier session or start of the server, too.
     again: bool,
     /// Its caller has been told that no answer came; if one does, it is still this request's.
     given_up: bool,
@@ -250,7 +250,7 @@ impl Requests {
         give_ups.chain(self.under_way.iter().filter_map(Pending::settles_at)).min()
     }
 
-    /// There is a new session or epoch, or there will be: what has no answer is asked again, in order, before what waits.
+    /// There is a new session or a new start of the server, or there will be: what has no answer is asked again, in order, before what waits.
     /// What must not be done twice ends, unless it has surely not been taken; `untaken` says that of a request.
     pub(super) fn reopen(&mut self, untaken: impl Fn(&[u8]) -> bool) -> Vec<Outcome> {
         let mut unknown = Vec::new();

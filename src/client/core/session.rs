@@ -16,7 +16,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(number: u32, established: &Established) -> Self {
         let id = established.offer.session;
-        Self { number, id, link: Link::new(Side::Client, number, id, established.keys, 0), heard: false }
+        Self { number, id, link: Link::new(Side::Client, number, id, established.keys), heard: false }
     }
 
     /// Whether a packet of this number and session is for it.

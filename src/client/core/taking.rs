@@ -3,7 +3,7 @@
 use super::Core;
 use super::entry::Phase;
 use crate::client::event::{Event, ReceiptState, Reply};
-use crate::link::{Arrival, EpochChange, Packet, Side};
+use crate::link::{Arrival, Packet, Resumed, Side, Start};
 use crate::wire::{Dialect, Server};
 
 /// How long a session lasts of which somebody says that it is unknown: a little longer than a question takes,
@@ -33,6 +33,7 @@ impl Core {
                 true
             }
             Ok(Packet::Unknown { number, session }) => self.unknown(now, number, session),
+            Ok(Packet::Resume { number, session, .. }) => self.resumed(now, number, session, packet),
             Ok(Packet::Hello { .. }) | Err(_) => false,
         }
     }
@@ -52,9 +53,11 @@ impl Core {
         frames.clear();
         let arrival = inside.link.receive(now, packet, &mut self.ciphers, &mut frames);
         inside.heard |= arrival.is_ok();
-        if arrival.as_ref().is_ok_and(|arrival| arrival.epoch == EpochChange::Newer) {
+        match arrival.as_ref().map(|arrival| arrival.start) {
             // The server goes on with this session, and its answer was lost with the restart.
-            self.entries[at].say_again();
+            Ok(Start::New) => self.entries[at].say_again(),
+            Ok(Start::Left) => self.restart(now, at),
+            _ => {}
         }
         let mut verdict = None;
         // What follows the verdict, stored messages say, is for the session that it makes.
@@ -90,8 +93,13 @@ impl Core {
             }
             // Somebody said that the server does not know this session; it does.
             self.entries.retain(|entry| entry.caller().is_some() || matches!(entry.phase, Phase::Inside(_)));
-            if arrival.epoch == EpochChange::Newer {
-                self.renew();
+            match arrival.start {
+                Start::Same => {}
+                Start::New => self.renew(),
+                Start::Left => {
+                    self.live = None;
+                    self.reconnect(now);
+                }
             }
             frames.iter().for_each(|frame| self.take_frame(now, frame.bytes));
             self.after(now, arrival);
@@ -123,6 +131,32 @@ impl Core {
         let Some(at) = self.entries.iter().position(|entry| inside(&entry.phase)) else { return false };
         self.restart(now, at);
         true
+    }
+
+    /// The server says that it has started anew. Only a data packet proves it, so nothing changes yet.
+    fn resumed(&mut self, now: u64, number: u32, session: u32, packet: &[u8]) -> bool {
+        if let Some(live) = &mut self.live
+            && live.session.is(number, session)
+        {
+            let resumed = live.session.link.resume(now, packet);
+            if resumed == Resumed::TooMany {
+                self.live = None;
+                self.reconnect(now);
+            }
+            return resumed != Resumed::Ignored;
+        }
+        for at in 0..self.entries.len() {
+            if let Phase::Inside(inside) = &mut self.entries[at].phase
+                && inside.is(number, session)
+            {
+                let resumed = inside.link.resume(now, packet);
+                if resumed == Resumed::TooMany {
+                    self.restart(now, at);
+                }
+                return resumed != Resumed::Ignored;
+            }
+        }
+        false
     }
 
     /// The session of an entry is none: begins at the door again, but for a registration that may have been done.

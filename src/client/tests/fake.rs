@@ -23,7 +23,7 @@ pub struct Fake {
     peers: Vec<Peer>,
     ciphers: Ciphers,
     out: Vec<Vec<u8>>,
-    starts: u16,
+    starts: u8,
     handshakes: u32,
     tokens: BTreeSet<String>,
     registered: u32,
@@ -91,8 +91,10 @@ impl Fake {
     pub fn restart(&mut self) {
         self.starts += 1;
         for peer in &mut self.peers {
-            peer.link = Link::new(Side::Server, peer.number, peer.session, peer.keys, self.starts);
-            peer.link.want_ack();
+            peer.link = Link::kept(peer.number, peer.session, peer.keys, [self.starts; 16]);
+            let mut resume = Vec::new();
+            peer.link.write_resume(&mut resume);
+            self.out.push(resume);
         }
     }
 
@@ -146,7 +148,7 @@ impl Fake {
         ephemeral[..4].copy_from_slice(&session.to_be_bytes());
         let Ok((noise, keys)) = respond(&StaticKey::new(self.private), number, noise, ephemeral, offer) else { return };
         self.handshakes += 1;
-        let link = Link::new(Side::Server, number, session, keys, 0);
+        let link = Link::new(Side::Server, number, session, keys);
         self.peers.push(Peer { number, session, keys, link, signed_in: false });
         self.reply(&Packet::Welcome { number, noise: &noise });
     }
@@ -158,12 +160,13 @@ impl Fake {
         let mut frames = Frames::default();
         let length = packet.len();
         let peer = &mut self.peers[at];
-        let Ok(arrival) = peer.link.receive(now, packet, &mut self.ciphers, &mut frames) else { return };
-        if arrival.epoch == crate::link::EpochChange::Older {
-            let mut answer = Vec::new();
-            peer.link.answer_old_epoch(now, length, &mut self.ciphers, &mut answer);
-            self.out.push(answer);
-        }
+        let Ok(arrival) = peer.link.receive(now, packet, &mut self.ciphers, &mut frames) else {
+            let mut resume = Vec::new();
+            if length >= crate::limits::RESUME_BYTES && peer.link.write_resume(&mut resume) {
+                self.out.push(resume);
+            }
+            return;
+        };
         let mut answers = Vec::new();
         for frame in frames.iter() {
             let frame = User::decode(frame.bytes, Dialect::Link).expect("the client sends frames");

@@ -211,8 +211,9 @@ fn sessions(office: &mut dyn Office, number: u32, show: Show<'_>) -> Done {
 fn sign_out(office: &mut dyn Office, number: u32, show: Show<'_>) -> Done {
     account(office, number)?;
     let mut changes = vec![Change::DeleteTokens(number)];
-    if let Answer::Session(Some(record)) = commit(office, Request::Session(number))? {
+    while let Answer::Session(Some(record)) = commit(office, Request::Session(number))? {
         changes.push(Change::DeleteSession { number, session: record.session });
+        commit(office, Request::Commit(std::mem::take(&mut changes)))?;
     }
     commit(office, Request::Commit(changes))?;
     office.tell(Control::SignOut(number, "signed out by the operator".into()));

@@ -334,7 +334,7 @@ fn an_address_that_has_proven_nothing_gets_no_more_than_it_sent() {
 }
 
 #[test]
-fn a_restart_raises_the_epoch_and_nobody_signs_in() {
+fn a_kept_session_goes_on_over_a_start_and_nobody_signs_in() {
     for shards in 1..=3 {
         let mut world = World::new(shards);
         let (mut a, mut b) = (Linked::person(&mut world, "a"), Linked::person(&mut world, "b"));
@@ -348,7 +348,7 @@ fn a_restart_raises_the_epoch_and_nobody_signs_in() {
         // Each is told, paced, without asking.
         world.wait_ms(50);
         let mut shown = a.pull(&mut world);
-        assert_eq!(a.epoch_changes, 1);
+        assert_eq!((a.resumes, a.starts), (1, 1));
         shown.extend(a.ask(&mut world, &User::Test { me: a.number }));
         let status = format!("{:?}", Server::FriendStatus { friend: b.number, status: 3 });
         assert!(shown.contains(&status), "the friend's status is told anew, and is what it was: {shown:?}");
@@ -357,15 +357,16 @@ fn a_restart_raises_the_epoch_and_nobody_signs_in() {
         a.say(&mut world, b.number, "before", 1);
         a.say(&mut world, b.number, "before", 1);
         assert!(a.pull(&mut world).is_empty());
-        // A packet of the old epoch gets an ack of the new one, and moves nothing.
+        // A packet of before the start gets a resume, and moves nothing.
         let at = b.at;
         b.at = world.address();
         b.send(&mut world, &User::Test { me: b.number });
         let answers = world.take(b.at);
         assert_eq!(answers.len(), 1);
+        assert_eq!((answers[0][3], answers[0].len()), (6, 48));
         b.at = at;
         let mut shown = b.pull(&mut world);
-        assert_eq!(b.epoch_changes, 1, "{shown:?}");
+        assert_eq!(b.starts, 1, "{shown:?}");
         shown.extend(b.ask(&mut world, &User::Test { me: b.number }));
         assert!(shown.iter().any(|frame| frame.contains("\"before\"")), "{shown:?}");
         b.has(&mut world, a.number, 1);

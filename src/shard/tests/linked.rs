@@ -1,7 +1,7 @@
 //! A user's program over the link, for tests of the rules: no retransmission timers of its own, every packet by hand.
 
 use super::world::World;
-use crate::link::{Ciphers, Close, EpochChange, Frames, Initiator, Link, Packet, Side, public_key};
+use crate::link::{Ciphers, Close, Frames, Initiator, Link, Packet, Resumed, Side, Start, public_key};
 use crate::shard::{Endpoint, Identity};
 use crate::wire::{Dialect, List, ReceivedId, Server, User};
 
@@ -15,7 +15,10 @@ pub struct Linked {
     pub closed: Option<Close>,
     /// The latest token.
     pub token: String,
-    pub epoch_changes: usize,
+    /// Starts of the server that it has entered.
+    pub starts: usize,
+    /// Resumes that have come.
+    pub resumes: usize,
 }
 
 impl Linked {
@@ -38,9 +41,9 @@ impl Linked {
             panic!("no welcome: {answers:?}")
         };
         let established = initiator.finish(noise).expect("the server's key");
-        let link = Link::new(Side::Client, number, established.offer.session, established.keys, 0);
+        let link = Link::new(Side::Client, number, established.offer.session, established.keys);
         let (ciphers, frames) = (Ciphers::new(4), Frames::default());
-        Self { number, at, link, ciphers, frames, closed: None, token: String::new(), epoch_changes: 0 }
+        Self { number, at, link, ciphers, frames, closed: None, token: String::new(), starts: 0, resumes: 0 }
     }
 
     /// Registers and signs in; keeps nothing of the answers.
@@ -115,13 +118,17 @@ impl Linked {
 
     fn take(&mut self, world: &World, mut packet: Vec<u8>) -> Vec<String> {
         let Ok(arrival) = self.link.receive(world.now.mono_ms, &mut packet, &mut self.ciphers, &mut self.frames) else {
+            if self.link.resume(world.now.mono_ms, &packet) == Resumed::Proposed {
+                self.resumes += 1;
+                return Vec::new();
+            }
             return match Packet::decode(&packet, Side::Server) {
                 Ok(other @ (Packet::Unknown { .. } | Packet::Retry { .. })) => vec![format!("{other:?}")],
                 _ => Vec::new(),
             };
         };
-        if arrival.epoch == EpochChange::Newer {
-            self.epoch_changes += 1;
+        if arrival.start == Start::New {
+            self.starts += 1;
             for frame in self.link.take_unacknowledged() {
                 self.link.send(&frame);
             }

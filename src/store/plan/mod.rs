@@ -121,14 +121,17 @@ impl<'a, I: Lookup> Plan<'a, I> {
             Change::DeleteBlock { owner, other } => self.delete_block(*owner, *other)?,
             Change::PutToken { number, hash, until_ms } => self.put_token(*number, hash, *until_ms)?,
             Change::DeleteTokens(number) => self.delete(key::tokens(*number))?,
-            Change::PutSession(record) => {
+            Change::PutSession(record, beside) => {
                 self.must_exist(record.number)?;
-                self.draft.put(key::session(record.number), record.encode());
+                for key in self.draft.keys(self.index, key::sessions_of(record.number))? {
+                    if Key::session_parts(&key).map(|(_, session)| session) != *beside {
+                        self.draft.delete(key);
+                    }
+                }
+                self.draft.put(key::session(record.number, record.session), record.encode());
             }
             Change::DeleteSession { number, session } => {
-                if self.session(*number, *session)?.is_some() {
-                    self.draft.delete(key::session(*number));
-                }
+                self.delete(key::session(*number, *session))?;
             }
             Change::SetSessionAddress { number, session, address } => {
                 self.change_session(*number, *session, |record| record.address = *address)?;

@@ -27,13 +27,10 @@ impl<I: Lookup> Plan<'_, I> {
     /// Whoever is in, or has a token to come in, needs the password from now on.
     pub(super) fn shut_out(&mut self, number: u32) -> Planned<()> {
         self.delete(key::tokens(number))?;
-        self.delete(key::session(number))
-    }
-
-    /// The session that is kept for a number, if it is this one.
-    pub(super) fn session(&self, number: u32, session: u32) -> Planned<Option<SessionRecord>> {
-        let Some(record) = self.draft.get(self.index, key::session(number))? else { return Ok(None) };
-        Ok(Some(read::session(number, &record)?).filter(|record| record.session == session))
+        for session in self.draft.keys(self.index, key::sessions_of(number))? {
+            self.draft.delete(session);
+        }
+        Ok(())
     }
 
     pub(super) fn change_session(
@@ -42,11 +39,13 @@ impl<I: Lookup> Plan<'_, I> {
         session: u32,
         change: impl FnOnce(&mut SessionRecord),
     ) -> Planned<()> {
-        let Some(before) = self.session(number, session)? else { return Ok(()) };
+        let key = key::session(number, session);
+        let Some(before) = self.draft.get(self.index, key)? else { return Ok(()) };
+        let before = read::session(&key, &before)?;
         let mut record = before.clone();
         change(&mut record);
         if record != before {
-            self.draft.put(key::session(number), record.encode());
+            self.draft.put(key, record.encode());
         }
         Ok(())
     }

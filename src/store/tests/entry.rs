@@ -21,8 +21,12 @@ fn put_token(number: u32, token: u8, until_ms: u64) -> Change {
     Change::PutToken { number, hash: [token; 32], until_ms }
 }
 
+fn put_beside(session: SessionRecord, other: u32) -> Change {
+    Change::PutSession(Box::new(session), Some(other))
+}
+
 fn put_session(number: u32, id: u32) -> Change {
-    Change::PutSession(Box::new(session(number, id)))
+    Change::PutSession(Box::new(session(number, id)), None)
 }
 
 #[test]
@@ -68,27 +72,49 @@ fn a_password_or_a_shut_account_ends_what_was_let_in() {
 }
 
 #[test]
-fn a_session_changes_only_if_it_is_the_one_that_is_kept() {
+fn a_session_changes_only_if_it_is_there() {
     let mut store = populated();
     let address: SocketAddr = ([127, 0, 0, 1], 4_000).into();
-    assert_eq!(commit(&mut store, vec![put_session(10_000, 1), put_session(10_000, 2)]), Answer::Done);
-    for session in [1, 2] {
+    assert_eq!(commit(&mut store, vec![put_session(10_000, 1), put_beside(session(10_000, 2), 1)]), Answer::Done);
+    let all = |store: &mut MemoryStore| {
+        let mut all = Vec::new();
+        store.sessions(&mut |record| all.push(record)).expect("readable");
+        all
+    };
+    for session in [2, 3] {
         let changes = vec![
             Change::SetSessionStatus { number: 10_000, session, status: 2 },
             Change::SetSessionAddress { number: 10_000, session, address: Some((address, 1)) },
         ];
         assert_eq!(commit(&mut store, changes), Answer::Done);
         let changed = SessionRecord { status: 2, address: Some((address, 1)), ..super::session(10_000, 2) };
-        let expected = if session == 2 { changed } else { super::session(10_000, 2) };
-        assert_eq!(kept(&mut store, 10_000), Some(expected));
+        assert_eq!(all(&mut store), [super::session(10_000, 1), changed]);
     }
     let before = store.disk().operations();
     commit(&mut store, vec![Change::SetSessionStatus { number: 10_000, session: 2, status: 2 }]);
-    commit(&mut store, vec![Change::DeleteSession { number: 10_000, session: 1 }]);
+    commit(&mut store, vec![Change::DeleteSession { number: 10_000, session: 3 }]);
     assert_eq!(store.disk().operations(), before, "nothing has changed");
     assert_eq!(commit(&mut store, vec![Change::DeleteSession { number: 10_000, session: 2 }]), Answer::Done);
+    assert_eq!(kept(&mut store, 10_000), Some(super::session(10_000, 1)));
+    assert_eq!(commit(&mut store, vec![Change::DeleteSession { number: 10_000, session: 1 }]), Answer::Done);
     assert_eq!(kept(&mut store, 10_000), None);
     assert_eq!(commit(&mut store, vec![put_session(77_777, 1)]), Answer::Refused(Refusal::NoSuchUser));
+}
+
+/// While a sign-in takes the place of a session both are there; the newer one counts.
+#[test]
+fn of_two_sessions_the_newer_is_told() {
+    let mut store = populated();
+    let of = |id, started_ms| SessionRecord { started_ms, ..session(10_000, id) };
+    commit(&mut store, vec![put_session(10_000, 5)]);
+    commit(&mut store, vec![put_beside(of(9, 50), 5)]);
+    assert_eq!(kept(&mut store, 10_000), Some(session(10_000, 5)));
+    commit(&mut store, vec![put_beside(of(1, u64::MAX), 5)]);
+    assert_eq!(kept(&mut store, 10_000), Some(of(1, u64::MAX)));
+    commit(&mut store, vec![Change::DeleteSession { number: 10_000, session: 1 }]);
+    assert_eq!(kept(&mut store, 10_000), Some(session(10_000, 5)), "9 was neither begun nor deleted");
+    commit(&mut store, vec![Change::SetDisabled(10_000, true)]);
+    assert_eq!(kept(&mut store, 10_000), None);
 }
 
 #[test]
@@ -98,10 +124,10 @@ fn a_session_is_read_as_it_was_written_and_its_keys_are_not_shown() {
         let record = SessionRecord { address, ..session(10_000, 8) };
         let bytes = record.encode();
         assert!(bytes.len() <= 112);
-        assert_eq!(SessionRecord::decode(10_000, &bytes), Some(record.clone()));
-        assert_eq!(SessionRecord::decode(10_000, &bytes[..bytes.len() - 1]), None);
-        assert_eq!(SessionRecord::decode(10_000, &[&bytes[..], &[0]].concat()), None);
-        let shown = format!("{:?}", Change::PutSession(Box::new(record)));
+        assert_eq!(SessionRecord::decode(10_000, 8, &bytes), Some(record.clone()));
+        assert_eq!(SessionRecord::decode(10_000, 8, &bytes[..bytes.len() - 1]), None);
+        assert_eq!(SessionRecord::decode(10_000, 8, &[&bytes[..], &[0]].concat()), None);
+        let shown = format!("{:?}", Change::PutSession(Box::new(record), None));
         assert!(!shown.contains("165") && !shown.contains("90, 90"), "{shown}");
     }
 }
@@ -139,57 +165,15 @@ fn sessions_and_tokens_survive_a_power_cut() {
 }
 
 #[test]
-fn no_two_starts_have_the_same_number() {
-    for seed in 0..200 {
-        let mut store = MemoryStore::in_memory(seed);
-        let mut last = 0;
-        for round in 0..6 {
-            store.disk().cut_at(Some(store.disk().operations() + 1 + (seed + round) % 7));
-            for _ in 0..4 {
-                match store.begin_start() {
-                    Ok(start) => {
-                        assert!(start > last, "seed {seed}: {start} after {last}");
-                        last = start;
-                    }
-                    Err(_) => break,
-                }
-                let _ = store.maintain();
-            }
-            store = store.crash().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-        }
-        store.compact().expect("nothing is wrong");
-        store = store.crash().expect("opens");
-        assert!(store.begin_start().expect("nothing is wrong") > last);
-    }
-}
-
-#[test]
-fn a_start_that_failed_is_not_counted() {
-    let mut store = populated();
-    assert_eq!(store.begin_start().expect("nothing is wrong"), 1);
-    store.disk().fail_syncs(1);
-    assert!(store.begin_start().is_err());
-    assert_eq!(store.begin_start().expect("nothing is wrong"), 2);
-    store.maintain().expect("nothing is wrong");
-    store.index().break_down();
-    for _ in 0..2 {
-        assert!(store.begin_start().is_err());
-    }
-    store.maintain().expect("mended");
-    assert_eq!(store.begin_start().expect("nothing is wrong"), 3);
-}
-
-#[test]
 fn a_directory_from_before_there_were_sessions_opens() {
     let store = populated();
     // Nothing here has a key that was not there then, nor longer counters.
-    assert!(dump(&store).iter().all(|(key, _)| key[0] <= 9 && key != &*key::starts()));
+    assert!(dump(&store).iter().all(|(key, _)| key[0] <= 9));
     assert_eq!(dump(&store)[&*key::counters()].len(), ledger::Counters::default().encode().len());
     let mut store = store.crash().expect("opens");
     assert_eq!((kept(&mut store, 10_000), until(&mut store, 10_000, 1)), (None, None));
     let Answer::User(Some(user)) = store.ask(Request::User(10_000)) else { panic!("no user") };
     assert!(user.blocks.is_empty());
     store.sessions(&mut |record| panic!("there is none: {record:?}")).expect("readable");
-    assert_eq!(store.begin_start().expect("nothing is wrong"), 1);
     assert_eq!(texts(&mut store, 10_001), ["hello"]);
 }

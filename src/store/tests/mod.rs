@@ -48,7 +48,6 @@ fn session(number: u32, session: u32) -> SessionRecord {
         session,
         to_server: [0xA5; 32],
         to_client: [0x5A; 32],
-        born: 1,
         status: 1,
         started_ms: 946_684_800_000,
         address: None,

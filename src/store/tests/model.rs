@@ -34,8 +34,7 @@ pub(super) struct Model {
     pub(super) blocks: BTreeSet<(u32, u32)>,
     /// The end and the first byte of the hash.
     pub(super) tokens: BTreeMap<u32, Vec<(u64, u8)>>,
-    pub(super) sessions: BTreeMap<u32, SessionRecord>,
-    pub(super) starts: u32,
+    pub(super) sessions: BTreeMap<(u32, u32), SessionRecord>,
 }
 
 impl Model {
@@ -63,7 +62,7 @@ impl Model {
             | Change::AddMail(number, _)
             | Change::PutToken { number, .. }
             | Change::DeleteAccount(number) => vec![number],
-            Change::PutSession(record) => vec![&record.number],
+            Change::PutSession(record, _) => vec![&record.number],
             Change::PutFriend { owner: a, friend: b, .. }
             | Change::PutAsk { target: a, asker: b, .. }
             | Change::PutBlock { owner: a, other: b }
@@ -98,11 +97,11 @@ impl Model {
 
     fn shut_out(&mut self, number: u32) {
         self.tokens.remove(&number);
-        self.sessions.remove(&number);
+        self.sessions.retain(|(of, _), _| *of != number);
     }
 
     fn kept(&mut self, number: u32, session: u32) -> Option<&mut SessionRecord> {
-        self.sessions.get_mut(&number).filter(|record| record.session == session)
+        self.sessions.get_mut(&(number, session))
     }
 
     fn apply(&mut self, change: &Change) {
@@ -159,11 +158,12 @@ impl Model {
                 tokens.push((*until_ms, hash[0]));
             }
             Change::DeleteTokens(number) => drop(self.tokens.remove(number)),
-            Change::PutSession(record) => drop(self.sessions.insert(record.number, (**record).clone())),
+            Change::PutSession(record, beside) => {
+                self.sessions.retain(|(of, session), _| *of != record.number || Some(*session) == *beside);
+                self.sessions.insert((record.number, record.session), (**record).clone());
+            }
             Change::DeleteSession { number, session } => {
-                if self.kept(*number, *session).is_some() {
-                    self.sessions.remove(number);
-                }
+                self.sessions.remove(&(*number, *session));
             }
             Change::SetSessionAddress { number, session, address } => {
                 self.kept(*number, *session).into_iter().for_each(|record| record.address = *address);
@@ -200,7 +200,6 @@ impl Model {
             let number = |at: usize| u32::from_be_bytes(key[at..at + 4].try_into().expect("a number"));
             let text = || String::from_utf8(value.clone()).expect("text");
             match key[0] {
-                1 if key[1] == 1 => model.starts = u32::from_be_bytes(value.try_into().expect("a number")),
                 1 => {
                     let counters = ledger::Counters::decode(&value).expect("counters");
                     model.registered = counters.next_number - 10_000;
@@ -230,9 +229,9 @@ impl Model {
                     let tokens = tokens.into_iter().map(|(until_ms, hash)| (until_ms, hash[0])).collect();
                     model.tokens.insert(number(1), tokens);
                 }
-                13 => {
-                    let record = SessionRecord::decode(number(1), &value).expect("a session");
-                    model.sessions.insert(number(1), record);
+                23 => {
+                    let record = SessionRecord::decode(number(1), number(5), &value).expect("a session");
+                    model.sessions.insert((number(1), number(5)), record);
                 }
                 kind => panic!("a key of kind {kind}"),
             }
@@ -306,7 +305,10 @@ fn random_session_change(random: &mut Random, number: u32) -> Change {
     let address = address.map(|(ip, port, listener): (std::net::IpAddr, u16, u16)| ((ip, port).into(), listener));
     let status = random.below(4) as u8;
     match random.below(5) {
-        0..=1 => Change::PutSession(Box::new(SessionRecord { status, address, ..super::session(number, session) })),
+        0..=1 => {
+            let record = SessionRecord { status, address, ..super::session(number, session) };
+            Change::PutSession(Box::new(record), (status > 1).then_some(session ^ 1))
+        }
         2 => Change::DeleteSession { number, session },
         3 => Change::SetSessionAddress { number, session, address },
         _ => Change::SetSessionStatus { number, session, status },

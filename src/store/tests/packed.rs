@@ -12,7 +12,7 @@ fn random_key(random: &mut Random) -> key::Key {
         0 => key::account(number),
         1 => key::group(number, random.below(3) as u8),
         2 => key::watchers(number, random.below(3) as u32),
-        3 => key::session(number),
+        3 => key::session(number, random.below(2) as u32),
         4 => key::mail(number, random.below(3)),
         _ => key::counters(),
     }

@@ -273,7 +273,7 @@ fn a_deleted_account_leaves_nothing_behind() {
         Change::PutBlock { owner: 10_000, other: 10_002 },
         Change::PutBlock { owner: 10_001, other: 10_000 },
         Change::PutToken { number: 10_000, hash: [1; 32], until_ms: 9 },
-        Change::PutSession(Box::new(session(10_000, 1))),
+        Change::PutSession(Box::new(session(10_000, 1)), None),
         Change::AddMail(10_000, mail(4, "x")),
     ];
     assert_eq!(commit(&mut store, more), Answer::Done);

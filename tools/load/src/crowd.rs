@@ -3,7 +3,7 @@
 
 use crate::net::{Datagrams, Net};
 use crate::wheel::Wheel;
-use oicq::link::{Ciphers, CloseCode, EpochChange, Frames, Initiator, Link, Packet, Side};
+use oicq::link::{Ciphers, CloseCode, Frames, Initiator, Link, Packet, Resumed, Side, Start};
 use oicq::wire::{Dialect, List, ReceivedId, Server, User as Said};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -278,6 +278,9 @@ impl People {
         let (State::In(link) | State::Entering(link)) = &mut one.state else { return };
         self.frames.clear();
         let Ok(arrival) = link.receive(now_ms, bytes, &mut self.ciphers, &mut self.frames) else {
+            if link.resume(now_ms, bytes) == Resumed::Proposed {
+                return self.mark(user);
+            }
             if let Ok(Packet::Unknown { session, .. }) = Packet::decode(bytes, Side::Server)
                 && session == link.session()
             {
@@ -290,7 +293,7 @@ impl People {
             }
             return;
         };
-        if arrival.epoch == EpochChange::Newer {
+        if arrival.start == Start::New {
             // The server before may not have had it (protocol.md 2.5).
             for frame in link.take_unacknowledged() {
                 link.send(&frame);
@@ -374,7 +377,7 @@ impl People {
                     self.events.push(Event::Ended { user, why: "the server's welcome does not fit its key".into() });
                     return;
                 };
-                let mut link = Link::new(Side::Client, number, made.offer.session, made.keys, 0);
+                let mut link = Link::new(Side::Client, number, made.offer.session, made.keys);
                 let token = self.tokens[user as usize].as_str();
                 let password = if token.is_empty() { self.password.as_str() } else { "" };
                 self.frame.clear();

@@ -35,8 +35,8 @@ const MESSAGE_ACKED: u8 = 0xF6;
 /// Kind, bytes to go out, user, user, id.
 const HEAD_BYTES: usize = 1 + 2 + 4 + 4 + 8;
 
-/// What the link adds to one frame: header, epoch, an ack that rides along, a segment, a tag.
-const LINK_BYTES: usize = DATA_HEADER_BYTES + 2 + ACK_BYTES + SEGMENT_HEADER_BYTES + TAG_BYTES;
+/// What the link adds to one frame: header, an ack that rides along, a segment, a tag.
+const LINK_BYTES: usize = DATA_HEADER_BYTES + ACK_BYTES + SEGMENT_HEADER_BYTES + TAG_BYTES;
 /// Frames on the link without their text (protocol.md 1.5, 1.6, 3.1, 3.2): message in, message out, 0x41, receipt, 0x10,
 /// 0x15.
 const MESSAGE_IN: usize = LINK_BYTES + HEADER_BYTES + 4 + 4 + 2 + 8;
@@ -47,7 +47,7 @@ const STATUS_IN: usize = LINK_BYTES + HEADER_BYTES + 4 + 1;
 const STATUS_OUT: usize = LINK_BYTES + HEADER_BYTES + 4 + 1;
 
 /// A packet with an ack and nothing else.
-const ACK_ALONE: usize = DATA_HEADER_BYTES + 2 + ACK_BYTES + TAG_BYTES;
+const ACK_ALONE: usize = DATA_HEADER_BYTES + ACK_BYTES + TAG_BYTES;
 
 /// Serves until the program is ended.
 pub fn serve(listen: SocketAddr) -> Result<(), String> {
@@ -314,13 +314,13 @@ mod tests {
         let sizes = [MESSAGE_IN + 100, MESSAGE_OUT + 100, ANSWER_IN, ANSWER_OUT, STATUS_IN, STATUS_OUT];
         let keys = Keys { to_server: [1; 32], to_client: [2; 32] };
         for (frame, size) in frames.iter().zip(sizes) {
-            let (mut link, mut packet) = (Link::new(Side::Client, 1, 1, keys, 0), Vec::new());
+            let (mut link, mut packet) = (Link::new(Side::Client, 1, 1, keys), Vec::new());
             link.want_ack();
             link.send(frame);
             assert!(link.poll(0, &mut Ciphers::new(2), &mut packet));
             assert_eq!(packet.len(), size);
         }
-        let (mut link, mut packet) = (Link::new(Side::Client, 1, 1, keys, 0), Vec::new());
+        let (mut link, mut packet) = (Link::new(Side::Client, 1, 1, keys), Vec::new());
         link.want_ack();
         assert!(link.poll(0, &mut Ciphers::new(2), &mut packet));
         assert_eq!(packet.len(), ACK_ALONE);

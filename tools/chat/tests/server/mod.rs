@@ -96,7 +96,7 @@ fn welcome(private: &[u8; 32], number: u32, session: u32, noise: &[u8]) -> Optio
     }
     let offer = Offer { session, idle_secs: 90, largest_datagram: 1_232 };
     let (noise, keys) = respond(&StaticKey::new(*private), number, noise, [session as u8 + 1; 32], offer).ok()?;
-    Some((noise, Some(Link::new(Side::Server, number, session, keys, 0))))
+    Some((noise, Some(Link::new(Side::Server, number, session, keys))))
 }
 
 fn answer(frame: &User<'_>, link: &mut Link, good: &str) {

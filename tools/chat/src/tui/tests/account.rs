@@ -138,10 +138,9 @@ fn a_field_is_changed_from_what_it_is() {
 
 #[test]
 fn a_sign_in_that_the_server_lets_wait_is_no_dead_screen() {
-    for (words, waits, why) in [
-        (&EN, "the server makes us wait…", "Wrong passwords were tried"),
-        (&ZH, "服务器要求等待…", "有人试过错误密码"),
-    ] {
+    for (words, waits, why) in
+        [(&EN, "the server makes us wait…", "Wrong passwords were tried"), (&ZH, "服务器要求等待…", "有人试过错误密码")]
+    {
         let mut model = model(words, (80, 24));
         model.update(Message::Known(10_000, Box::default()));
         model.update(Message::News(News::Event(Event::SignInDelayed { number: 10_000 })));
