@@ -10,7 +10,6 @@ use super::core::Core;
 use super::listen::{self, Sockets};
 use super::mmsg::Receiver;
 use super::sys::{Alarm, Poller};
-use futures_lite::FutureExt;
 use glommio::net::{TcpListener, UdpSocket};
 use glommio::timer::{Timer, sleep};
 use std::cell::RefCell;
@@ -19,7 +18,9 @@ use std::io;
 use std::os::fd::{FromRawFd, IntoRawFd};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 /// Unbroken work after which the executor has its turn.
@@ -191,8 +192,6 @@ impl ShardLoop {
     }
 }
 
-type Peek = Pin<Box<dyn Future<Output = ()>>>;
-
 /// Waits for datagrams in the ring, without taking them. A wait that is not over goes on through the next turns.
 struct Readable {
     sockets: Vec<(Rc<UdpSocket>, Option<Peek>)>,
@@ -205,13 +204,86 @@ impl Readable {
             let waiting = peek.get_or_insert_with(|| {
                 let socket = Rc::clone(socket);
                 // An error is somebody's ICMP: whoever reads next sees what there is.
-                Box::pin(async move { drop(socket.peek_from(&mut [0]).await) })
+                Peek::new(async move { drop(socket.peek_from(&mut [0]).await) })
             });
-            if waiting.poll(cx).is_ready() {
+            if waiting.poll(cx) {
                 *peek = None;
                 any = true;
             }
         }
         any
+    }
+}
+
+/// A wait that is looked at in every turn, but polled only when it is woken. glommio (0.9) keeps one more waker of a wait
+/// each time that it is polled, until the wait is over, and panics when a task has 32,768: a socket without datagrams
+/// came to that in less than a minute.
+struct Peek {
+    wait: Pin<Box<dyn Future<Output = ()>>>,
+    woken: Arc<Woken>,
+}
+
+impl Peek {
+    fn new(wait: impl Future<Output = ()> + 'static) -> Self {
+        let woken = Woken { rung: AtomicBool::new(true), task: Mutex::new(None) };
+        Self { wait: Box::pin(wait), woken: Arc::new(woken) }
+    }
+
+    /// Whether the wait is over; else it wakes the task.
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        {
+            let mut task = self.woken.task.lock().unwrap_or_else(PoisonError::into_inner);
+            match &mut *task {
+                Some(task) => task.clone_from(cx.waker()),
+                None => *task = Some(cx.waker().clone()),
+            }
+        }
+        self.woken.rung.swap(false, Ordering::AcqRel)
+            && self.wait.as_mut().poll(&mut Context::from_waker(&Arc::clone(&self.woken).into())).is_ready()
+    }
+}
+
+/// Remembers that a wait was woken, and wakes the task that looks at it.
+struct Woken {
+    rung: AtomicBool,
+    task: Mutex<Option<Waker>>,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.rung.store(true, Ordering::Release);
+        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            task.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_wait_keeps_one_waker_however_often_it_is_looked_at() {
+        let polls = Rc::new(Cell::new(0));
+        let inner: Rc<RefCell<Option<Waker>>> = Rc::default();
+        let mut peek = Peek::new({
+            let (polls, inner) = (Rc::clone(&polls), Rc::clone(&inner));
+            poll_fn(move |cx| {
+                polls.set(polls.get() + 1);
+                *inner.borrow_mut() = Some(cx.waker().clone());
+                if polls.get() == 1 { Poll::Pending } else { Poll::Ready(()) }
+            })
+        });
+        let task = Arc::new(Woken { rung: AtomicBool::new(false), task: Mutex::new(None) });
+        let waker = Waker::from(Arc::clone(&task));
+        for _ in 0..100_000 {
+            assert!(!peek.poll(&mut Context::from_waker(&waker)));
+        }
+        assert_eq!(polls.get(), 1);
+        assert_eq!(Arc::strong_count(&task), 3, "the test's two, and the one that the wait keeps");
+        inner.borrow_mut().take().expect("it was polled").wake();
+        assert!(task.rung.load(Ordering::Relaxed), "the task is woken with it");
+        assert!(peek.poll(&mut Context::from_waker(&waker)) && polls.get() == 2);
     }
 }
