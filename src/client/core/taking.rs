@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::entry::Phase;
+use crate::client::error::code;
 use crate::client::event::{Event, ReceiptState, Reply};
 use crate::link::{Arrival, Packet, Resumed, Side, Start};
 use crate::wire::{Dialect, Server};
@@ -206,6 +207,7 @@ impl Core {
             }
             Server::Progress { peer, received, .. } => self.transfers.progress(peer, received),
             Server::Notice { about: 0x15, .. } => self.transfers.refused(),
+            Server::Notice { about: 0x03 | 0x04, code: code::BUSY | code::STORAGE, .. } => self.outbox.doubt(now),
             // There is no sign-in on this session: the server has lost it.
             Server::SignedIn { ok: 0, .. } | Server::Notice { code: 2, .. } => return self.reconnect(now),
             _ => {}

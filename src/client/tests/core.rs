@@ -51,6 +51,49 @@ fn a_broadcast_is_held_until_nothing_more_is_told() {
     assert_eq!(world.take_events(), [Event::Receipt { to: 10_001, id, state: ReceiptState::Delivered }]);
 }
 
+/// The server could not store it: there is no receipt, and the message is sent again until there is one. What is newer
+/// waits, so that the order stays; what is for others does not.
+#[test]
+fn a_message_that_was_not_taken_is_sent_again_in_order_and_without_a_storm() {
+    let mut world = World::signed_in();
+    world.fake.untaken.insert(10_001);
+    let say =
+        |world: &mut World, to, text| world.core.message(world.now, Recipient::User(to), text).expect("room for it");
+    let (one, two) = (say(&mut world, 10_001, "one"), say(&mut world, 10_001, "two"));
+    world.pass(6_000);
+    let three = say(&mut world, 10_001, "three");
+    let other = say(&mut world, 10_002, "other");
+    world.pass(120_000);
+    let sent = |world: &World| world.fake.messages.iter().map(|(_, id, _)| *id).collect::<Vec<_>>();
+    assert_eq!(sent(&world)[..5], [one, two, one, other, one]);
+    assert!(sent(&world).len() < 12, "no storm: {:?}", sent(&world));
+    assert!(sent(&world)[2..].iter().all(|id| *id != two && *id != three), "what is newer waits");
+    assert_eq!(world.core.unsent_count(), 3);
+    world.fake.untaken.clear();
+    world.fake.messages.clear();
+    world.pass(31_000);
+    assert_eq!((sent(&world), world.core.unsent_count()), (vec![one, two, three], 0));
+    let four = say(&mut world, 10_001, "four");
+    world.pass(100);
+    assert_eq!(sent(&world).last(), Some(&four), "nothing is held up any more");
+}
+
+/// Nobody knows how many receipts a broadcast gets. If the server says that something could not be stored, it is repeated.
+#[test]
+fn a_broadcast_that_was_not_taken_everywhere_is_repeated() {
+    let mut world = World::signed_in();
+    let count = |world: &World| world.fake.count("Broadcast");
+    world.core.message(world.now, Recipient::Group(0), "hello all").unwrap();
+    world.pass(100);
+    world.fake.tell(&Server::Notice { about: 0x03, code: 10, text: "it cannot be stored" });
+    world.pass(60_000);
+    assert_eq!((count(&world), world.core.unsent_count()), (1, 1));
+    world.pass(6_000);
+    assert_eq!(count(&world), 2);
+    world.pass(6_000);
+    assert_eq!((count(&world), world.core.unsent_count()), (2, 0), "it is taken now");
+}
+
 #[test]
 fn what_has_no_receipt_outlives_the_program() {
     let mut world = World::signed_in();

@@ -37,6 +37,8 @@ pub struct Fake {
     pub mute: bool,
     /// State of the receipts that are given.
     pub receipts: u8,
+    /// Whose messages cannot be stored: there is no receipt of them.
+    pub untaken: BTreeSet<u32>,
     /// Bytes of files that came.
     pub file_bytes: u32,
     /// Refuse sign-ins with this code.
@@ -62,6 +64,7 @@ impl Fake {
             retry: false,
             mute: false,
             receipts: 1,
+            untaken: BTreeSet::new(),
             file_bytes: 0,
             refuse: None,
             sign_in_takes: 0,
@@ -220,7 +223,7 @@ impl Fake {
             User::Message { to, id, text, .. } => {
                 let id = id.expect("over the link a message has an id");
                 self.messages.push((to, id, text.to_owned()));
-                if !self.mute {
+                if !self.mute && !self.untaken.contains(&to) {
                     let reason = if self.receipts == 3 { 16 } else { 0 };
                     say(Server::Receipt { to, id, state: self.receipts, reason });
                 }
