@@ -234,6 +234,20 @@ pub const MAILBOX_SENDERS: usize = 16;
 pub const MAILBOX_IDS: usize = 131_072;
 const _: () = assert!(MAILBOX_IDS > MAILBOX_MESSAGES + MAILBOX_RESERVE);
 
+/// Pairs of recipient and sender of which a message could not be taken for now, and nothing newer is until it comes
+/// again. At the bound the oldest is forgotten: what was under way behind it has long failed, too. About 1.5 MiB.
+pub const STALLED_PAIRS: usize = 16_384;
+/// How long a shard remembers such a pair: longer than a client waits until it sends the message again (30 s). One that
+/// was not sent again by then was given up.
+pub const STALLED: Duration = Duration::from_secs(120);
+/// How long the store does, beyond the latest message that it was given: what was asked of it before its shard learnt of
+/// the failure.
+pub const STALLED_COMMITS: Duration = Duration::from_secs(10);
+const _: () = assert!(STALLED_COMMITS.as_secs() <= STALLED.as_secs());
+
+/// How often a user is told something that goes on: that messages cannot be taken for now, or wait (protocol.md 3.2).
+pub const NOTICE_AGAIN: Duration = Duration::from_secs(60);
+
 // ---- sessions
 
 /// Silence after which a user is offline (protocol.md 1.7).

@@ -30,7 +30,7 @@ pub(super) struct Tell {
     pub from: u32,
 }
 
-const MESSAGE: u8 = 0x03;
+pub(super) const MESSAGE: u8 = 0x03;
 const BROADCAST: u8 = 0x04;
 
 /// A message on its way: whose, which, since when.
@@ -98,6 +98,10 @@ impl Shard {
         if self.blocks(to, from) {
             return self.not_taken(cx, from, to, id, &Refused::blocked());
         }
+        if !id.own && self.stalled.holds_up(cx.now.mono_ms, to, from, id.value) {
+            // An older one is to come again, and this one after it.
+            return;
+        }
         self.copy_to_monitors(cx, to, from, text);
         let mail = Mail { seq: 0, flag: USER, kind: id.kind(), from, id: id.value, time_ms, text: text.into() };
         let stopped = self.stopped;
@@ -122,7 +126,7 @@ impl Shard {
             Err(mail) => mail,
         };
         if self.pending.len() >= limits::QUESTIONS {
-            return self.not_taken(cx, from, to, id, &Refused::busy());
+            return self.not_now(cx, from, to, id, &Refused::busy());
         }
         self.add_mail(cx, to, vec![Change::AddMail(to, mail)], Pending::Message { from, to, id });
     }
@@ -140,15 +144,25 @@ impl Shard {
     }
 
     pub(super) fn message_stored(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: MessageId, answer: &Answer) {
-        let why = match answer {
+        match answer {
             Answer::Done | Answer::Mailed(_) => {
                 self.counters.stored += 1;
-                return self.receipt(cx, from, to, id, Receipt::Stored, 0);
+                self.receipt(cx, from, to, id, Receipt::Stored, 0);
             }
-            Answer::Refused(refusal) => Refused::from(*refusal),
-            _ => Refused::storage(),
-        };
-        self.not_taken(cx, from, to, id, &why);
+            Answer::Refused(refusal) => self.not_taken(cx, from, to, id, &Refused::from(*refusal)),
+            _ => self.not_now(cx, from, to, id, &Refused::storage()),
+        }
+    }
+
+    /// A message could not be taken for now: there is no receipt, and its sender's program sends it again. Until then
+    /// nothing newer is taken. A bare frame is not sent again; its sender is told in words.
+    fn not_now(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: MessageId, why: &Refused) {
+        if id.own {
+            return self.not_taken(cx, from, to, id, why);
+        }
+        self.stalled.failed(cx.now.mono_ms, to, from, id.value);
+        let text = "messages wait for the server, which cannot take them now; they will be sent again";
+        self.notice(cx, from, MESSAGE, &Refused::new(why.code, text));
     }
 
     /// A message will not be delivered, and its sender learns why.

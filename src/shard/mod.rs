@@ -71,6 +71,7 @@ pub use prefix::Prefix;
 use crate::limits;
 use crate::link::{Ciphers, Frames, Salt};
 use crate::seeded::{Seed, SeededMap};
+use crate::store::Stalled;
 use apart::Apart;
 use handshakes::{Handshakes, random};
 use pending::Pending;
@@ -143,6 +144,8 @@ pub struct Shard {
     frames: Frames,
     /// Messages that were delivered lately: to whom, from whom, which.
     delivered: Lately<(u32, u32, u64)>,
+    /// Messages that could not be taken for now: nothing newer is taken first.
+    stalled: Stalled,
     /// The server ends.
     stopped: bool,
     /// The last id that was given to a message without one.
@@ -193,6 +196,7 @@ impl Shard {
             ciphers: Ciphers::new(limits::CIPHERS),
             frames: Frames::default(),
             delivered: Lately::new(limits::DELIVERED, seed),
+            stalled: Stalled::new(limits::STALLED),
             stopped: false,
             next_id: 0,
             signed_out: Recent::new(limits::REPEAT, limits::SIGN_OUTS, seed),

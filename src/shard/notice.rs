@@ -1,5 +1,6 @@
 //! Why a request was not done (protocol.md 3.2). In a classic session the words are told as 0x03 (1.8).
 
+use crate::limits::NOTICE_AGAIN;
 use crate::store::Refusal;
 use crate::wire::ProfileFault;
 
@@ -46,6 +47,26 @@ impl Code {
             Self::NoSuchProgram => "no such program",
             Self::MailboxFull => "the mailbox is full",
         }
+    }
+}
+
+/// When something was last told that is told once a minute at most.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Hush {
+    /// In seconds of the shard's clock, and one more: 0 is never.
+    told_secs: u32,
+}
+
+impl Hush {
+    /// Whether it may be told now; if so, it is.
+    pub fn allows(&mut self, now_ms: u64) -> bool {
+        let now_secs = (now_ms / 1_000) as u32 + 1;
+        let again = u64::from(now_secs.saturating_sub(self.told_secs)) >= NOTICE_AGAIN.as_secs();
+        let allowed = self.told_secs == 0 || again;
+        if allowed {
+            self.told_secs = now_secs;
+        }
+        allowed
     }
 }
 

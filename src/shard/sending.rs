@@ -2,8 +2,8 @@
 
 use super::endpoint::Endpoint;
 use super::io::Send;
-use super::messages::Kind;
-use super::notice::Refused;
+use super::messages::{Kind, MESSAGE};
+use super::notice::{Code, Refused};
 use super::user::{Asker, Session};
 use super::way::{Origin, Way};
 use super::wheel::SessionKey;
@@ -128,8 +128,12 @@ impl Shard {
 
     /// Tells a user of this shard, if online, that something asked for earlier was not done.
     pub(super) fn notice_words(&mut self, cx: &mut Cx<'_>, to: u32, about: u8, code: u8, text: &str) {
-        self.counters.refused += 1;
+        let now_ms = cx.now.mono_ms;
         let Some(session) = self.session_mut(to) else { return };
+        let transient = code == Code::Busy as u8 || code == Code::StorageFailed as u8;
+        if about == MESSAGE && transient && !session.not_now.allows(now_ms) {
+            return;
+        }
         match &mut session.way {
             // A classic session gets the words alone (protocol.md 1.8).
             Way::Bare(endpoint) => drop(cx.send(**endpoint, &words(text))),
@@ -137,6 +141,7 @@ impl Shard {
                 channel.send(cx, &Server::Notice { about, code, text });
             }
         }
+        self.counters.refused += 1;
     }
 
     /// The same for a user of any shard.

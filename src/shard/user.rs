@@ -5,6 +5,7 @@ use super::files::Transfers;
 use super::friend_list::Friends;
 use super::mailbox::Delivery;
 use super::monitor::Monitor;
+use super::notice::Hush;
 use super::way::Way;
 use crate::limits::{FIRST_GROUP, REPEAT};
 use crate::store::{Change, UserRecord};
@@ -183,6 +184,8 @@ pub(super) struct Session {
     /// Counts requests, so that a late answer finds its own.
     pub serial: u32,
     pub latest: Option<Box<Latest>>,
+    /// When it was told that messages of its user cannot be taken for now.
+    pub not_now: Hush,
     pub transfers: Option<Box<Transfers>>,
     pub monitor: Option<Box<Monitor>>,
 }
@@ -198,6 +201,7 @@ impl Session {
             delivery: Delivery::new(),
             serial: 0,
             latest: None,
+            not_now: Hush::default(),
             transfers: None,
             monitor: None,
         }

@@ -142,7 +142,7 @@ impl Cluster {
 
     /// Starts it. The power may fail meanwhile, and it starts again.
     pub fn start(&mut self, plan: &Plan, agenda: &mut Agenda<Event>) {
-        self.disk.fail_syncs(0);
+        self.no_more_faults();
         let mut store = loop {
             if plan.cuts_power && self.chance.percent(15) {
                 self.disk.cut_at(Some(self.disk.operations() + 1 + self.chance.below(12)));
@@ -234,6 +234,7 @@ impl Cluster {
         self.nth += 1;
         let off = self.disk.is_off();
         self.disk.fail_syncs(0);
+        self.disk.set_room(None);
         match end {
             End::Stopped if !off => drop(life.store.close()),
             _ => drop(life.store),
@@ -290,9 +291,20 @@ impl Cluster {
         self.disk.fail_syncs(times);
     }
 
+    /// The disk is nearly full.
+    pub fn fill_disk(&mut self) {
+        self.disk.set_room(Some(self.chance.below(600)));
+    }
+
+    /// It has room again.
+    pub fn make_room(&mut self) {
+        self.disk.set_room(None);
+    }
+
     /// The disk works from now on.
     pub fn no_more_faults(&mut self) {
         self.disk.fail_syncs(0);
+        self.disk.set_room(None);
         self.disk.cut_at(None);
     }
 

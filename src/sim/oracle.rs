@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 
 /// The notice code of a message that its recipient does not want.
 const BLOCKED: u8 = 5;
-/// The one of a message that could not be stored.
+/// Those of what may be done later: no receipt says so.
+const BUSY: u8 = 9;
 const STORAGE: u8 = 10;
 
 /// Recipient, sender, id.
@@ -130,19 +131,17 @@ impl Oracle {
         }
         let single = matches!(letter.to, Recipient::User(_));
         let blocked_since = self.blocked_since(to, from, id);
-        // What could not be stored, or was sent before its sender was blocked, may have been on its way to the recipient (see `src/sim/README.md`).
+        // What was sent before its sender was blocked may have been on its way to the recipient (see `src/sim/README.md`).
         if single
             && let Some(ReceiptState::Refused { code }) = self.receipts.get(&name)
-            && !(self.disk_fails && *code == STORAGE)
             && !(blocked_since && *code == BLOCKED)
         {
             self.wrong(&format!("{to} is shown {from}/{id}, of which a receipt says that it never will be ({code})"));
         }
         // A broadcast that is sent again goes to those who are friends by then.
-        // Nor does what was refused for a block, or by the disk, and comes again because its sender never learnt so.
-        let steady = !self.disk_fails && !blocked_since;
+        // Nor does what was refused for a block, and comes again because its sender never learnt so.
         if single
-            && steady
+            && !blocked_since
             && let Some(last) = self.last.insert((to, from), id).filter(|last| *last > id)
         {
             self.wrong(&format!("{to} is shown {from}/{id} after {last}"));
@@ -165,10 +164,12 @@ impl Oracle {
             }
             ReceiptState::Delivered => {}
             ReceiptState::Refused { .. } if !self.is_single(from, id) => {}
-            // It was delivered before its sender was blocked, or before the disk failed, and the server does not know so any
-            // more (see `src/sim/README.md`).
+            ReceiptState::Refused { code: code @ (BUSY | STORAGE) } => {
+                self.wrong(&format!("a receipt says that {to} never gets {from}/{id}, because of what passes ({code})"))
+            }
+            // It was delivered before its sender was blocked, and the server does not know so any more (see
+            // `src/sim/README.md`).
             ReceiptState::Refused { code: BLOCKED } if shown && self.blocked_since(to, from, id) => {}
-            ReceiptState::Refused { code: STORAGE } if shown && self.disk_fails => {}
             ReceiptState::Refused { code } if shown || self.stored.contains(&name) => {
                 let known = if shown { "shown" } else { "stored" };
                 self.wrong(&format!("a receipt says that {to} never gets {from}/{id} ({code}), which was {known}"))

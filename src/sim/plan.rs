@@ -36,6 +36,8 @@ pub struct Plan {
     pub only_stops: bool,
     pub reshards: bool,
     pub sync_fails_every: Range<u64>,
+    pub disk_full_every: Range<u64>,
+    pub disk_full_for: Range<u64>,
     pub always_retry: bool,
     // What happens to clients.
     pub restart_every: Range<u64>,
@@ -70,6 +72,8 @@ impl Default for Plan {
             only_stops: false,
             reshards: false,
             sync_fails_every: NEVER,
+            disk_full_every: NEVER,
+            disk_full_for: 100..20_000,
             always_retry: false,
             restart_every: NEVER,
             slow: 0,
@@ -121,6 +125,7 @@ impl Plan {
         plan.restart_every = often(chance, 40, 2_000);
         plan.slow = if chance.percent(40) { chance.below(40) } else { 0 };
         plan.forgetful = if chance.percent(30) { chance.below(60) } else { 0 };
+        plan.disk_full_every = often(chance, 20, 3_000);
         plan
     }
 
@@ -178,6 +183,10 @@ words! {
     down_for: Range<u64>;
     /// Syncs fail so often.
     sync_fails_every: Range<u64>;
+    /// The disk is full so often,
+    disk_full_every: Range<u64>;
+    /// and for so long.
+    disk_full_for: Range<u64>;
     /// Client programs end and start so often.
     restart_every: Range<u64>;
     /// So many programs stop reading at times.

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub type Scenario = fn(u64) -> World;
 
 /// All scenarios by name.
-pub const SCENARIOS: [(&str, Scenario); 14] = [
+pub const SCENARIOS: [(&str, Scenario); 15] = [
     ("calm", calm),
     ("lossy", lossy),
     ("repeats", repeats),
@@ -23,6 +23,7 @@ pub const SCENARIOS: [(&str, Scenario); 14] = [
     ("power-cuts", power_cuts),
     ("stops", stops),
     ("bad-disk", bad_disk),
+    ("full-disk", full_disk),
     ("programs-end", programs_end),
     ("random", random),
 ];
@@ -115,6 +116,21 @@ fn bad_disk(seed: u64) -> World {
         .kill_every(8_000..20_000)
         .by_power_cuts()
         .run_for(60_000)
+        .heal()
+        .check()
+}
+
+/// The disk is full for a while, again and again. Nobody is told that a message will never be delivered.
+fn full_disk(seed: u64) -> World {
+    World::new(seed)
+        .shards(3)
+        .clients(8)
+        .loss(3)
+        .act_every(50..600)
+        .disk_full_every(2_000..12_000)
+        .disk_full_for(100..15_000)
+        .stream_cut_every(3_000..9_000)
+        .run_for(90_000)
         .heal()
         .check()
 }

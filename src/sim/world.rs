@@ -39,6 +39,8 @@ pub enum Event {
     StreamCut,
     Restart,
     SyncFails,
+    DiskFills,
+    DiskHasRoom,
     Look,
 }
 
@@ -110,6 +112,7 @@ impl World {
         self.again(&plan.stream_cut_every, Event::StreamCut);
         self.again(&plan.restart_every, Event::Restart);
         self.again(&plan.sync_fails_every, Event::SyncFails);
+        self.again(&plan.disk_full_every, Event::DiskFills);
         self.agenda.at(5_000, Event::Look);
     }
 
@@ -186,6 +189,16 @@ impl World {
                 }
                 self.again(&self.plan.sync_fails_every.clone(), Event::SyncFails);
             }
+            Event::DiskFills => {
+                if !self.healed {
+                    self.cluster.fill_disk();
+                    self.oracle.disk_fails = true;
+                    let pause = self.chance.within(&self.plan.disk_full_for.clone());
+                    self.agenda.after(pause, Event::DiskHasRoom);
+                }
+                self.again(&self.plan.disk_full_every.clone(), Event::DiskFills);
+            }
+            Event::DiskHasRoom => self.cluster.make_room(),
             Event::Look => {
                 self.look();
                 self.agenda.after(5_000, Event::Look);

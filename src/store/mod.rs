@@ -36,6 +36,7 @@ mod read;
 mod record;
 mod runner;
 mod session;
+mod stalled;
 #[allow(clippy::module_inception)]
 mod store;
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub use open::{Progress, Step};
 pub use record::{Account, AccountView, Card, Grant, Mail, StoredProfile, UserRecord};
 pub use runner::{StoreEvent, spawn};
 pub use session::SessionRecord;
+pub use stalled::Stalled;
 pub use store::{DirStore, MemoryStore, Store};
 
 use std::net::SocketAddr;
@@ -248,7 +250,8 @@ pub enum Answer {
     Mailed(Vec<u64>),
     /// Nothing of it was done.
     Refused(Refusal),
-    /// The disk failed: nothing of it was done, and nothing that was done before is lost.
+    /// The disk failed: nothing of it was done, and nothing that was done before is lost. It may be done later: whoever
+    /// asked can ask again. So is a message answered that would overtake an earlier one which failed.
     Failed,
 }
 

@@ -12,7 +12,8 @@ use super::ledger::Ledger;
 use super::open::{Opening, Progress, read_ledger};
 use super::plan::{Plan, Stop};
 use super::{
-    Accounts, Answer, AuditAction, AuditEvent, Grant, OpenError, Refusal, Request, SessionRecord, key, ops, read,
+    Accounts, Answer, AuditAction, AuditEvent, Change, Grant, Mail, OpenError, Refusal, Request, SessionRecord,
+    Stalled, key, ops, read,
 };
 use crate::limits;
 use std::io;
@@ -42,6 +43,8 @@ pub struct Store<D, I> {
     broken: Option<io::Error>,
     /// What last went wrong, until somebody asks.
     fault: Option<io::Error>,
+    /// Messages that could not be stored. Those that were asked for behind them must not be stored first.
+    stalled: Stalled,
     base_bytes: u64,
     /// A base is being written.
     compacting: bool,
@@ -112,6 +115,7 @@ impl<D: Disk, I: Index> Store<D, I> {
             settled,
             broken: None,
             fault: None,
+            stalled: Stalled::new(limits::STALLED_COMMITS),
             base_bytes: opened.base_bytes,
             compacting: false,
             compact_at: 0,
@@ -126,6 +130,9 @@ impl<D: Disk, I: Index> Store<D, I> {
             Ok(planned) => Some(planned.into_iter()),
             Err(error) => {
                 self.fault = Some(error);
+                for (to, mail, (from, id)) in group.iter().flat_map(|(_, request)| named_mail(request)) {
+                    self.stalled.failed(mail.time_ms, to, from, id);
+                }
                 None
             }
         };
@@ -178,8 +185,13 @@ impl<D: Disk, I: Index> Store<D, I> {
         let audited = group.iter().any(|(_, request)| matches!(request, Request::Audit(_)));
         let audit_ready = audited && self.audit.is_ready(&self.disk);
         let mut plan = Plan::new(&self.index, &mut self.ledger);
-        let planned: io::Result<Vec<Planned>> =
-            group.iter().map(|(_, request)| plan_request(&mut plan, request, audit_ready)).collect();
+        let planned: io::Result<Vec<Planned>> = group
+            .iter()
+            .map(|(_, request)| match overtakes(&mut self.stalled, request) {
+                true => Ok(Planned::Answer(Answer::Failed)),
+                false => plan_request(&mut plan, request, audit_ready),
+            })
+            .collect();
         let mut draft = plan.finish();
         let planned = match planned {
             Ok(planned) => planned,
@@ -469,6 +481,20 @@ impl<D: Disk, I: Index> Store<D, I> {
     pub(super) fn behind(&self) -> &Behind<I> {
         &self.index
     }
+}
+
+/// The messages with an id that a request adds: to whom, which, and their names.
+fn named_mail(request: &Request) -> impl Iterator<Item = (u32, &Mail, (u32, u64))> {
+    let changes: &[Change] = if let Request::Commit(changes) = request { changes } else { &[] };
+    changes.iter().filter_map(|change| match change {
+        Change::AddMail(to, mail) => Some((*to, mail, mail.name()?)),
+        _ => None,
+    })
+}
+
+/// Whether a request adds a message that must wait for an older one which failed.
+fn overtakes(stalled: &mut Stalled, request: &Request) -> bool {
+    named_mail(request).any(|(to, mail, (from, id))| stalled.holds_up(mail.time_ms, to, from, id))
 }
 
 fn plan_request<I: Lookup>(plan: &mut Plan<'_, I>, request: &Request, audit_ready: bool) -> io::Result<Planned> {

@@ -10,4 +10,5 @@ mod messages;
 mod monitor;
 mod people;
 mod presence;
+mod transient;
 mod world;

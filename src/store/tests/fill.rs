@@ -21,10 +21,10 @@ fn a_full_disk_loses_nothing_and_goes_on_when_there_is_room() {
         assert_eq!(dump(&store), before);
         assert_eq!(texts(&mut store, 10_001), ["hello"]);
         store.disk().set_room(None);
-        assert!(store.ask(add(3)).is_done());
+        assert!(store.ask(add(1)).is_done());
         assert_eq!(register(&mut store, "y"), 10_003);
         let found = Model::of(&store.crash().expect("opens"));
-        assert_eq!(found.mail[&10_000], [3]);
+        assert_eq!(found.mail[&10_000], [1]);
     }
 }
 
@@ -33,8 +33,28 @@ fn a_failed_sync_is_not_believed() {
     let mut store = populated();
     store.disk().fail_syncs(1);
     assert_eq!(store.ask(add(1)), Answer::Failed);
-    assert!(store.ask(add(2)).is_done());
-    assert_eq!(Model::of(&store.crash().expect("opens")).mail[&10_000], [2]);
+    assert!(store.ask(add(1)).is_done());
+    assert_eq!(Model::of(&store.crash().expect("opens")).mail[&10_000], [1]);
+}
+
+/// What was asked for behind a message that failed must not overtake it, though the disk works again.
+#[test]
+fn a_newer_message_waits_for_an_older_one_that_failed() {
+    let from = |sender, id| Request::Commit(vec![Change::AddMail(10_000, Mail { from: sender, ..mail(id, "text") })]);
+    let mut store = populated();
+    store.disk().fail_syncs(1);
+    let mut group = vec![((), from(10_001, 5)), ((), from(10_001, 6))];
+    let mut answers = Vec::new();
+    store.process(&mut group, &mut answers);
+    assert!(answers.iter().all(|(_, answer)| *answer == Answer::Failed));
+    assert_eq!(store.ask(from(10_001, 7)), Answer::Failed);
+    assert!(store.ask(from(10_002, 6)).is_done(), "another sender is not held up");
+    assert!(store.ask(from(10_001, 4)).is_done(), "nor is what is older");
+    group = vec![((), from(10_001, 5)), ((), from(10_001, 6)), ((), from(10_001, 7))];
+    answers.clear();
+    store.process(&mut group, &mut answers);
+    assert!(answers.iter().all(|(_, answer)| answer.is_done()), "{answers:?}");
+    assert_eq!(Model::of(&store.crash().expect("opens")).mail[&10_000], [6, 4, 5, 6, 7]);
 }
 
 #[test]
@@ -42,13 +62,13 @@ fn everything_fails_until_the_journal_is_mended() {
     let mut store = populated();
     store.disk().fail_syncs(1);
     store.disk().fail_truncates(3);
-    for id in 1..=3 {
-        assert_eq!(store.ask(add(id)), Answer::Failed);
+    for _ in 1..=3 {
+        assert_eq!(store.ask(add(1)), Answer::Failed);
     }
     // Reading goes on.
     assert_eq!(texts(&mut store, 10_001), ["hello"]);
-    assert!(store.ask(add(4)).is_done());
-    assert_eq!(Model::of(&store.crash().expect("opens")).mail[&10_000], [4]);
+    assert!(store.ask(add(1)).is_done());
+    assert_eq!(Model::of(&store.crash().expect("opens")).mail[&10_000], [1]);
 }
 
 #[test]
@@ -61,9 +81,9 @@ fn what_is_durable_is_done_even_if_the_index_fails() {
     assert_eq!(store.ask(add(2)), Answer::Failed);
     assert!(store.take_fault().is_some());
     store.maintain().expect("mended");
-    assert!(store.ask(add(3)).is_done());
-    assert_eq!(Model::of(&store).mail[&10_000], [1, 3]);
-    assert_eq!(Model::of(&store.crash().expect("opens")).mail[&10_000], [1, 3]);
+    assert!(store.ask(add(2)).is_done());
+    assert_eq!(Model::of(&store).mail[&10_000], [1, 2]);
+    assert_eq!(Model::of(&store.crash().expect("opens")).mail[&10_000], [1, 2]);
 }
 
 #[test]
