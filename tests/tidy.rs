@@ -29,7 +29,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// What the rules may use of the store: what is kept, what is asked and what is answered, never how.
-const STORE_FOR_SHARDS: [&str; 14] = [
+const STORE_FOR_SHARDS: [&str; 15] = [
     "Account",
     "AccountView",
     "Answer",
@@ -42,6 +42,7 @@ const STORE_FOR_SHARDS: [&str; 14] = [
     "Refusal",
     "Request",
     "SessionRecord",
+    "Stalled",
     "StoredProfile",
     "UserRecord",
 ];
@@ -207,7 +208,7 @@ fn rooms(source: &Source) -> Vec<String> {
             if !STORE_FOR_SHARDS.contains(&name) {
                 found.push(source.at(
                     path.line,
-                    &format!("room `shard` may not use `{name}` of `store`, only its records and requests"),
+                    &format!("room `shard` may not use `{name}` of `store`, only its records and requests, and its rule of order"),
                 ));
             }
         }
