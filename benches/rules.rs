@@ -37,7 +37,7 @@ fn sign_in(shard: &mut Shard, number: u32, friends: &[u32]) {
         if passwords.is_empty() && store.is_empty() {
             return;
         }
-        for (ticket, _) in passwords {
+        for (ticket, ..) in passwords {
             shard.handle(NOW, Input::Password { ticket, outcome: PasswordOutcome::Good }, &mut out);
         }
         for (ticket, request) in store {

@@ -57,16 +57,19 @@ const _: () = assert!(SEGMENTS_IN_FLIGHT <= 64 && REPLAY_WINDOW.is_multiple_of(6
 
 // ---- strangers
 
+/// The part of a bounded table that one address prefix may have is one in so many; from half of that on it has to prove its
+/// address, where that is possible (protocol.md 2.2).
+pub const PREFIX_SHARE: u32 = 16;
 /// How many times as much as one address prefix all prefixes of an IPv6 /48 together may have: a large household or a small
 /// firm has a /48, and whoever uses its 65,536 networks of /64 gains no more than this.
 pub const PREFIXES_OF_SITE: u32 = 4;
+const _: () = assert!(PREFIXES_OF_SITE < PREFIX_SHARE);
 
 // ---- links of a server
 
-/// Handshakes in progress in one shard. From half of it on addresses must prove themselves by a cookie first.
+/// Handshakes in progress in one shard, shared fairly. From half of it on, or of a prefix's share, addresses must prove
+/// themselves by a cookie first. A forged flood then costs some 400 handshakes a second, a twentieth of a core.
 pub const HANDSHAKES: usize = 4_096;
-/// Handshakes in progress from one address that is not a loopback address.
-pub const HANDSHAKES_PER_ADDRESS: u32 = 256;
 /// How long a handshake may take from the welcome to the first data packet.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How often an address prefix is told in this time that there is no such session (protocol.md 2.2).
@@ -75,9 +78,9 @@ pub const UNKNOWN_PER_WINDOW: u32 = 10;
 pub const UNKNOWN_WINDOW: Duration = Duration::from_secs(1);
 /// Prefixes for which that is counted.
 pub const UNKNOWN_PREFIXES: usize = 16_384;
-/// Links of a shard by which nobody has signed in. While there are so many, no others begin.
+/// Links of a shard by which nobody has signed in, shared fairly: the newest replaces one of the prefix that has most.
 pub const ENTERING_LINKS: usize = 16_384;
-/// Links of a shard that have just ended. While there are so many, others leave without staying for a lost farewell.
+/// Links of a shard that have just ended, shared fairly. Beyond it some leave without staying for a lost farewell.
 pub const LEAVING: usize = 16_384;
 /// How long a link may be there by which nobody signs in: time to type a password again.
 pub const ENTERING: Duration = Duration::from_secs(60);
@@ -112,8 +115,6 @@ pub const SAVE_ADDRESS: Duration = Duration::from_secs(10);
 pub const SESSION_AGE: Duration = Duration::from_secs(48 * 3600);
 /// How long a token is good (protocol.md 2.6).
 pub const TOKEN: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Failed sign-ins in a minute from one address that is not a loopback address (protocol.md 2.6).
-pub const ADDRESS_FAILURES: u32 = 60;
 
 // Ages are counted in minutes, in 16 bits.
 const _: () = assert!(SESSION_AGE.as_secs() / 60 < u16::MAX as u64 / 2);
@@ -279,8 +280,21 @@ pub const TOKENS: usize = 8;
 pub const SIGN_IN_ATTEMPTS: usize = 4;
 /// Changes of one user that wait for an earlier one to be synced; beyond it they are refused as "busy".
 pub const CHANGES_WAITING: usize = 64;
-/// Failed sign-ins of one account in a minute, after which the next are refused without a check (protocol.md 2.6).
+/// Wrong passwords of one account from one prefix in a minute, after which the next are refused without a check
+/// (protocol.md 2.6).
 pub const SIGN_IN_FAILURES: u32 = 5;
+/// Wrong passwords of any account from one prefix in a minute, unless it is loopback.
+pub const PREFIX_FAILURES: u32 = 60;
+/// Wrong passwords of one account from anywhere within [`ATTACK_WINDOW`], after which it is being attacked.
+pub const ATTACK_FAILURES: u32 = 100;
+/// See [`ATTACK_FAILURES`].
+pub const ATTACK_WINDOW: Duration = Duration::from_secs(3_600);
+/// How long a password for an account that is being attacked waits, if it comes from a prefix that is new to the account.
+pub const ATTACK_PAUSE: Duration = Duration::from_secs(30);
+/// Passwords of a shard that wait for that, shared fairly.
+pub const WAITING_CHECKS: usize = 4_096;
+/// Pairs of account and prefix that have signed in lately, in each shard: some 20 bytes each.
+pub const KNOWN_PREFIXES: usize = 65_536;
 /// Accounts whose failures are remembered, in each shard.
 pub const SIGN_IN_FAILURE_ACCOUNTS: usize = 65_536;
 /// Registrations a minute from one prefix, unless it is loopback (protocol.md 2.6).
@@ -290,6 +304,10 @@ pub const BUDGET_WINDOW: Duration = Duration::from_secs(60);
 /// Prefixes whose registrations are counted, in each shard.
 pub const REGISTRATION_PREFIXES: usize = 65_536;
 
+// What is being checked is spared when a link has to give way: of a prefix's share of links, that is never all.
+const _: () = assert!(WAITING_CHECKS + PASSWORD_QUEUE <= ENTERING_LINKS);
+// A password that waits does not lose the link that it came by.
+const _: () = assert!(ATTACK_PAUSE.as_secs() < ENTERING.as_secs());
 const _: () = assert!(REPEAT.as_secs() < IDLE.as_secs());
 
 // ---- passwords

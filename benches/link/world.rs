@@ -96,7 +96,7 @@ impl World {
             if passwords.is_empty() && store.is_empty() {
                 return;
             }
-            for (ticket, _) in passwords {
+            for (ticket, ..) in passwords {
                 self.input(Input::Password { ticket, outcome: PasswordOutcome::Good });
             }
             for (ticket, request) in store {

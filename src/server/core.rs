@@ -334,8 +334,8 @@ impl Core {
             self.route_store();
         }
         if !self.out.passwords.is_empty() {
-            for (ticket, job) in self.out.passwords.drain(..) {
-                if !self.helpers.passwords.submit(self.index, ticket, job) {
+            for (ticket, from, job) in self.out.passwords.drain(..) {
+                if !self.helpers.passwords.submit(self.index, ticket, from, job) {
                     self.local.push_back(Message::Password(ticket, PasswordOutcome::Busy));
                 }
             }

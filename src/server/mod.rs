@@ -28,6 +28,7 @@ mod storage;
 mod streams;
 mod sys;
 mod trial;
+mod turns;
 
 use crate::seeded::Seed;
 use crate::shard::{Board, Identity, Shard, Territory};

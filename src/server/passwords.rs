@@ -1,14 +1,14 @@
-//! The password pool: Argon2id on threads of their own, behind a bounded queue.
+//! The password pool: Argon2id on threads of their own, behind a bounded queue in which address prefixes take turns.
 
 use super::mesh::{Mesh, Message};
 use super::sys;
+use super::turns::Turns;
 use crate::limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, PASSWORD_QUEUE};
-use crate::shard::{PasswordJob, PasswordOutcome, Ticket};
+use crate::shard::{PasswordJob, PasswordOutcome, Prefix, Ticket};
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
-use crossbeam::channel::{Receiver, Sender, bounded};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Shards and their packets go first.
 const NICE: i32 = 10;
@@ -21,34 +21,75 @@ struct Job {
 
 /// Where shards hand in passwords.
 #[derive(Clone)]
-pub struct Passwords(Sender<Job>);
+pub struct Passwords(Arc<Pool>);
+
+struct Pool {
+    queue: Mutex<Queue>,
+    more: Condvar,
+}
+
+struct Queue {
+    turns: Turns<Job>,
+    /// Jobs that have given way to others: their shards are to be told.
+    refused: Vec<Job>,
+}
+
+impl Pool {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job, or one that has to be refused.
+    fn next(&self) -> (Job, bool) {
+        let mut queue = self.queue();
+        loop {
+            if let Some(job) = queue.refused.pop() {
+                return (job, true);
+            }
+            if let Some(job) = queue.turns.pop() {
+                return (job, false);
+            }
+            queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
 
 impl Passwords {
     /// Starts so many threads.
     pub fn spawn(threads: usize, mesh: &Arc<Mesh>) -> std::io::Result<Self> {
-        let (sender, receiver) = bounded(PASSWORD_QUEUE);
+        let queue = Mutex::new(Queue { turns: Turns::new(PASSWORD_QUEUE), refused: Vec::new() });
+        let pool = Arc::new(Pool { queue, more: Condvar::new() });
         for at in 0..threads {
-            let (receiver, mesh) = (receiver.clone(), Arc::clone(mesh));
-            std::thread::Builder::new().name(format!("password {at}")).spawn(move || work(&receiver, &mesh))?;
+            let (pool, mesh) = (Arc::clone(&pool), Arc::clone(mesh));
+            std::thread::Builder::new().name(format!("password {at}")).spawn(move || work(&pool, &mesh))?;
         }
-        Ok(Self(sender))
+        Ok(Self(pool))
     }
 
-    /// Hands in a job; `false` if too many wait.
-    pub fn submit(&self, shard: usize, ticket: Ticket, job: PasswordJob) -> bool {
-        self.0.try_send(Job { shard, ticket, job }).is_ok()
+    /// Hands in a job for somebody of this prefix; `false` if too many of it wait, or too many in all. Another that gives way
+    /// to it is answered with `Busy`.
+    pub fn submit(&self, shard: usize, ticket: Ticket, from: Prefix, job: PasswordJob) -> bool {
+        let mut queue = self.0.queue();
+        let refused = queue.turns.push(from, Job { shard, ticket, job });
+        let taken = refused.as_ref().is_none_or(|job| (job.shard, job.ticket) != (shard, ticket));
+        queue.refused.extend(refused.filter(|_| taken));
+        drop(queue);
+        self.0.more.notify_one();
+        taken
     }
 
     /// How many wait.
     pub fn depth(&self) -> usize {
-        self.0.len()
+        self.0.queue().turns.len()
     }
 }
 
-fn work(jobs: &Receiver<Job>, mesh: &Mesh) {
+fn work(pool: &Pool, mesh: &Mesh) {
     sys::be_nice(NICE);
-    for Job { shard, ticket, job } in jobs {
+    loop {
+        let (Job { shard, ticket, job }, refused) = pool.next();
         let outcome = match job {
+            _ if refused => PasswordOutcome::Busy,
             PasswordJob::Check { password, hash } => check(&password, &hash),
             PasswordJob::Hash { password } => PasswordOutcome::Hashed(hash(&password)),
         };
@@ -68,10 +109,18 @@ pub fn hash(password: &str) -> Box<str> {
     hash.to_string().into()
 }
 
-/// The parameters are those of the hash: it may be older than the present ones.
+/// The parameters are those of the hash: it may be older than the present ones. What is no hash takes as long as one.
 fn check(password: &str, hash: &str) -> PasswordOutcome {
-    let good = PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok());
-    if good { PasswordOutcome::Good } else { PasswordOutcome::Wrong }
+    let fits = |hash: &PasswordHash<'_>| argon2().verify_password(password.as_bytes(), hash).is_ok();
+    match PasswordHash::new(hash) {
+        Ok(hash) if fits(&hash) => PasswordOutcome::Good,
+        Ok(_) => PasswordOutcome::Wrong,
+        Err(_) => {
+            let nobody = PasswordHash::new(PasswordJob::NOBODY).expect("it is one");
+            let _ = fits(&nobody);
+            PasswordOutcome::Wrong
+        }
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +134,10 @@ mod tests {
         assert_eq!(check("secret", &hash), PasswordOutcome::Good);
         assert_eq!(check("Secret", &hash), PasswordOutcome::Wrong);
         assert_eq!(check("secret", "no hash"), PasswordOutcome::Wrong);
+        let cost = |hash: &str| hash.rsplitn(3, '$').last().map(str::to_owned);
+        assert_eq!(cost(PasswordJob::NOBODY), cost(&hash), "a refusal without an account costs the same");
+        let nobody = PasswordHash::new(PasswordJob::NOBODY).expect("a hash");
+        assert_eq!(argon2().verify_password(b"", &nobody), Err(argon2::password_hash::Error::Password));
         assert_ne!(super::hash("secret"), hash, "each has its own salt");
     }
 }

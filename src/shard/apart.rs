@@ -6,8 +6,10 @@ use super::endpoint::Endpoint;
 use super::mailbox::Delivery;
 use super::notice::Refused;
 use super::pending::Pending;
+use super::prefix::Prefix;
+use super::shares::{Place, Room};
 use super::user::Session;
-use super::way::Way;
+use super::way::{Origin, Way};
 use super::wheel::SessionKey;
 use super::{Cx, OFFLINE, Peer, Shard};
 use crate::limits;
@@ -30,6 +32,8 @@ pub(super) struct Apart {
     resumed_ms: Option<u64>,
     /// Something has been put into the mailbox since its lists were asked for.
     mail_came: bool,
+    /// Its share of the links by which nobody has signed in, or of those that have ended.
+    place: Option<Place>,
 }
 
 /// Why it is there.
@@ -48,6 +52,11 @@ pub(super) enum Role {
 }
 
 impl Apart {
+    /// The prefix that its handshake was with.
+    pub fn prefix(&self) -> Option<Prefix> {
+        self.place.map(|place| place.prefix())
+    }
+
     /// Whether as many frames wait for its lists as may wait. With the packet that makes it so, at most a window of others
     /// comes into its order.
     pub fn holds_enough(&self) -> bool {
@@ -56,9 +65,25 @@ impl Apart {
 }
 
 impl Shard {
-    pub(super) fn add_apart(&mut self, now_ms: u64, channel: Box<Channel>, role: Role) {
+    /// A handshake with an address of this prefix has become a link. When there are too many it takes the place of an older
+    /// one, which learns from `unknown` that it is gone; false if all those are being checked.
+    pub(super) fn begin_link(&mut self, now_ms: u64, channel: Box<Channel>, prefix: Prefix) -> bool {
+        match self.entering.room(prefix) {
+            Room::Free => {}
+            Room::Replaces(oldest) => {
+                self.counters.replaced += 1;
+                self.abandon_attempts(oldest.number, |one| one.from == Origin::Link(oldest));
+                self.take_apart(oldest);
+            }
+            Room::Full => return false,
+        }
+        let place = self.entering.enter(channel.key(), prefix);
+        self.add_apart(now_ms, channel, Role::Entering, Some(place));
+        true
+    }
+
+    fn add_apart(&mut self, now_ms: u64, channel: Box<Channel>, role: Role, place: Option<Place>) {
         let key = channel.key();
-        self.entering += usize::from(role == Role::Entering);
         let wait = match role {
             Role::Entering => limits::ENTERING,
             Role::Kept { .. } => limits::IDLE,
@@ -67,9 +92,41 @@ impl Shard {
         self.wheel.in_a_while(now_ms, now_ms + wait.as_millis() as u64, key);
         let (held, held_bytes, early, early_until_ms, mail_came) = (Vec::new(), 0, Vec::new(), 0, false);
         let resumed_ms = None;
-        let apart =
-            Apart { channel, role, heard_ms: now_ms, held, held_bytes, early, early_until_ms, resumed_ms, mail_came };
+        let apart = Apart {
+            channel,
+            role,
+            heard_ms: now_ms,
+            held,
+            held_bytes,
+            early,
+            early_until_ms,
+            resumed_ms,
+            mail_came,
+            place,
+        };
         self.apart.insert(key, Box::new(apart));
+    }
+
+    /// Takes a link out of those that are apart.
+    pub(super) fn take_apart(&mut self, key: SessionKey) -> Option<Box<Apart>> {
+        let apart = self.apart.remove(&key)?;
+        if let Some(place) = apart.place {
+            if apart.role == Role::Entering { self.entering.leave(place) } else { self.leaving.leave(place) }
+        }
+        Some(apart)
+    }
+
+    /// The link of somebody who has signed in by it.
+    pub(super) fn take_entering(&mut self, key: SessionKey) -> Option<Box<Channel>> {
+        self.apart.get(&key).filter(|apart| apart.role == Role::Entering)?;
+        Some(self.take_apart(key)?.channel)
+    }
+
+    /// While a sign-in is being checked its link does not give way to newer ones.
+    pub(super) fn spare_link(&mut self, key: SessionKey, spare: bool) {
+        let Some(apart) = self.apart.get_mut(&key).filter(|apart| apart.role == Role::Entering) else { return };
+        let Some(place) = &mut apart.place else { return };
+        if spare { self.entering.spare(place) } else { self.entering.unspare(key, place) }
     }
 
     /// The kept session of a user of this shard, if there is one.
@@ -139,7 +196,7 @@ impl Shard {
     /// Something is put into the mailbox of somebody whose lists are being read: those do not know of it.
     pub(super) fn mail_comes(&mut self, number: u32) {
         if !self.attempts.is_empty() {
-            self.attempts.get_mut(&number).into_iter().flatten().for_each(super::signin::Attempt::mail_comes);
+            self.attempts.get_mut(&number).into_iter().flatten().for_each(|one| one.mail_came = true);
         }
         if let Some((_, apart)) = self.kept_session(number) {
             apart.mail_came = true;
@@ -169,7 +226,7 @@ impl Shard {
         let link = Link::kept(number, session, keys, self.salt);
         let channel = Channel::new(link, Path::proven(path), now.mono_ms, age_mins);
         self.kept.insert(number, session);
-        self.add_apart(now.mono_ms, channel, Role::Kept { status: record.status, waking: false });
+        self.add_apart(now.mono_ms, channel, Role::Kept { status: record.status, waking: false }, None);
         self.counters.online += 1;
         self.counters.kept += 1;
         self.show(cx, number);
@@ -208,7 +265,7 @@ impl Shard {
                 return;
             }
         };
-        let Some(apart) = self.apart.remove(&key) else { return };
+        let Some(apart) = self.take_apart(key) else { return };
         self.kept.remove(&key.number);
         self.counters.kept -= 1;
         self.counters.resumed += 1;
@@ -247,13 +304,12 @@ impl Shard {
 
     /// Ends a link that is apart: a kept session is offline with it.
     pub(super) fn end_apart(&mut self, cx: &mut Cx<'_>, key: SessionKey, code: CloseCode, reason: &str) {
-        let Some(apart) = self.apart.remove(&key) else { return };
+        let Some(apart) = self.take_apart(key) else { return };
         if let Role::Leaving { .. } = apart.role {
             // It has said farewell, or nothing reaches it: it must not begin to leave anew.
             return;
         }
-        self.entering -= usize::from(apart.role == Role::Entering);
-        self.abandon_attempts(key.number, |one| one.from == super::way::Origin::Link(key));
+        self.abandon_attempts(key.number, |one| one.from == Origin::Link(key));
         if let Role::Kept { .. } = apart.role {
             self.kept.remove(&key.number);
             self.counters.kept -= 1;
@@ -276,17 +332,15 @@ impl Shard {
 
     /// Stays without a farewell until all that was sent has arrived: an answer to a sign-out must not be lost.
     pub(super) fn linger(&mut self, cx: &mut Cx<'_>, channel: Box<Channel>, code: CloseCode) {
-        if self.apart.len().saturating_sub(self.kept.len() + self.entering) >= limits::LEAVING {
+        // What is nowhere is counted with nobody.
+        let prefix = channel.path.endpoint.map_or(Prefix::NOWHERE, |at| at.prefix());
+        if let Room::Replaces(oldest) = self.leaving.room(prefix) {
             // A farewell that is lost is told by `unknown` just as well.
-            self.last_words(cx, channel);
-            return;
+            self.take_apart(oldest);
         }
+        let place = Some(self.leaving.enter(channel.key(), prefix));
         let until_ms = cx.now.mono_ms + limits::FAREWELL.as_millis() as u64;
-        self.add_apart(cx.now.mono_ms, channel, Role::Leaving { code, until_ms });
-    }
-
-    fn last_words(&mut self, cx: &mut Cx<'_>, mut channel: Box<Channel>) {
-        channel.flush(cx.now.mono_ms, &mut self.ciphers, &mut self.wheel, cx.out);
+        self.add_apart(cx.now.mono_ms, channel, Role::Leaving { code, until_ms }, place);
     }
 
     /// Something came from a link that has ended, or its answer to a sign-out has arrived.
@@ -303,17 +357,18 @@ impl Shard {
     /// Whether a link that is apart has been silent for too long. If not, it is looked at again when it could be.
     pub(super) fn check_apart(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         let now_ms = cx.now.mono_ms;
-        let Some(apart) = self.apart.get_mut(&key) else { return };
+        let Some(apart) = self.apart.get(&key) else { return };
         let until_ms = match apart.role {
             Role::Leaving { until_ms, .. } => until_ms,
             Role::Kept { .. } => apart.heard_ms + limits::IDLE.as_millis() as u64,
+            Role::Entering if self.is_checked(key) => now_ms + 1_000,
             Role::Entering => apart.heard_ms + limits::ENTERING.as_millis() as u64,
         };
         if until_ms > now_ms {
             return self.wheel.in_a_while(now_ms, until_ms, key);
         }
         match apart.role {
-            Role::Leaving { .. } => drop(self.apart.remove(&key)),
+            Role::Leaving { .. } => drop(self.take_apart(key)),
             Role::Kept { .. } => {
                 self.counters.timed_out += 1;
                 self.end_apart(cx, key, CloseCode::Idle, "nothing was heard");

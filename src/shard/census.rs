@@ -49,7 +49,9 @@ impl Shard {
             backlog = backlog.max(channel.link.queued_bytes());
         }
         let entering = self.apart.values().filter(|apart| apart.role == super::apart::Role::Entering).count();
-        assert_eq!(self.entering, entering, "links by which nobody has signed in");
+        assert_eq!(self.entering.len(), entering, "links by which nobody has signed in");
+        let leaving = self.apart.len() - entering - self.kept.len();
+        assert_eq!(self.leaving.len(), leaving, "links that have ended");
         let count = |what: fn(&User) -> bool| self.users.values().filter(|user| what(user)).count();
         let listed = self.users.values().map(|user| user.lists.friends.watchers().count()).sum::<usize>();
         Census {

@@ -163,7 +163,8 @@ impl Shard {
             // The hash is part of the change: a later update must not overtake it.
             user.changing = true;
             let job = PasswordJob::Hash { password };
-            return self.ask_password(cx, job, Pending::UpdateHash { asker, profile });
+            let from = self.prefix_of_user(asker.number);
+            return self.ask_password(cx, from, job, Pending::UpdateHash { asker, profile });
         }
         match plan(cx, number, user, &op) {
             Ok((changes, after)) if changes.is_empty() => self.tell_change(cx, number, after),

@@ -3,7 +3,9 @@
 use super::channel::{Channel, Path};
 use super::endpoint::Endpoint;
 use super::io::{Outbox, Send};
+use super::prefix::Prefix;
 use super::recent::PrefixCounts;
+use super::shares::{Place, Room, Shares};
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
 use crate::limits;
@@ -12,7 +14,6 @@ use crate::seeded::{Seed, SeededMap};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 use std::collections::VecDeque;
-use std::net::IpAddr;
 
 /// What a shard needs to make links.
 pub struct Identity {
@@ -36,6 +37,7 @@ struct Handshake {
     keys: Keys,
     from: Endpoint,
     until_ms: u64,
+    place: Place,
 }
 
 /// Handshakes in progress, and what limits them.
@@ -47,8 +49,8 @@ pub(super) struct Handshakes {
     table: SeededMap<SessionKey, Handshake>,
     /// In the order in which they end.
     order: VecDeque<(u64, SessionKey)>,
-    /// How many are in progress, by address.
-    by_ip: SeededMap<IpAddr, u32>,
+    /// Which prefixes they are of.
+    shares: Shares<SessionKey>,
     /// How often a prefix was told that there is no such session.
     unknown: PrefixCounts,
 }
@@ -64,7 +66,7 @@ impl Handshakes {
             chance,
             table: seed.map(),
             order: VecDeque::new(),
-            by_ip: seed.map(),
+            shares: Shares::new(limits::HANDSHAKES),
             unknown: PrefixCounts::new(limits::UNKNOWN_WINDOW, limits::UNKNOWN_PREFIXES, seed),
         }
     }
@@ -83,23 +85,23 @@ impl Handshakes {
 
     fn remove(&mut self, key: SessionKey) -> Option<Handshake> {
         let handshake = self.table.remove(&key)?;
-        if let Some(count) = self.by_ip.get_mut(&handshake.from.ip()) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_ip.remove(&handshake.from.ip());
-            }
-        }
+        self.shares.leave(handshake.place);
         Some(handshake)
     }
 
     fn insert(&mut self, now_ms: u64, key: SessionKey, keys: Keys, from: Endpoint) {
         let until_ms = now_ms + limits::HANDSHAKE.as_millis() as u64;
-        self.table.insert(key, Handshake { keys, from, until_ms });
+        let place = self.shares.enter(key, from.prefix());
+        self.table.insert(key, Handshake { keys, from, until_ms, place });
         self.order.push_back((until_ms, key));
-        *self.by_ip.entry(from.ip()).or_default() += 1;
+        // What has been replaced or completed is in the order still.
+        if self.order.len() > 2 * limits::HANDSHAKES {
+            self.order.retain(|(_, key)| self.table.contains_key(key));
+        }
     }
 
     /// How many are in progress.
+    #[cfg(any(test, feature = "sim"))]
     pub fn len(&self) -> usize {
         self.table.len()
     }
@@ -114,8 +116,8 @@ impl Handshakes {
         self.unknown.forget(now_ms);
     }
 
-    /// The link of a handshake that this packet completes, and what the packet held.
-    pub fn complete(&mut self, now_ms: u64, key: SessionKey, from: Endpoint) -> Option<Box<Channel>> {
+    /// The link of a handshake that this packet may complete, and the prefix of the address that has read the welcome.
+    pub fn complete(&mut self, now_ms: u64, key: SessionKey, from: Endpoint) -> Option<(Box<Channel>, Prefix)> {
         let handshake = self.table.get(&key).filter(|one| one.until_ms > now_ms)?;
         let mut link = Link::new(Side::Server, key.number, key.session, handshake.keys);
         link.narrow();
@@ -123,7 +125,7 @@ impl Handshakes {
         // elsewhere: somebody between may have sent a copy of it.
         let there = handshake.from.ip() == from.ip() || from.connection().is_some() || from.is_loopback();
         let path = if there { Path::proven(Some(from)) } else { Path::unproven(from) };
-        Some(Channel::new(link, path, now_ms, 0))
+        Some((Channel::new(link, path, now_ms, 0), handshake.from.prefix()))
     }
 
     /// It was completed.
@@ -154,19 +156,13 @@ impl Shard {
             let noise = self.handshakes.key.public;
             return send_packet(cx.out, from, &Packet::Welcome { number, noise: &noise });
         }
-        let pressed = self.handshakes.always_retry || self.handshakes.len() >= limits::HANDSHAKES / 2;
-        if pressed && !self.handshakes.cookies.check(from.address(), number, cookie) {
+        let prefix = from.prefix();
+        let pressed = self.handshakes.always_retry || self.handshakes.shares.is_crowded(prefix);
+        // The other end of a connection is where it says.
+        if pressed && from.connection().is_none() && !self.handshakes.cookies.check(from.address(), number, cookie) {
             self.counters.retries += 1;
             let cookie = self.handshakes.cookies.make(from.address(), number);
             return send_packet(cx.out, from, &Packet::Retry { number, cookie: &cookie });
-        }
-        let of_this_ip = self.handshakes.by_ip.get(&from.ip()).copied().unwrap_or(0);
-        let full = self.handshakes.len() >= limits::HANDSHAKES
-            || (!from.is_loopback() && of_this_ip >= limits::HANDSHAKES_PER_ADDRESS);
-        if full {
-            // The client says hello again in a moment.
-            self.counters.hellos_refused += 1;
-            return;
         }
         let key = loop {
             let session = self.handshakes.chance.next_u32() | super::signin::LINK_SESSION;
@@ -183,6 +179,11 @@ impl Shard {
         let ephemeral = random(&mut self.handshakes.chance);
         match respond(&self.handshakes.key, number, noise, ephemeral, offer) {
             Ok((noise, keys)) => {
+                // One that is replaced says hello again.
+                if let Room::Replaces(oldest) = self.handshakes.shares.room(prefix) {
+                    self.counters.replaced += 1;
+                    self.handshakes.remove(oldest);
+                }
                 self.handshakes.insert(now_ms, key, keys, from);
                 send_packet(cx.out, from, &Packet::Welcome { number, noise: &noise });
             }

@@ -4,6 +4,7 @@ use super::endpoint::Endpoint;
 use super::event::Event;
 use super::peer::Peer;
 use super::policy::Policy;
+use super::prefix::Prefix;
 use super::search::Query;
 use super::wheel::SessionKey;
 use crate::store::{Answer, Card, Request};
@@ -157,6 +158,13 @@ pub enum PasswordJob {
     },
 }
 
+impl PasswordJob {
+    /// The hash of no password that anybody knows, with the cost of a present one: it is checked where there is no account,
+    /// so that a refusal takes as long.
+    pub const NOBODY: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+}
+
 /// A password is never shown.
 impl std::fmt::Debug for PasswordJob {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -225,8 +233,8 @@ pub struct Outbox {
     pub peers: Vec<(u32, Peer)>,
     /// Requests to the store, in this order.
     pub store: Vec<(Ticket, Request)>,
-    /// Passwords to check or hash.
-    pub passwords: Vec<(Ticket, PasswordJob)>,
+    /// Passwords to check or hash, and for whom: prefixes take turns.
+    pub passwords: Vec<(Ticket, Prefix, PasswordJob)>,
     /// Searches to begin and to cancel, in this order.
     pub searches: Vec<SearchOrder>,
     /// What the operator may want to know.
@@ -296,8 +304,8 @@ pub struct Counters {
     pub hellos: u64,
     /// Hellos answered with a cookie.
     pub retries: u64,
-    /// Hellos without an answer because too many handshakes are in progress.
-    pub hellos_refused: u64,
+    /// Handshakes in progress and links without a session that gave way to newer ones.
+    pub replaced: u64,
     /// Handshakes that became links.
     pub handshakes: u64,
     /// Packets for links that do not exist.

@@ -12,6 +12,7 @@
 //! ```
 
 mod apart;
+mod attempts;
 mod blocks;
 mod board;
 #[cfg(any(test, feature = "sim"))]
@@ -21,6 +22,7 @@ mod channel;
 mod custody;
 mod endpoint;
 mod event;
+mod failures;
 mod files;
 mod friend_list;
 mod friends;
@@ -44,6 +46,7 @@ mod registration;
 mod requests;
 pub mod search;
 mod sending;
+mod shares;
 mod shown;
 mod signin;
 mod user;
@@ -73,13 +76,15 @@ use crate::link::{Ciphers, Frames, Salt};
 use crate::seeded::{Seed, SeededMap};
 use crate::store::Stalled;
 use apart::Apart;
+use attempts::Attempt;
+use failures::Failures;
 use handshakes::{Handshakes, random};
 use pending::Pending;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use recent::{Lately, PrefixCounts, Recent};
 use registration::Registration;
-use signin::Attempt;
+use shares::Shares;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use user::User;
@@ -129,13 +134,13 @@ pub struct Shard {
     /// How many are in progress, by prefix.
     registering: SeededMap<Prefix, u32>,
     registrations_by_prefix: PrefixCounts,
-    failures: Recent<u32, u32>,
-    failures_by_prefix: PrefixCounts,
+    failures: Failures,
     handshakes: Handshakes,
     /// Links that carry no session: see [`apart`].
     apart: SeededMap<SessionKey, Box<Apart>>,
-    /// How many of them are those by which nobody has signed in.
-    entering: usize,
+    /// Whose the ones are by which nobody has signed in, and those that have ended.
+    entering: Shares<SessionKey>,
+    leaving: Shares<SessionKey>,
     /// Those of them that are sessions from before the server started: which of each number.
     kept: SeededMap<u32, u32>,
     /// See [`Identity::salt`].
@@ -186,11 +191,11 @@ impl Shard {
             registrations: Recent::new(limits::REPEAT, limits::REPEAT_REGISTRATIONS, seed),
             registering: seed.map(),
             registrations_by_prefix: PrefixCounts::new(limits::BUDGET_WINDOW, limits::REGISTRATION_PREFIXES, seed),
-            failures: Recent::new(limits::BUDGET_WINDOW, limits::SIGN_IN_FAILURE_ACCOUNTS, seed),
-            failures_by_prefix: PrefixCounts::new(limits::BUDGET_WINDOW, limits::SIGN_IN_FAILURE_ACCOUNTS, seed),
+            failures: Failures::new(seed),
             handshakes: Handshakes::new(identity, chance, seed),
             apart: seed.map(),
-            entering: 0,
+            entering: Shares::new(limits::ENTERING_LINKS),
+            leaving: Shares::new(limits::LEAVING),
             kept: seed.map(),
             salt: identity.salt,
             ciphers: Ciphers::new(limits::CIPHERS),
@@ -255,7 +260,6 @@ impl Shard {
             self.registrations.deadline(),
             self.registrations_by_prefix.deadline(),
             self.failures.deadline(),
-            self.failures_by_prefix.deadline(),
             self.handshakes.deadline(),
             self.signed_out.deadline(),
         ];
@@ -272,7 +276,7 @@ impl Shard {
             self.registrations.forget(cx.now.mono_ms);
             self.registrations_by_prefix.forget(cx.now.mono_ms);
             self.failures.forget(cx.now.mono_ms);
-            self.failures_by_prefix.forget(cx.now.mono_ms);
+            self.check_waiting(cx);
             self.handshakes.tick(cx.now.mono_ms);
             self.signed_out.forget(cx.now.mono_ms);
             self.wheel.take_due(cx.now.mono_ms, &mut self.due);

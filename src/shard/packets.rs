@@ -81,13 +81,12 @@ impl Shard {
         let now_ms = cx.now.mono_ms;
         if let Some(channel) = find(&mut self.users, &mut self.apart, key) {
             Some(channel.link.receive(now_ms, packet, &mut self.ciphers, frames))
-        } else if let Some(mut channel) = self.handshakes.complete(now_ms, key, from) {
+        } else if let Some((mut channel, prefix)) = self.handshakes.complete(now_ms, key, from) {
             // The first valid packet makes a session of the handshake.
             let opened = channel.link.receive(now_ms, packet, &mut self.ciphers, frames);
-            if opened.is_ok() && self.entering < limits::ENTERING_LINKS {
+            if opened.is_ok() && self.begin_link(now_ms, channel, prefix) {
                 self.handshakes.completed(key);
                 self.counters.handshakes += 1;
-                self.add_apart(now_ms, channel, Role::Entering);
                 Some(opened)
             } else {
                 frames.clear();

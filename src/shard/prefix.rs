@@ -23,6 +23,13 @@ pub enum Prefix {
 const SITE_BITS: u64 = !0xFFFF;
 
 impl Prefix {
+    /// Of what has no address: no packet comes from 0.0.0.0.
+    pub(super) const NOWHERE: Self = Self::V4(0);
+    /// The first in their order, and the last.
+    pub(super) const LOWEST: Self = Self::V4(0);
+    /// See [`Self::LOWEST`].
+    pub(super) const HIGHEST: Self = Self::Site(u64::MAX);
+
     /// The prefix of an address. An IPv4 address written as IPv6 (`::ffff:a.b.c.d`) counts as IPv4.
     pub fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {

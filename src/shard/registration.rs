@@ -85,7 +85,7 @@ impl Shard {
         *self.registering.entry(from.prefix()).or_default() += 1;
         let registering = Registering { origin, from, request, profile: asked.stored() };
         let job = PasswordJob::Hash { password: asked.profile.password.into() };
-        self.ask_password(cx, job, Pending::RegisterHash(registering));
+        self.ask_password(cx, from.prefix(), job, Pending::RegisterHash(registering));
     }
 
     /// The budget of a prefix (protocol.md 2.6), of which each shard has its part; this machine itself has none.

@@ -1,6 +1,6 @@
 //! Signing in and out (protocol.md 1.5, 0x02 and 0x10; 1.7; 2.6), and the end of a session by silence.
 
-use super::apart::Role;
+use super::attempts::Attempt;
 use super::endpoint::Endpoint;
 use super::event::What;
 use super::handshakes::random;
@@ -9,6 +9,7 @@ use super::mailbox::Delivery;
 use super::monitor::Monitor;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
+use super::shares::Room;
 use super::shown::Friends;
 use super::user::{Fingerprint, HIDDEN, Latest, ONLINE, Session};
 use super::way::{Origin, Way};
@@ -21,35 +22,6 @@ use crate::wire::{Dialect, List, Server, User};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-
-/// A sign-in in progress.
-pub(super) struct Attempt {
-    id: u64,
-    pub from: Origin,
-    /// The status after it: online or hidden.
-    status: u8,
-    request: Fingerprint,
-    /// The next token, which the answer brings (links only).
-    token: Box<str>,
-    /// Something has been put into the mailbox since.
-    mail_came: bool,
-    /// Nobody waits for it any more.
-    abandoned: bool,
-    /// Frames that came after it, for the session.
-    held: Vec<Box<[u8]>>,
-    held_bytes: usize,
-}
-
-impl Attempt {
-    /// Something is put into the mailbox.
-    pub(super) fn mail_comes(&mut self) {
-        self.mail_came = true;
-    }
-
-    fn holds_enough(&self) -> bool {
-        !self.abandoned && (self.held.len() >= limits::HELD_FRAMES || self.held_bytes >= limits::HELD_BYTES)
-    }
-}
 
 const SIGN_IN: u8 = 0x02;
 
@@ -81,9 +53,8 @@ impl Shard {
             session.heard_ms = now_ms as u32;
             return self.reply_again(cx, me, bytes.len());
         }
-        let attempts = self.attempts_of(me);
         let request = Fingerprint::of(bytes);
-        if attempts.iter().any(|one| one.from == from && one.request == request && !one.abandoned) {
+        if self.attempts_of(me).iter().any(|one| one.from == from && one.request == request && !one.abandoned) {
             self.counters.repeats += 1;
             return;
         }
@@ -101,78 +72,48 @@ impl Shard {
         if !possible {
             return self.sign_in_refused(cx, from, me, Some(&Refused::wrong_password()));
         }
-        if attempts.len() >= limits::SIGN_IN_ATTEMPTS || self.pending.len() >= limits::QUESTIONS {
+        let by_token = matches!(from, Origin::Link(_)) && password.is_empty() && !token.is_empty();
+        let prefix = self.prefix_of(from);
+        if self.too_many_attempts(me, prefix, by_token) {
             return self.sign_in_refused(cx, from, me, Some(&Refused::busy()));
         }
-        if self.too_many_failures(now_ms, me, from) {
+        if !by_token && self.failures.too_many(now_ms, self.territory, me, prefix) {
             self.sign_in_refused(cx, from, me, None);
             let why = Refused::new(Code::TooFast, "too many wrong passwords: try again in a minute");
             return self.notice_to(cx, from, SIGN_IN, &why);
         }
         let id = self.next_attempt;
         self.next_attempt += 1;
-        let attempt = Attempt {
-            id,
-            from,
-            status,
-            request,
-            token: "".into(),
-            mail_came: false,
-            abandoned: false,
-            held: Vec::new(),
-            held_bytes: 0,
-        };
-        self.attempts.entry(me).or_default().push(attempt);
-        if let Origin::Link(key) = from
-            && let Some(channel) = self.channel(key)
-        {
-            // What follows the sign-in may be as large as anything.
-            channel.link.widen();
-        }
-        if matches!(from, Origin::Link(_)) && password.is_empty() && !token.is_empty() {
+        self.begin_attempt(me, Attempt::new(id, from, prefix, by_token, status, request));
+        if by_token {
             let hash = Sha256::digest(token).into();
             let pending = Pending::SignInToken { number: me, attempt: id };
             return self.ask_store(cx, Request::Token { number: me, hash }, pending);
         }
-        let pending = Pending::SignInAccount { number: me, attempt: id, password: password.into() };
-        self.ask_store(cx, Request::Account(me), pending);
-    }
-
-    /// Whether sign-ins of this account, or from this address, are not even checked for now (protocol.md 2.6).
-    fn too_many_failures(&mut self, now_ms: u64, number: u32, from: Origin) -> bool {
-        let by_address = limits::ADDRESS_FAILURES.div_ceil(self.territory.shards);
-        self.failures.count(now_ms, &number) >= limits::SIGN_IN_FAILURES
-            || self
-                .address_of(from)
-                .is_some_and(|at| !at.is_loopback() && self.failures_by_prefix.is_over(now_ms, at.prefix(), by_address))
-    }
-
-    /// A sign-in has failed for the sake of its password or token.
-    fn count_failure(&mut self, cx: &Cx<'_>, number: u32, attempt: u64) {
-        let now_ms = cx.now.mono_ms;
-        self.failures.add(now_ms, number);
-        let from = self.attempt(number, attempt).map(|one| one.from);
-        if let Some(at) = from.and_then(|from| self.address_of(from)).filter(|at| !at.is_loopback()) {
-            self.failures_by_prefix.add(now_ms, at.prefix());
+        if !self.failures.must_wait(now_ms, me, prefix) {
+            return self.check_password(cx, me, id, password.into());
+        }
+        match self.failures.wait(now_ms, id, me, password.into(), prefix) {
+            Room::Free => {}
+            Room::Replaces((number, oldest)) => self.attempt_failed(cx, number, oldest, &Refused::busy()),
+            Room::Full => self.attempt_failed(cx, me, id, &Refused::busy()),
         }
     }
 
-    /// Keeps a frame for the session that its sender is signing in to: on a stream it follows the sign-in at once.
-    /// False if nobody signs in from there.
-    pub(super) fn hold_frame(&mut self, me: u32, from: Origin, bytes: &[u8]) -> bool {
-        let attempts = self.attempts.get_mut(&me).map_or(&mut [][..], Vec::as_mut_slice);
-        let Some(attempt) = attempts.iter_mut().rfind(|one| one.from == from && !one.abandoned) else { return false };
-        // A link is not even read while it holds enough.
-        if matches!(from, Origin::Link(_)) || !attempt.holds_enough() {
-            attempt.held_bytes += bytes.len();
-            attempt.held.push(bytes.into());
+    /// Passwords that had to wait because their account is being attacked are checked now.
+    pub(super) fn check_waiting(&mut self, cx: &mut Cx<'_>) {
+        while let Some((number, attempt, password)) = self.failures.due(cx.now.mono_ms) {
+            if self.attempt(number, attempt).is_some_and(|one| one.abandoned) {
+                self.take_attempt(number, attempt);
+            } else {
+                self.check_password(cx, number, attempt, password);
+            }
         }
-        true
     }
 
-    /// Whether a link that signs in has sent as much for its session as may wait.
-    pub(super) fn attempt_holds_enough(&self, key: SessionKey) -> bool {
-        self.attempts_of(key.number).iter().any(|one| one.from == Origin::Link(key) && one.holds_enough())
+    fn check_password(&mut self, cx: &mut Cx<'_>, number: u32, attempt: u64, password: Box<str>) {
+        let pending = Pending::SignInAccount { number, attempt, password };
+        self.ask_store(cx, Request::Account(number), pending);
     }
 
     /// A sign-in to this number is not done.
@@ -191,59 +132,6 @@ impl Shard {
         }
     }
 
-    /// The sign-ins in progress of a number.
-    fn attempts_of(&self, number: u32) -> &[Attempt] {
-        self.attempts.get(&number).map_or(&[], Vec::as_slice)
-    }
-
-    fn attempt(&self, number: u32, id: u64) -> Option<&Attempt> {
-        self.attempts_of(number).iter().find(|one| one.id == id)
-    }
-
-    /// Ends an attempt.
-    fn take_attempt(&mut self, number: u32, id: u64) -> Option<Attempt> {
-        let attempts = self.attempts.get_mut(&number)?;
-        let at = attempts.iter().position(|one| one.id == id)?;
-        let attempt = attempts.swap_remove(at);
-        if attempts.is_empty() {
-            self.attempts.remove(&number);
-        }
-        Some(attempt)
-    }
-
-    fn attempt_failed(&mut self, cx: &mut Cx<'_>, number: u32, id: u64, why: &Refused) {
-        let Some(attempt) = self.take_attempt(number, id) else { return };
-        if !attempt.abandoned {
-            self.sign_in_refused(cx, attempt.from, number, Some(why));
-        }
-        if let Origin::Link(key) = attempt.from
-            && !self.linked_session(key)
-            && !self.attempts_of(number).iter().any(|one| one.from == attempt.from)
-            && let Some(channel) = self.channel(key)
-        {
-            channel.link.narrow();
-        }
-    }
-
-    /// Refuses whoever is signing in to this number.
-    pub(super) fn refuse_attempts(&mut self, cx: &mut Cx<'_>, number: u32, why: &Refused) {
-        let waiting: Vec<Origin> =
-            self.attempts_of(number).iter().filter(|one| !one.abandoned).map(|one| one.from).collect();
-        for from in waiting {
-            self.sign_in_refused(cx, from, number, Some(why));
-        }
-        self.abandon_attempts(number, |_| true);
-    }
-
-    /// Nobody waits for these attempts any more. They keep their places until their checks are done: whoever gives up
-    /// and tries again must not fill the password pool.
-    pub(super) fn abandon_attempts(&mut self, number: u32, which: impl Fn(&Attempt) -> bool) {
-        for attempt in self.attempts.get_mut(&number).into_iter().flatten().filter(|one| which(one)) {
-            attempt.abandoned = true;
-            attempt.held = Vec::new();
-        }
-    }
-
     pub(super) fn sign_in_account(
         &mut self,
         cx: &mut Cx<'_>,
@@ -252,21 +140,24 @@ impl Shard {
         password: Box<str>,
         answer: Answer,
     ) {
-        match answer {
-            Answer::Account(Some(account)) if !account.disabled => {
-                let job = PasswordJob::Check { password, hash: account.password };
-                self.ask_password(cx, job, Pending::SignInCheck { number, attempt });
-            }
-            Answer::Account(_) => self.attempt_failed(cx, number, attempt, &Refused::wrong_password()),
-            _ => self.attempt_failed(cx, number, attempt, &Refused::storage()),
-        }
+        let Some(prefix) = self.attempt(number, attempt).map(|one| one.prefix) else { return };
+        let hash = match answer {
+            Answer::Account(Some(account)) if !account.disabled => account.password,
+            // Nobody learns from the time that it takes that there is no such account, or that it is shut.
+            Answer::Account(_) => PasswordJob::NOBODY.into(),
+            _ => return self.attempt_failed(cx, number, attempt, &Refused::storage()),
+        };
+        let job = PasswordJob::Check { password, hash };
+        self.ask_password(cx, prefix, job, Pending::SignInCheck { number, attempt });
     }
 
     pub(super) fn sign_in_checked(&mut self, cx: &mut Cx<'_>, number: u32, attempt: u64, outcome: &PasswordOutcome) {
         match outcome {
             PasswordOutcome::Good => self.sign_in_proven(cx, number, attempt),
             PasswordOutcome::Wrong => {
-                self.count_failure(cx, number, attempt);
+                if let Some(from) = self.attempt(number, attempt).map(|one| one.prefix) {
+                    self.failures.count(cx.now.mono_ms, number, from);
+                }
                 self.attempt_failed(cx, number, attempt, &Refused::wrong_password());
             }
             PasswordOutcome::Busy | PasswordOutcome::Hashed(_) => {
@@ -279,7 +170,6 @@ impl Shard {
         match answer {
             Answer::Until(Some(until_ms)) if *until_ms > cx.now.unix_ms => self.sign_in_proven(cx, number, attempt),
             Answer::Until(_) => {
-                self.count_failure(cx, number, attempt);
                 let why = Refused::new(Code::WrongPassword, "this token is good no more: sign in with the password");
                 self.attempt_failed(cx, number, attempt, &why);
             }
@@ -291,12 +181,17 @@ impl Shard {
     /// the answer goes out. The lists are read after that, so nothing comes between them and the session.
     fn sign_in_proven(&mut self, cx: &mut Cx<'_>, number: u32, id: u64) {
         let Some(attempt) = self.attempt(number, id) else { return };
-        let (from, status) = (attempt.from, attempt.status);
+        let (from, status, prefix) = (attempt.from, attempt.status, attempt.prefix);
         if attempt.abandoned {
             self.take_attempt(number, id);
             return;
         }
+        self.failures.signed_in(number, prefix);
         if let Origin::Link(key) = from {
+            if let Some(channel) = self.channel(key) {
+                // What follows the sign-in may be as large as anything.
+                channel.link.widen();
+            }
             let token = URL_SAFE_NO_PAD.encode(random::<32>(&mut self.handshakes.chance));
             let present = self.session(number).map(|session| session.id);
             let present = present.or_else(|| self.kept.get(&number).copied());
@@ -311,9 +206,7 @@ impl Shard {
             let hash = Sha256::digest(&token).into();
             let until_ms = cx.now.unix_ms + limits::TOKEN.as_millis() as u64;
             let changes = vec![Change::PutToken { number, hash, until_ms }, kept];
-            if let Some(attempt) =
-                self.attempts.get_mut(&number).and_then(|all| all.iter_mut().find(|one| one.id == id))
-            {
+            if let Some(attempt) = self.attempt_mut(number, id) {
                 attempt.token = token.into();
             }
             self.ask_store(cx, Request::Commit(changes), Pending::SignInKept { number, attempt: id });
@@ -391,12 +284,11 @@ impl Shard {
                 self.next_session = (self.next_session + 1) & !LINK_SESSION;
                 (self.next_session, Way::Bare(Box::new(endpoint)))
             }
-            Origin::Link(key) => match self.apart.remove(&key).filter(|apart| apart.role == Role::Entering) {
-                Some(mut apart) => {
-                    self.entering -= 1;
+            Origin::Link(key) => match self.take_entering(key) {
+                Some(mut channel) => {
                     // The store has them.
-                    apart.channel.link.forget_base();
-                    (key.session, Way::Link(apart.channel))
+                    channel.link.forget_base();
+                    (key.session, Way::Link(channel))
                 }
                 None => {
                     self.unkeep_session(cx, key);

@@ -4,6 +4,7 @@ use super::apart::Apart;
 use super::channel::Channel;
 use super::endpoint::Endpoint;
 use super::io::Send;
+use super::prefix::Prefix;
 use super::user::User;
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
@@ -118,6 +119,26 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// The prefix that a request is counted for. A link that nobody has signed in by is counted where its handshake was: a
+    /// packet from elsewhere proves nothing.
+    pub(super) fn prefix_of(&mut self, origin: Origin) -> Prefix {
+        if let Origin::Link(key) = origin
+            && let Some(prefix) = self.apart.get(&key).and_then(|apart| apart.prefix())
+        {
+            return prefix;
+        }
+        self.address_of(origin).map_or(Prefix::NOWHERE, |at| at.prefix())
+    }
+
+    /// The same of somebody who is signed in.
+    pub(super) fn prefix_of_user(&self, number: u32) -> Prefix {
+        let at = self.session(number).and_then(|session| match &session.way {
+            Way::Bare(at) => Some(**at),
+            Way::Link(channel) => channel.path.endpoint,
+        });
+        at.map_or(Prefix::NOWHERE, |at| at.prefix())
     }
 
     /// The address from which a request came, if it is known.

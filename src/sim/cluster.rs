@@ -397,7 +397,7 @@ impl Cluster {
             agenda.at(*last, Event::Inside { life: nth, shard: owner, message: Message::Peer(to, message) });
         }
         life.waiting.extend(out.store.drain(..).map(|(ticket, request)| ((shard, ticket), request)));
-        for (ticket, job) in out.passwords.drain(..) {
+        for (ticket, _, job) in out.passwords.drain(..) {
             let outcome = match job {
                 _ if self.chance.mille(3) => PasswordOutcome::Busy,
                 PasswordJob::Hash { password } => PasswordOutcome::Hashed(hash(&password)),

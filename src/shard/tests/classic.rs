@@ -165,7 +165,7 @@ fn registrations(addresses: impl Iterator<Item = IpAddr>, answered: bool) -> usi
         let from = Endpoint::datagram((ip, 1_000 + nth as u16).into(), 0);
         shard.handle(now, Input::Frame { from, bytes: &bytes }, &mut out);
         hashed += out.passwords.len();
-        for (ticket, _) in std::mem::take(&mut out.passwords).into_iter().filter(|_| answered) {
+        for (ticket, ..) in std::mem::take(&mut out.passwords).into_iter().filter(|_| answered) {
             shard.handle(now, Input::Password { ticket, outcome: PasswordOutcome::Busy }, &mut out);
         }
     }

@@ -34,7 +34,13 @@ impl Linked {
         let mut hello = Vec::new();
         Packet::Hello { number, cookie: &[], noise: initiator.message() }.encode(&mut hello);
         world.send_bytes(at, &hello);
-        let answers = world.take(at);
+        let mut answers = world.take(at);
+        if let Some(Ok(Packet::Retry { cookie, .. })) = answers.first().map(|one| Packet::decode(one, Side::Server)) {
+            hello.clear();
+            Packet::Hello { number, cookie, noise: initiator.message() }.encode(&mut hello);
+            world.send_bytes(at, &hello);
+            answers = world.take(at);
+        }
         assert_eq!(answers.len(), 1, "a welcome");
         assert!(answers[0].len() <= hello.len());
         let Ok(Packet::Welcome { noise, .. }) = Packet::decode(&answers[0], Side::Server) else {

@@ -10,5 +10,6 @@ mod messages;
 mod monitor;
 mod people;
 mod presence;
+mod strangers;
 mod transient;
 mod world;

@@ -36,6 +36,10 @@ pub struct World {
     /// While set, the password pool answers nothing.
     pub passwords_wait: bool,
     pub passwords: Vec<(usize, Ticket, PasswordOutcome)>,
+    /// How many jobs the password pool has had.
+    pub checks: usize,
+    /// How many requests the store has had.
+    pub asked: usize,
     waiting: Vec<((usize, Ticket), Request)>,
     events: VecDeque<(usize, Event)>,
     received: BTreeMap<String, Vec<Vec<u8>>>,
@@ -85,6 +89,8 @@ impl World {
             searches: Vec::new(),
             passwords_wait: false,
             passwords: Vec::new(),
+            checks: 0,
+            asked: 0,
             held: Vec::new(),
             waiting: Vec::new(),
             events: VecDeque::new(),
@@ -196,7 +202,8 @@ impl World {
             self.events.push_back((self.owner(to), Event::Peer(to, message)));
         }
         self.waiting.extend(out.store.drain(..).map(|(ticket, request)| ((shard, ticket), request)));
-        for (ticket, job) in out.passwords.drain(..) {
+        for (ticket, _, job) in out.passwords.drain(..) {
+            self.checks += 1;
             let outcome = match job {
                 PasswordJob::Hash { password } => PasswordOutcome::Hashed(format!("hash of {password}").into()),
                 PasswordJob::Check { password, hash } if *hash == format!("hash of {password}") => {
@@ -249,6 +256,7 @@ impl World {
                 return;
             }
             let mut answers = Vec::new();
+            self.asked += self.waiting.len();
             self.store.process(&mut self.waiting, &mut answers);
             let stored = |((shard, ticket), answer)| (shard, Event::Stored(ticket, answer));
             self.events.extend(answers.into_iter().map(stored));
