@@ -230,10 +230,19 @@ pub const BURST_PAUSE: Duration = Duration::from_millis(5);
 pub const MAILBOX_COUNTS: usize = 65_536;
 /// Senders of one mailbox whose newest message the writer remembers: with all mailboxes above about 25 MiB at most.
 pub const MAILBOX_SENDERS: usize = 16;
-/// Messages that the writer knows by sender and id, in all mailboxes together, so that one who repeats old messages does
-/// not have a mailbox searched for each: about 8 MiB. It holds the longest mailbox.
-pub const MAILBOX_IDS: usize = 131_072;
-const _: () = assert!(MAILBOX_IDS > MAILBOX_MESSAGES + MAILBOX_RESERVE);
+/// Messages of a mailbox up to which the writer walks it to find one or to count: some 30 µs. A longer one has its
+/// messages by name, and counts, under keys of their own; most mailboxes never do, and cost nothing more to fill.
+pub const MAILBOX_WALK: usize = 128;
+/// Messages in one mailbox of one sender whom its owner does not list (protocol.md 1.7): many for somebody who is not
+/// known, and a nuisance that is cleared in a minute.
+pub const MAILBOX_STRANGER: u32 = 200;
+/// Messages in one mailbox of all such senders together, so that they leave most of it to friends.
+pub const MAILBOX_STRANGERS: u32 = 2_000;
+/// Messages in one mailbox of one sender whom its owner lists: no friend fills it alone.
+pub const MAILBOX_FRIEND: u32 = 2_000;
+// A mailbox that is walked has no full share, so nobody need count them.
+const _: () = assert!(MAILBOX_WALK < MAILBOX_STRANGER as usize && MAILBOX_STRANGER <= MAILBOX_STRANGERS);
+const _: () = assert!((MAILBOX_STRANGERS + MAILBOX_FRIEND) as usize <= MAILBOX_MESSAGES / 2);
 
 /// Pairs of recipient and sender of which a message could not be taken for now, and nothing newer is until it comes
 /// again. At the bound the oldest is forgotten: what was under way behind it has long failed, too. About 1.5 MiB.

@@ -101,7 +101,7 @@ pub fn run(arguments: Arguments) -> Result<(), Fatal> {
 
 /// Serves until it is told to end.
 fn serve(serve: Serve) -> Result<(), Fatal> {
-    abort_on_panic();
+    abort_on_panic(&serve.data);
     sys::owner_only();
     let settings = reload::settings(&serve)?;
     let set_filter = logging::start(&settings.log_filter)?;
@@ -197,7 +197,12 @@ fn open_store(directory: &Path, out: &mut dyn Write) -> Result<DirStore, Fatal> 
         let percent = progress.done.saturating_mul(100) / progress.total.max(1);
         let _ = writeln!(out, "loading: {step}, {} %", percent.min(100)).and_then(|()| out.flush());
     };
-    DirStore::open_dir(directory, OsRng.next_u64(), &mut report).map_err(|error| Fatal(error.to_string()))
+    let mut store =
+        DirStore::open_dir(directory, OsRng.next_u64(), &mut report).map_err(|error| Fatal(error.to_string()))?;
+    if let Some(why) = store.take_remade() {
+        report_store(StoreEvent::Remade(why));
+    }
+    Ok(store)
 }
 
 /// Makes the audit log ready to be appended to. One that somebody else has changed is set aside, loudly.
@@ -213,16 +218,29 @@ fn guard_audit(store: &mut DirStore) -> Result<(), Fatal> {
 }
 
 /// Ends the whole process if any thread panics: a server that is half alive loses messages in silence.
-fn abort_on_panic() {
-    std::panic::set_hook(Box::new(|panic| {
+fn abort_on_panic(data: &Path) {
+    let data = data.to_owned();
+    std::panic::set_hook(Box::new(move |panic| {
+        // sled panics where its file is damaged: the index is made anew, and the server goes on.
+        if store::panics_are_caught() {
+            return;
+        }
         let thread = std::thread::current();
+        let name = thread.name().unwrap_or("?");
         let place = panic.location().map_or_else(String::new, ToString::to_string);
         // A message that was put together at run time may hold what users wrote.
         let what = panic.payload().downcast_ref::<&str>().copied().unwrap_or("(words withheld)");
-        let trace = std::backtrace::Backtrace::capture();
-        let name = thread.name().unwrap_or("?");
-        let text = format!("oicqd: BUG: thread {name:?} panicked at {place}: {what}; the server stops\n{trace}");
-        let _ = writeln!(io::stderr(), "{text}");
+        if store::is_index_thread(name) {
+            let text = match store::distrust_index(&data) {
+                Ok(()) => "start the server again: it makes the index anew from the journal, and nothing is lost",
+                Err(_) => "delete the directory `index` and start the server again: nothing is lost",
+            };
+            let _ = writeln!(io::stderr(), "oicqd: the index is damaged ({name}, {place}: {what}); {text}");
+        } else {
+            let trace = std::backtrace::Backtrace::capture();
+            let text = format!("oicqd: BUG: thread {name:?} panicked at {place}: {what}; the server stops\n{trace}");
+            let _ = writeln!(io::stderr(), "{text}");
+        }
         std::process::abort();
     }));
 }
@@ -428,6 +446,9 @@ fn report_store(event: StoreEvent) {
         StoreEvent::AuditBroken(broken) => tracing::error!(
             "the audit log was changed by somebody else: {broken}; nobody can monitor until a start has set it aside"
         ),
+        StoreEvent::Remade(why) => {
+            tracing::warn!(why, "the index was made anew from the journal; nothing is lost")
+        }
         StoreEvent::Compacted => tracing::info!("the store wrote a new base"),
         StoreEvent::NotCompacted(error) => {
             tracing::warn!(%error, "the store could not write a new base; it tries later")

@@ -7,7 +7,7 @@ use super::sending::{SYSTEM, USER};
 use super::way::Way;
 use super::{Cx, Peer, Shard};
 use crate::limits;
-use crate::store::{Answer, Change, Mail, Refusal, Request};
+use crate::store::{Answer, Change, Mail, Refusal, Request, Text};
 use crate::wire::Server;
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl Shard {
         self.counters.messages += 1;
         self.copy_to_monitors(cx, me, me, text);
         let letter = self.letter(cx, me, id);
-        self.pass_on(cx, letter, to, text, || text.into());
+        self.pass_on(cx, letter, to, text.into());
     }
 
     /// 0x04: to every friend in a group, or to all friends.
@@ -72,7 +72,7 @@ impl Shard {
         for (friend, _) in self.friends_of(me).into_iter().filter(|(_, of)| one.is_none_or(|one| one == *of)) {
             self.counters.messages += 1;
             self.copy_to_monitors(cx, me, me, text);
-            self.pass_on(cx, letter, friend, text, || Arc::clone(&shared));
+            self.pass_on(cx, letter, friend, Text::Shared(Arc::clone(&shared)));
         }
     }
 
@@ -81,17 +81,17 @@ impl Shard {
         Letter { from, id, time_ms: cx.now.unix_ms }
     }
 
-    fn pass_on(&mut self, cx: &mut Cx<'_>, letter: Letter, to: u32, text: &str, shared: impl FnOnce() -> Arc<str>) {
+    fn pass_on(&mut self, cx: &mut Cx<'_>, letter: Letter, to: u32, text: Text) {
         let Letter { from, id, time_ms } = letter;
         if self.territory.owns(to) {
             self.deliver(cx, from, to, id, time_ms, text);
         } else {
-            cx.out.peers.push((to, Peer::Message { from, id, time_ms, text: shared() }));
+            cx.out.peers.push((to, Peer::Message { from, id, time_ms, text }));
         }
     }
 
     /// A message for a user of this shard: at once if online, else into the mailbox.
-    pub(super) fn deliver(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: MessageId, time_ms: u64, text: &str) {
+    pub(super) fn deliver(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: MessageId, time_ms: u64, text: Text) {
         if !id.own && self.seen_before(cx, from, to, id) {
             return;
         }
@@ -102,8 +102,8 @@ impl Shard {
             // An older one is to come again, and this one after it.
             return;
         }
-        self.copy_to_monitors(cx, to, from, text);
-        let mail = Mail { seq: 0, flag: USER, kind: id.kind(), from, id: id.value, time_ms, text: text.into() };
+        self.copy_to_monitors(cx, to, from, &text);
+        let mail = Mail { seq: 0, flag: USER, kind: id.kind(), from, id: id.value, time_ms, text };
         let stopped = self.stopped;
         if let Some(session) = self.session_mut(to) {
             if session.takes_mail() && !stopped {

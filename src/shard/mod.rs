@@ -320,7 +320,7 @@ impl Shard {
     fn peer_message(&mut self, cx: &mut Cx<'_>, to: u32, message: Peer) {
         debug_assert!(self.territory.owns(to), "the server delivers to the owner");
         match message {
-            Peer::Message { from, id, time_ms, text } => self.deliver(cx, from, to, id, time_ms, &text),
+            Peer::Message { from, id, time_ms, text } => self.deliver(cx, from, to, id, time_ms, text),
             Peer::Receipt { to: recipient, id, state, reason } => {
                 self.receipt_for(cx, to, recipient, id, state, reason);
             }

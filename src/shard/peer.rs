@@ -1,7 +1,7 @@
 //! What one user's shard tells another user's shard. Addressed by service number: only the server knows where it lives.
 
 use super::MessageId;
-use std::sync::Arc;
+use crate::store::Text;
 
 /// A message from the shard of one user to the shard of `to`, which may be the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Peer {
         /// When the server took it, in ms since 1970 UTC.
         time_ms: u64,
         /// Its text; one for all recipients of a broadcast.
-        text: Arc<str>,
+        text: Text,
     },
     /// What became of a message of `to` (0x40).
     Receipt {

@@ -68,6 +68,32 @@ impl Draft {
         }
     }
 
+    /// What somebody sees in the value of a key, if it is there.
+    pub(super) fn look<I: Lookup, R>(
+        &self,
+        index: &I,
+        key: Key,
+        see: impl FnOnce(&[u8]) -> R,
+    ) -> io::Result<Option<R>> {
+        match self.changes.get(&key) {
+            Some(new) => Ok(new.value.as_deref().map(see)),
+            None => Ok(index.get(&key)?.map(|value| see(value.as_ref()))),
+        }
+    }
+
+    /// Whether a range holds anything.
+    pub(super) fn any<I: Lookup>(&self, index: &I, range: Range<Key>) -> io::Result<bool> {
+        if self.changes.range(range.clone()).any(|(_, new)| new.value.is_some()) {
+            return Ok(true);
+        }
+        let mut any = false;
+        index.scan(&range.start..&range.end, &mut |key, _| {
+            any = !self.changes.contains_key(key);
+            if any { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(any)
+    }
+
     pub(super) fn has<I: Lookup>(&self, index: &I, key: Key) -> io::Result<bool> {
         match self.changes.get(&key) {
             Some(new) => Ok(new.value.is_some()),

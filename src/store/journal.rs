@@ -30,6 +30,18 @@ impl Position {
     pub(super) fn start_of(generation: u64) -> Self {
         Self { generation, offset: HEADER as u64 }
     }
+
+    pub(super) fn encode(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.generation.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.offset.to_be_bytes());
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (generation, offset) = bytes.split_first_chunk()?;
+        Some(Self { generation: u64::from_be_bytes(*generation), offset: u64::from_be_bytes(offset.try_into().ok()?) })
+    }
 }
 
 /// Called with the end of a frame and what it holds.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::ops::{Deref, Range};
 
-const LONGEST: usize = 13;
+const LONGEST: usize = 17;
 
 const META: u8 = 1;
 const ACCOUNT: u8 = 2;
@@ -19,6 +19,12 @@ const GRANT: u8 = 9;
 const BLOCK: u8 = 10;
 const BLOCKER: u8 = 11;
 const TOKENS: u8 = 12;
+const NAME: u8 = 14;
+const SHARE: u8 = 15;
+const TOTAL: u8 = 16;
+const TEXT: u8 = 17;
+const TEXT_USES: u8 = 18;
+const ASKS: u8 = 19;
 /// 13 was once that of sessions whose keys stood there as they are.
 const SESSION: u8 = 23;
 /// What is about this index and no other: never in the journal nor in a base.
@@ -161,6 +167,11 @@ pub(super) fn asked(asker: u32, target: u32) -> Key {
     Key::new(ASKED).number(asker).number(target)
 }
 
+/// How many requests are open to this user.
+pub(super) fn asks(target: u32) -> Key {
+    Key::new(ASKS).number(target)
+}
+
 pub(super) fn mail(number: u32, seq: u64) -> Key {
     Key::new(MAIL).number(number).with(&seq.to_be_bytes())
 }
@@ -188,9 +199,39 @@ pub(super) fn session(number: u32, session: u32) -> Key {
     Key::new(SESSION).number(number).number(session)
 }
 
+/// Where in a mailbox the message with this sender and id is. Short mailboxes have none of it.
+pub(super) fn name(number: u32, (from, id): (u32, u64)) -> Key {
+    Key::new(NAME).number(number).number(from).with(&id.to_be_bytes())
+}
+
+/// How many messages of this sender a mailbox holds that anyone can cause at will. Short mailboxes have none of it.
+pub(super) fn share(number: u32, from: u32) -> Key {
+    Key::new(SHARE).number(number).number(from)
+}
+
+/// How many messages a mailbox holds. A mailbox that has this has its names and shares, too.
+pub(super) fn total(number: u32) -> Key {
+    Key::new(TOTAL).number(number)
+}
+
+/// The text of a broadcast, while it is in a mailbox.
+pub(super) fn text(from: u32, id: u64) -> Key {
+    Key::new(TEXT).number(from).with(&id.to_be_bytes())
+}
+
+/// In how many mailboxes that is.
+pub(super) fn text_uses(from: u32, id: u64) -> Key {
+    Key::new(TEXT_USES).number(from).with(&id.to_be_bytes())
+}
+
 /// Ties an index to the record of how far it has come.
 pub(super) fn nonce() -> Key {
     Key::new(LOCAL)
+}
+
+/// How much of the journal an index has, as it says itself.
+pub(super) fn reached() -> Key {
+    Key::new(LOCAL).with(&[1])
 }
 
 /// Everything that is durable: all but what is local to one index.
@@ -213,9 +254,38 @@ pub(super) fn grants() -> Range<Key> {
     Key::new(GRANT)..Key::new(GRANT + 1)
 }
 
+/// All messages.
+pub(super) fn mails() -> Range<Key> {
+    Key::new(MAIL)..Key::new(MAIL + 1)
+}
+
 /// All sessions.
 pub(super) fn sessions() -> Range<Key> {
     Key::new(SESSION)..Key::new(SESSION + 1)
+}
+
+/// What a key is about, for those who look at all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// A message: whose, and its place.
+    Mail(u32, u64),
+    /// Something that follows from messages: names and numbers of those in a mailbox, or (`None`) the uses of a text.
+    Count(Option<u32>),
+    /// The text of a broadcast: of whom, and its id.
+    Text(u32, u64),
+    Other,
+}
+
+/// What this key is about.
+pub(super) fn what(key: &[u8]) -> What {
+    let number = || Some(u32::from_be_bytes(*key.get(1..)?.first_chunk()?));
+    match (key.first(), number(), Key::mail_seq(key)) {
+        (Some(&MAIL), Some(number), Some(seq)) => What::Mail(number, seq),
+        (Some(&(NAME | SHARE | TOTAL)), number @ Some(_), _) => What::Count(number),
+        (Some(&TEXT_USES), ..) => What::Count(None),
+        (Some(&TEXT), Some(from), Some(id)) => What::Text(from, id),
+        _ => What::Other,
+    }
 }
 
 fn of(kind: u8, number: u32) -> Range<Key> {

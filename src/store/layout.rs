@@ -3,11 +3,16 @@
 use super::disk::Disk;
 use super::journal::Position;
 use super::{OpenError, base, journal};
+use std::fs;
 use std::io;
+use std::path::Path;
 
 const FORMAT: &str = "format";
-/// 2: a friend list is one value, and those who list somebody are in blocks.
-const VERSION: u32 = 2;
+/// 2: a friend list is one value, and those who list somebody are in blocks. 3: long mailboxes have names and shares, and
+/// a text that many have got is kept once.
+const VERSION: u32 = 3;
+/// The oldest version that is read, and brought up at its first opening.
+const OLDEST: u32 = 2;
 const TRUST: &str = "index.pos";
 
 /// The files of the store.
@@ -19,6 +24,8 @@ pub(super) struct Layout {
     pub(super) journals: Vec<u64>,
     /// What a crash has left and nobody needs.
     pub(super) leftovers: Vec<String>,
+    /// Its format is an older one.
+    pub(super) older: bool,
 }
 
 impl Layout {
@@ -34,7 +41,7 @@ impl Layout {
         if !names.iter().any(|name| name == FORMAT) {
             return Self::unmarked(disk, &bases, &journals);
         }
-        check_format(disk)?;
+        let older = read_format(disk)? < VERSION;
         let base = bases.last().copied();
         let first = base.unwrap_or(1);
         let (old, journals): (Vec<u64>, Vec<u64>) = journals.into_iter().partition(|journal| *journal < first);
@@ -50,7 +57,7 @@ impl Layout {
         leftovers.extend(bases.into_iter().filter(|other| Some(*other) != base).map(base::name));
         let unfinished = [base::UNFINISHED.to_owned(), format!("{TRUST}.tmp"), format!("{FORMAT}.tmp")];
         leftovers.extend(names.into_iter().filter(|name| unfinished.contains(name)));
-        Ok(Some(Self { base, journals, leftovers }))
+        Ok(Some(Self { base, journals, leftovers, older }))
     }
 
     /// The format is written last: without it there must be no more than a journal that was being begun.
@@ -72,17 +79,16 @@ fn generation(name: &str, sort: fn(u64) -> String) -> Option<u64> {
     (sort(number) == name).then_some(number)
 }
 
-fn check_format<D: Disk>(disk: &D) -> Result<(), OpenError> {
+fn read_format<D: Disk>(disk: &D) -> Result<u32, OpenError> {
     let found = disk.read(FORMAT, 0, 64).map_err(OpenError::io("read the format of the data directory"))?;
     let found = String::from_utf8_lossy(&found).into_owned();
-    match found.strip_prefix("oicq store ") {
-        Some(_) if found == format_text() => Ok(()),
-        Some(version) => {
-            let version = version.trim().to_owned();
-            let older = version.parse::<u32>().is_ok_and(|version| version < VERSION);
-            Err(if older { OpenError::Older { version } } else { OpenError::Newer { version } })
-        }
-        None => Err(OpenError::damaged(FORMAT, 0, "it is not the format of a store")),
+    let Some(version) = found.strip_prefix("oicq store ").map(|version| version.trim().to_owned()) else {
+        return Err(OpenError::damaged(FORMAT, 0, "it is not the format of a store"));
+    };
+    match version.parse() {
+        Ok(known @ OLDEST..=VERSION) => Ok(known),
+        Ok(older) if older < OLDEST => Err(OpenError::Older { version }),
+        _ => Err(OpenError::Newer { version }),
     }
 }
 
@@ -100,23 +106,52 @@ pub(super) fn mark<D: Disk>(disk: &mut D) -> io::Result<()> {
 pub(super) struct Trust {
     /// The boot during which it was written: what was handed to the system is there as long as it lasts.
     pub(super) boot: String,
-    /// The index was closed, and synced.
-    pub(super) clean: bool,
+    pub(super) state: State,
     /// The index has all of the journal before this.
     pub(super) position: Position,
     /// The same number stands in the index.
     pub(super) nonce: u64,
 }
 
+/// What was last done with an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// It was closed, and synced.
+    Closed,
+    /// It is in use.
+    Open,
+    /// It is being opened, which ends badly if it is damaged: it is not tried twice.
+    Opening,
+}
+
+impl State {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::Opening => "opening",
+        }
+    }
+}
+
 impl Trust {
-    /// Whether the index is as it was when this was written, or newer.
-    pub(super) fn holds(&self, boot: &str) -> bool {
-        self.clean || (self.boot == boot && !boot.is_empty())
+    /// Why the index cannot be as it was when this was written, or newer.
+    pub(super) fn doubt(&self, boot: &str) -> Option<&'static str> {
+        match self.state {
+            State::Closed => None,
+            State::Open if self.boot == boot && !boot.is_empty() => None,
+            State::Open => Some("it was not closed before the machine stopped"),
+            State::Opening => Some("the server ended in the middle of it"),
+        }
     }
 
     /// What was last written; `None` if that cannot be read: then the index is made anew.
     pub(super) fn read<D: Disk>(disk: &D) -> Option<Self> {
-        let text = String::from_utf8(disk.read(TRUST, 0, 1024).ok()?).ok()?;
+        Self::parse(disk.read(TRUST, 0, 1024).ok()?)
+    }
+
+    fn parse(bytes: Vec<u8>) -> Option<Self> {
+        let text = String::from_utf8(bytes).ok()?;
         let (body, sum) = text.trim_end().rsplit_once(' ')?;
         if u32::from_str_radix(sum, 16).ok()? != crc32fast::hash(body.as_bytes()) {
             return None;
@@ -125,17 +160,23 @@ impl Trust {
         Some(Self {
             position: Position { generation: parts.next()?.parse().ok()?, offset: parts.next()?.parse().ok()? },
             nonce: u64::from_str_radix(parts.next()?, 16).ok()?,
-            clean: parts.next()? == "closed",
+            state: match parts.next()? {
+                "closed" => State::Closed,
+                "open" => State::Open,
+                _ => State::Opening,
+            },
             boot: parts.next()?.to_owned(),
         })
     }
 
-    pub(super) fn write<D: Disk>(&self, disk: &mut D, durable: bool) -> io::Result<()> {
+    fn line(&self) -> String {
         let Position { generation, offset } = self.position;
-        let state = if self.clean { "closed" } else { "open" };
-        let body = format!("{generation} {offset} {:x} {state} {}", self.nonce, self.boot);
-        let line = format!("{body} {:08x}\n", crc32fast::hash(body.as_bytes()));
-        disk.replace(TRUST, line.as_bytes(), durable)
+        let body = format!("{generation} {offset} {:x} {} {}", self.nonce, self.state.word(), self.boot);
+        format!("{body} {:08x}\n", crc32fast::hash(body.as_bytes()))
+    }
+
+    pub(super) fn write<D: Disk>(&self, disk: &mut D, durable: bool) -> io::Result<()> {
+        disk.replace(TRUST, self.line().as_bytes(), durable)
     }
 
     /// There is no index to be trusted any more.
@@ -143,4 +184,13 @@ impl Trust {
         disk.remove_if_there(TRUST)?;
         disk.sync_dir()
     }
+}
+
+/// Has the next start make the index of this directory anew. For the end of a process whose index has failed in a way
+/// that it cannot go on from.
+pub fn distrust_index(directory: &Path) -> io::Result<()> {
+    let (path, fresh) = (directory.join(TRUST), directory.join(format!("{TRUST}.tmp")));
+    let Some(trust) = Trust::parse(fs::read(&path)?) else { return Ok(()) };
+    fs::write(&fresh, Trust { state: State::Opening, ..trust }.line())?;
+    fs::rename(fresh, path)
 }

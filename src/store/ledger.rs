@@ -1,7 +1,7 @@
 //! What the writer knows by heart: the next free number, how many accounts there are, and what mailboxes hold.
 
 use super::audit::AuditHead;
-use super::mailboxes::{Ids, Mailbox, Mailboxes, Searched};
+use super::mailboxes::{Mailbox, Mailboxes};
 use crate::limits;
 use rustc_hash::FxHashMap;
 
@@ -52,7 +52,6 @@ pub(super) struct Ledger {
     /// The next place in a mailbox, at most `counters.mail_reserved`.
     pub(super) next_mail: u64,
     mailboxes: Mailboxes,
-    searched: Searched,
     /// Where the messages of a mailbox begin at the earliest. What was deleted before it may still be in the way, in memory
     /// or in sled: without this a mailbox that is delivered page by page would be walked from its beginning each time.
     starts: FxHashMap<u32, u64>,
@@ -107,6 +106,11 @@ impl Ledger {
         self.moved.push(number);
     }
 
+    /// This is the first message of the mailbox; or it has none.
+    pub(super) fn mail_starts(&mut self, number: u32, first: Option<u64>) {
+        self.mail_gone(number, first.map_or(u64::MAX, |first| first.saturating_sub(1)));
+    }
+
     /// The counters, if this group has changed them.
     pub(super) fn changed(&self) -> Option<&Counters> {
         (self.counters != self.before_group.0).then_some(&self.counters)
@@ -147,7 +151,6 @@ impl Ledger {
     /// Forgets what is remembered of a mailbox.
     pub(super) fn forget_mailbox(&mut self, number: u32) {
         self.mailboxes.forget(number);
-        self.searched.forget(number);
     }
 
     /// A message was added to a mailbox, with sender and id if it has an id.
@@ -156,17 +159,21 @@ impl Ledger {
         if let Some(mailbox) = self.mailboxes.get(number) {
             mailbox.add(name, seq);
         }
-        if let Some(name) = name {
-            self.searched.add(number, name, seq);
-        }
     }
 
     /// So many messages of a mailbox were deleted.
     pub(super) fn mail_removed(&mut self, number: u32, count: usize) {
         self.touch(number);
-        self.searched.forget(number);
         if let Some(mailbox) = self.mailboxes.get(number) {
             mailbox.remove(count as u32);
+        }
+    }
+
+    /// Names and shares of a mailbox are kept from now on, or no more.
+    pub(super) fn set_counted(&mut self, number: u32, counted: bool) {
+        self.touch(number);
+        if let Some(mailbox) = self.mailboxes.get(number) {
+            mailbox.set_counted(counted);
         }
     }
 
@@ -176,17 +183,6 @@ impl Ledger {
         if let Some(mailbox) = self.mailboxes.get(number) {
             mailbox.set_blocks(blocks);
         }
-    }
-
-    /// The place of a message, if all of the mailbox is known; then `Some(None)` if it is not there.
-    pub(super) fn searched(&self, number: u32, name: (u32, u64)) -> Option<Option<u64>> {
-        self.searched.find(number, name)
-    }
-
-    /// The mailbox was searched: it holds these.
-    pub(super) fn set_searched(&mut self, number: u32, ids: Ids) {
-        self.touched.push(number);
-        self.searched.set(number, ids);
     }
 
     /// The next place in a mailbox.

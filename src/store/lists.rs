@@ -8,6 +8,12 @@ pub(super) fn read_friends(value: &[u8]) -> Option<Vec<(u32, u8)>> {
     rest.is_empty().then_some(friends)
 }
 
+/// Whether somebody is on a friend list.
+pub(super) fn has_friend(value: &[u8], friend: u32) -> bool {
+    let (entries, _) = value.as_chunks::<5>();
+    entries.binary_search_by_key(&friend, |[a, b, c, d, _]| u32::from_be_bytes([*a, *b, *c, *d])).is_ok()
+}
+
 /// The value of a friend list.
 pub(super) fn write_friends(friends: &[(u32, u8)]) -> Vec<u8> {
     let mut value = Vec::with_capacity(friends.len() * 5);

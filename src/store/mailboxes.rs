@@ -11,6 +11,8 @@ pub(super) struct Mailbox {
     count: u32,
     /// Its owner may block somebody; if not, nobody is blocked.
     blocks: bool,
+    /// Its names and shares are kept under keys of their own.
+    counted: bool,
     newest: Newest,
 }
 
@@ -30,6 +32,8 @@ pub(super) enum Known {
 pub(super) struct Glance {
     pub(super) count: u32,
     pub(super) blocks: bool,
+    /// Names and shares are kept under keys of their own.
+    pub(super) counted: bool,
     /// Whether the message is there already.
     pub(super) known: Known,
 }
@@ -86,13 +90,28 @@ impl Newest {
 impl Mailbox {
     /// An empty one.
     pub(super) fn new(blocks: bool) -> Self {
-        Self { count: 0, blocks, newest: Newest::default() }
+        Self { count: 0, blocks, counted: false, newest: Newest::default() }
+    }
+
+    /// One whose names and shares are kept under keys of their own.
+    pub(super) fn counted(count: u32, blocks: bool) -> Self {
+        Self { count, blocks, counted: true, newest: Newest { senders: Vec::new(), others: u64::MAX } }
+    }
+
+    /// Whether its names and shares are kept under keys of their own.
+    pub(super) fn is_counted(&self) -> bool {
+        self.counted
+    }
+
+    /// From now on they are, or they are no more.
+    pub(super) fn set_counted(&mut self, counted: bool) {
+        self.counted = counted;
     }
 
     /// What has to be known before a message is added, with sender and id if it has an id.
     pub(super) fn glance(&self, name: Option<(u32, u64)>) -> Glance {
         let known = name.map_or(Known::Absent, |(from, id)| self.newest.find(from, id));
-        Glance { count: self.count, blocks: self.blocks, known }
+        Glance { count: self.count, blocks: self.blocks, counted: self.counted, known }
     }
 
     /// A message is there, with sender and id if it has an id.
@@ -148,57 +167,5 @@ impl Mailboxes {
     pub(super) fn forget(&mut self, number: u32) {
         self.old.remove(&number);
         self.young.remove(&number);
-    }
-}
-
-/// The places of a mailbox's messages that have ids, by sender and id.
-pub(super) type Ids = FxHashMap<(u32, u64), u64>;
-
-/// Mailboxes whose messages are all known by sender and id: those where somebody has repeated an old one.
-#[derive(Debug, Default)]
-pub(super) struct Searched {
-    mailboxes: FxHashMap<u32, Ids>,
-    /// Messages in all of them.
-    messages: usize,
-}
-
-impl Searched {
-    /// The place of a message; `None` if that mailbox is not known, `Some(None)` if the message is not there.
-    pub(super) fn find(&self, number: u32, name: (u32, u64)) -> Option<Option<u64>> {
-        Some(self.mailboxes.get(&number)?.get(&name).copied())
-    }
-
-    /// All of a mailbox is known.
-    pub(super) fn set(&mut self, number: u32, ids: Ids) {
-        self.forget(number);
-        self.make_room(ids.len());
-        self.messages += ids.len();
-        self.mailboxes.insert(number, ids);
-    }
-
-    /// A message was added.
-    pub(super) fn add(&mut self, number: u32, name: (u32, u64), seq: u64) {
-        if !self.mailboxes.contains_key(&number) {
-            return;
-        }
-        self.make_room(1);
-        if let Some(ids) = self.mailboxes.get_mut(&number)
-            && ids.insert(name, seq).is_none()
-        {
-            self.messages += 1;
-        }
-    }
-
-    fn make_room(&mut self, messages: usize) {
-        if self.messages + messages > limits::MAILBOX_IDS {
-            *self = Self::default();
-        }
-    }
-
-    /// Something was deleted, or not added after all.
-    pub(super) fn forget(&mut self, number: u32) {
-        if let Some(ids) = self.mailboxes.remove(&number) {
-            self.messages -= ids.len();
-        }
     }
 }

@@ -41,6 +41,7 @@ mod stalled;
 mod store;
 #[cfg(test)]
 mod tests;
+mod text;
 mod token;
 
 pub use accounts::{Accounts, VisitAccount};
@@ -48,13 +49,15 @@ pub use audit::{AuditBreak, AuditCheck, AuditHead, NAME as AUDIT_LOG, SetAside};
 pub use base::{Compacted, Compaction};
 pub use disk::{Disk, FsDisk, SimDisk, boot_id};
 pub use error::OpenError;
-pub use index::{Index, Lookup, MemoryIndex, Op, Packed, SledIndex, Visit};
+pub use index::{Index, Lookup, MemoryIndex, Op, Packed, SledIndex, Visit, is_index_thread, panics_are_caught};
+pub use layout::distrust_index;
 pub use open::{Progress, Step};
 pub use record::{Account, AccountView, Card, Grant, Mail, StoredProfile, UserRecord};
 pub use runner::{StoreEvent, spawn};
 pub use session::SessionRecord;
 pub use stalled::Stalled;
 pub use store::{DirStore, MemoryStore, Store};
+pub use text::Text;
 
 use std::net::SocketAddr;
 
@@ -150,7 +153,8 @@ pub enum Change {
         asker: u32,
     },
     /// Appends to a mailbox; `Mail::seq` is set by the store. A user's message with an id is not added again while one of
-    /// the same sender with the same id is there. Refused if there is no such user, the mailbox is full, or its owner
+    /// the same sender with the same id is there. A shared text is kept once for all messages with that sender and id.
+    /// Refused if there is no such user, the mailbox or the sender's share of it is full (protocol.md 1.7), or its owner
     /// blocks the sender and it is a user's message or tells that the sender added the owner or asks to.
     AddMail(u32, Mail),
     /// Deletes the messages of a mailbox up to and including this one.
@@ -267,7 +271,7 @@ impl Answer {
 pub enum Refusal {
     /// There is no such account.
     NoSuchUser,
-    /// The mailbox holds as many messages as it may.
+    /// The mailbox holds as many messages as it may, or as many of this sender.
     MailboxFull,
     /// Too many requests for authorization wait for this user.
     TooManyAsks,

@@ -4,7 +4,7 @@ use super::audit::Audit;
 use super::disk::Disk;
 use super::index::{Index, Lookup, Op};
 use super::journal::{Journal, Position};
-use super::layout::{self, Layout, Trust};
+use super::layout::{self, Layout, State, Trust};
 use super::ledger::{Counters, Ledger};
 use super::{OpenError, base, key, ops, read};
 use crate::limits;
@@ -40,6 +40,10 @@ pub(super) struct Opened {
     pub(super) ledger: Ledger,
     /// The size of the base.
     pub(super) base_bytes: u64,
+    /// Why the index was made anew, if it was.
+    pub(super) remade: Option<String>,
+    /// The directory is of an older format.
+    pub(super) older: bool,
 }
 
 /// One opening, or one repair of the index.
@@ -54,10 +58,7 @@ pub(super) struct Opening<'a, D, I> {
 impl<D: Disk, I: Index> Opening<'_, D, I> {
     pub(super) fn open(mut self) -> Result<Opened, OpenError> {
         let Some(layout) = Layout::read(self.disk)? else { return self.create() };
-        let mut journal = match self.resume(&layout)? {
-            Some(journal) => journal,
-            None => self.rebuild(&layout)?,
-        };
+        let (mut journal, remade) = self.bring_up(&layout)?;
         let failed = || OpenError::io("write to the data directory");
         let ledger = read_ledger(self.index).map_err(OpenError::io("read the index"))?;
         let seal = read::audit_seal(self.index).map_err(OpenError::io("read the index"))?;
@@ -68,21 +69,37 @@ impl<D: Disk, I: Index> Opening<'_, D, I> {
         }
         self.index.flush().map_err(OpenError::io("write the index"))?;
         self.trust(journal.end()).write(self.disk, true).map_err(failed())?;
-        Ok(Opened { journal, audit, ledger, base_bytes: self.base_bytes(&layout)? })
+        Ok(Opened { journal, audit, ledger, base_bytes: self.base_bytes(&layout)?, remade, older: layout.older })
+    }
+
+    /// Goes on with the index that is there, or makes a new one; then it says why.
+    pub(super) fn bring_up(&mut self, layout: &Layout) -> Result<(Journal, Option<String>), OpenError> {
+        match self.resume(layout)? {
+            Ok(journal) => Ok((journal, None)),
+            Err(why) => Ok((self.rebuild(layout)?, Some(why))),
+        }
     }
 
     fn create(self) -> Result<Opened, OpenError> {
         let failed = || OpenError::io("write to the data directory");
         let journal = Journal::create(self.disk, self.seed).map_err(failed())?;
         self.empty_index()?;
+        self.sign(journal.end()).map_err(OpenError::io("write the index"))?;
         let audit = Audit::open(self.disk, Default::default(), None)?;
         self.trust(journal.end()).write(self.disk, true).map_err(failed())?;
         layout::mark(self.disk).map_err(failed())?;
-        Ok(Opened { journal, audit, ledger: Ledger::new(Counters::default()), base_bytes: 0 })
+        Ok(Opened {
+            journal,
+            audit,
+            ledger: Ledger::new(Counters::default()),
+            base_bytes: 0,
+            remade: None,
+            older: false,
+        })
     }
 
     fn trust(&self, position: Position) -> Trust {
-        Trust { boot: self.boot.to_owned(), clean: false, position, nonce: self.seed }
+        Trust { boot: self.boot.to_owned(), state: State::Open, position, nonce: self.seed }
     }
 
     fn base_bytes(&self, layout: &Layout) -> Result<u64, OpenError> {
@@ -91,20 +108,24 @@ impl<D: Disk, I: Index> Opening<'_, D, I> {
         Ok(size.unwrap_or(0))
     }
 
-    /// Goes on with the index that is there. `None` if it cannot be trusted.
-    pub(super) fn resume(&mut self, layout: &Layout) -> Result<Option<Journal>, OpenError> {
-        let Some(trust) = Trust::read(self.disk).filter(|trust| trust.holds(self.boot)) else { return Ok(None) };
+    /// Goes on with the index that is there; or says why it cannot be trusted.
+    fn resume(&mut self, layout: &Layout) -> Result<Result<Journal, String>, OpenError> {
+        let Some(trust) = Trust::read(self.disk) else { return Ok(Err("there is none".to_owned())) };
+        if let Some(doubt) = trust.doubt(self.boot) {
+            return Ok(Err(doubt.to_owned()));
+        }
         if trust.position.generation < layout.first() {
-            return Ok(None);
+            return Ok(Err("it is older than the base".to_owned()));
         }
         self.replay(layout, trust.position, Step::Check, false)?;
         // From here on the index changes, and a power cut would leave it between two states.
-        let open = Trust { boot: self.boot.to_owned(), clean: false, ..trust.clone() };
-        open.write(self.disk, trust.clean).map_err(OpenError::io("write to the data directory"))?;
+        let opening = Trust { boot: self.boot.to_owned(), state: State::Opening, ..trust.clone() };
+        let durable = trust.state == State::Closed;
+        opening.write(self.disk, durable).map_err(OpenError::io("write to the data directory"))?;
         match self.catch_up(layout, &trust) {
             // An index that fails is no more than one that is missing.
-            Err(OpenError::Io { .. }) => Ok(None),
-            Ok(journal) => Ok(Some(journal)),
+            Err(OpenError::Io { error, .. }) => Ok(Err(error.to_string())),
+            Ok(journal) => Ok(Ok(journal)),
             Err(error) => Err(error),
         }
     }
@@ -116,9 +137,14 @@ impl<D: Disk, I: Index> Opening<'_, D, I> {
         if nonce.is_none_or(|nonce| nonce.as_ref() != trust.nonce.to_be_bytes()) {
             return Err(failed()(io::Error::other("it is another one")));
         }
+        // A damaged file may open as it was some time ago.
+        let reached = self.index.get(&key::reached()).map_err(failed())?;
+        if reached.and_then(|reached| Position::decode(reached.as_ref())).is_none_or(|at| at < trust.position) {
+            return Err(failed()(io::Error::other("it is older than it was")));
+        }
         let journal = self.replay(layout, trust.position, Step::Replay, true)?;
         read_ledger(self.index).map_err(failed())?;
-        self.index.apply(&[(&key::nonce(), Some(&self.seed.to_be_bytes()))]).map_err(failed())?;
+        self.sign(journal.end()).map_err(failed())?;
         Ok(journal)
     }
 
@@ -135,14 +161,18 @@ impl<D: Disk, I: Index> Opening<'_, D, I> {
         self.empty_index()?;
         self.load_base(layout, Step::Load, true)?;
         self.replay(layout, start, Step::Load, true)?;
+        self.sign(journal.end()).map_err(OpenError::io("write the index"))?;
         Ok(journal)
     }
 
     fn empty_index(&self) -> Result<(), OpenError> {
-        self.index
-            .reset()
-            .and_then(|()| self.index.apply(&[(&key::nonce(), Some(&self.seed.to_be_bytes()))]))
-            .map_err(OpenError::io("write the index"))
+        self.index.reset().map_err(OpenError::io("write the index"))
+    }
+
+    /// Says in the index whose it is, and how far it has come.
+    fn sign(&self, position: Position) -> io::Result<()> {
+        let (nonce, reached) = (self.seed.to_be_bytes(), position.encode());
+        self.index.apply(&[(&key::nonce(), Some(&nonce)), (&key::reached(), Some(&reached))])
     }
 
     fn load_base(&mut self, layout: &Layout, step: Step, apply: bool) -> Result<(), OpenError> {

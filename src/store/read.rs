@@ -4,9 +4,10 @@ use super::audit::AuditSeal;
 use super::index::Lookup;
 use super::key::{self, Key};
 use super::ledger::Ledger;
+use super::plan::mail::WALK;
 use super::plan::read_until;
 use super::{
-    Account, AccountView, Answer, Card, Grant, Mail, Refusal, Request, SessionRecord, UserRecord, lists, token,
+    Account, AccountView, Answer, Card, Grant, Mail, Refusal, Request, SessionRecord, Text, UserRecord, lists, token,
 };
 use crate::limits;
 use crate::wire::WireError;
@@ -14,12 +15,23 @@ use std::io;
 use std::ops::{ControlFlow, Range};
 
 /// Answers a request that only reads; `None` for the others.
-pub(super) fn answer<I: Lookup>(index: &I, ledger: &Ledger, request: &Request) -> io::Result<Option<Answer>> {
+pub(super) fn answer<I: Lookup>(index: &I, ledger: &mut Ledger, request: &Request) -> io::Result<Option<Answer>> {
     Ok(Some(match request {
-        Request::User(number) => Answer::User(user(index, *number, ledger.mail_start(*number))?.map(Box::new)),
+        Request::User(number) => {
+            let Some((user, first_mail)) = user(index, *number, ledger.mail_start(*number))? else {
+                return Ok(Some(Answer::User(None)));
+            };
+            // What was deleted before it is not walked again.
+            ledger.mail_starts(*number, first_mail);
+            Answer::User(Some(Box::new(user)))
+        }
         Request::Account(number) => Answer::Account(account(index, *number)?.map(Box::new)),
         Request::Cards(numbers) => Answer::Cards(cards(index, numbers)?),
-        Request::Mail(number) => Answer::Mail(mail(index, *number, ledger.mail_start(*number))?),
+        Request::Mail(number) => {
+            let page = mail(index, *number, ledger.mail_start(*number))?;
+            ledger.mail_starts(*number, page.first().map(|mail| mail.seq));
+            Answer::Mail(page)
+        }
         Request::MailAfter(number, after) => {
             let from = ledger.mail_start(*number).max(after.saturating_add(1));
             Answer::Mail(mail(index, *number, from)?)
@@ -78,7 +90,12 @@ fn account<I: Lookup>(index: &I, number: u32) -> io::Result<Option<Account>> {
     index.get(&key::account(number))?.map(|value| Account::decode(value.as_ref()).map_err(damaged)).transpose()
 }
 
-pub(super) fn user<I: Lookup>(index: &I, number: u32, mail_start: u64) -> io::Result<Option<UserRecord>> {
+/// The lists of a user, and the place of the first message in the mailbox.
+pub(super) fn user<I: Lookup>(
+    index: &I,
+    number: u32,
+    mail_start: u64,
+) -> io::Result<Option<(UserRecord, Option<u64>)>> {
     let Some(account) = account(index, number)? else { return Ok(None) };
     let mut groups = Vec::new();
     each(index, key::groups_of(number), |key, name| {
@@ -97,12 +114,13 @@ pub(super) fn user<I: Lookup>(index: &I, number: u32, mail_start: u64) -> io::Re
     })?;
     let numbers: Vec<u32> = friends.iter().map(|(friend, _)| *friend).collect();
     let cards = cards(index, &numbers)?;
-    let mut has_mail = false;
-    each(index, key::mail_from(number, mail_start), |_, _| {
-        has_mail = true;
+    let mut first_mail = None;
+    each(index, key::mail_from(number, mail_start), |key, _| {
+        first_mail = Some(Key::mail_seq(key).ok_or_else(malformed)?);
         Ok(ControlFlow::Break(()))
     })?;
-    Ok(Some(UserRecord { account, groups, friends, blocks, cards, has_mail }))
+    let has_mail = first_mail.is_some();
+    Ok(Some((UserRecord { account, groups, friends, blocks, cards, has_mail }, first_mail)))
 }
 
 pub(super) fn friends<I: Lookup>(index: &I, owner: u32) -> io::Result<Vec<(u32, u8)>> {
@@ -122,16 +140,41 @@ fn cards<I: Lookup>(index: &I, numbers: &[u32]) -> io::Result<Vec<Card>> {
 
 fn mail<I: Lookup>(index: &I, number: u32, from: u64) -> io::Result<Vec<Mail>> {
     let (mut page, mut bytes) = (Vec::new(), 0);
+    let mut apart = Vec::new();
     each(index, key::mail_from(number, from), |key, value| {
-        bytes += value.len();
+        let (mail, elsewhere) = Mail::decode(Key::mail_seq(key).ok_or_else(malformed)?, value).map_err(damaged)?;
+        bytes += value.len() + usize::from(elsewhere.unwrap_or(0));
         // A page holds at least one message, however long.
         if page.len() == limits::MAILBOX_PAGE || (bytes > limits::MAILBOX_PAGE_BYTES && !page.is_empty()) {
             return Ok(ControlFlow::Break(()));
         }
-        page.push(Mail::decode(Key::mail_seq(key).ok_or_else(malformed)?, value).map_err(damaged)?);
+        if elsewhere.is_some() {
+            apart.push(page.len());
+        }
+        page.push(mail);
         Ok(ControlFlow::Continue(()))
     })?;
+    // The index may not be asked while it is scanned.
+    for at in apart {
+        let text = index.get(&key::text(page[at].from, page[at].id))?.ok_or_else(malformed)?;
+        page[at].text = Text::Shared(std::str::from_utf8(text.as_ref()).map_err(|_| malformed())?.into());
+    }
     Ok(page)
+}
+
+/// The mailboxes that are too long to be walked.
+pub(super) fn long_mailboxes<I: Lookup>(index: &I) -> io::Result<Vec<u32>> {
+    let (mut long, mut owner, mut messages) = (Vec::new(), 0, 0);
+    each(index, key::mails(), |key, _| {
+        let key::What::Mail(number, _) = key::what(key) else { return Err(malformed()) };
+        messages = if number == owner { messages + 1 } else { 1 };
+        owner = number;
+        if messages == WALK + 1 {
+            long.push(number);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(long)
 }
 
 fn grant<I: Lookup>(index: &I, monitor: u32, target: u32) -> io::Result<Option<Grant>> {

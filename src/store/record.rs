@@ -1,5 +1,6 @@
 //! What the store keeps: accounts, friend lists, messages, requests for authorization and grants.
 
+use super::Text;
 use crate::wire::{Field, Found, Profile, PublicProfile, Reader, WireError, Writer};
 
 /// One account. The profile is kept as the bytes of a [`PublicProfile`]: a search reads a million of them in place.
@@ -221,8 +222,22 @@ pub struct Mail {
     /// When the server took it, in milliseconds since 1970 UTC.
     pub time_ms: u64,
     /// Its text.
-    pub text: Box<str>,
+    pub text: Text,
 }
+
+/// What a record of a message says of it before its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) flag: u8,
+    pub(super) kind: u8,
+    pub(super) from: u32,
+    pub(super) id: u64,
+    /// Its text is kept under sender and id, once for all who have got it.
+    pub(super) shared: bool,
+}
+
+/// Beside the flag of a message: its text is kept apart, and in its place stands how many bytes that has.
+const SHARED: u8 = 0x80;
 
 impl Mail {
     /// The `kind` of a user's message whose id is the server's: its sender waits for no receipt.
@@ -234,51 +249,83 @@ impl Mail {
     /// The `flag` of what a user says.
     pub(super) const USER: u8 = 2;
 
-    /// Its record; the place in the mailbox is in the key.
+    /// The kinds of a system message that anyone can cause: "has added you" at will, "asks to be authorized" once a week.
+    pub(super) const ADDED: u8 = 1;
+    const ASKS: u8 = 2;
+
+    /// Its record, with its text; the place in the mailbox is in the key.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(24 + self.text.len());
-        let mut writer = Writer::new(&mut bytes);
-        self.flag.write(&mut writer);
-        self.kind.write(&mut writer);
-        self.from.write(&mut writer);
-        self.id.write(&mut writer);
-        self.time_ms.write(&mut writer);
+        let mut writer = self.write(&mut bytes, self.flag);
         (&*self.text).write(&mut writer);
         bytes
     }
 
-    /// Sender and id, of the record of a user's message that has an id: it is the same message wherever it comes again.
-    pub(super) fn name_in(bytes: &[u8]) -> Result<Option<(u32, u64)>, WireError> {
-        let mut reader = Reader::new(bytes, 0);
-        let (flag, kind) = (u8::read(&mut reader)?, u8::read(&mut reader)?);
-        let (from, id) = (u32::read(&mut reader)?, u64::read(&mut reader)?);
-        Ok(name(flag, kind, from, id))
+    /// Its record, where its text is kept apart.
+    pub(super) fn encode_reference(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(24);
+        let mut writer = self.write(&mut bytes, self.flag | SHARED);
+        (self.text.len() as u16).write(&mut writer);
+        bytes
     }
 
-    /// The same of a message that is not stored yet.
-    pub(super) fn name(&self) -> Option<(u32, u64)> {
-        name(self.flag, self.kind, self.from, self.id)
+    fn write<'a>(&self, bytes: &'a mut Vec<u8>, flag: u8) -> Writer<'a> {
+        let mut writer = Writer::new(bytes);
+        flag.write(&mut writer);
+        self.kind.write(&mut writer);
+        self.from.write(&mut writer);
+        self.id.write(&mut writer);
+        self.time_ms.write(&mut writer);
+        writer
     }
 
-    /// Reads a record at this place of a mailbox.
-    pub fn decode(seq: u64, bytes: &[u8]) -> Result<Self, WireError> {
+    /// What its record says of it before its text.
+    pub(super) fn head(&self) -> Head {
+        Head { flag: self.flag, kind: self.kind, from: self.from, id: self.id, shared: false }
+    }
+
+    /// Reads a record at this place of a mailbox. A text that is kept apart is left empty, and its bytes are told.
+    pub fn decode(seq: u64, bytes: &[u8]) -> Result<(Self, Option<u16>), WireError> {
         let mut reader = Reader::new(bytes, 0);
-        Ok(Self {
-            seq,
-            flag: u8::read(&mut reader)?,
-            kind: u8::read(&mut reader)?,
-            from: u32::read(&mut reader)?,
-            id: u64::read(&mut reader)?,
-            time_ms: u64::read(&mut reader)?,
-            text: <&str>::read(&mut reader)?.into(),
-        })
+        let Head { flag, kind, from, id, shared } = Head::read(&mut reader)?;
+        let time_ms = u64::read(&mut reader)?;
+        let (text, apart) = if shared {
+            (Text::from(""), Some(u16::read(&mut reader)?))
+        } else {
+            (<&str>::read(&mut reader)?.into(), None)
+        };
+        Ok((Self { seq, flag, kind, from, id, time_ms, text }, apart))
     }
 }
 
-fn name(flag: u8, kind: u8, from: u32, id: u64) -> Option<(u32, u64)> {
-    // Messages of bare frames were once kept with id 0 and kind 0; 0 is an id, too, where its sender has chosen it.
-    let named = kind != Mail::OWN_ID && (id != 0 || kind == Mail::CHOSEN_ZERO);
-    (flag == Mail::USER && named).then_some((from, id))
+impl Head {
+    /// Reads it from the record of a message.
+    pub(super) fn of(record: &[u8]) -> Result<Self, WireError> {
+        Self::read(&mut Reader::new(record, 0))
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let (flag, kind) = (u8::read(reader)?, u8::read(reader)?);
+        let (from, id) = (u32::read(reader)?, u64::read(reader)?);
+        Ok(Self { flag: flag & !SHARED, kind, from, id, shared: flag & SHARED != 0 })
+    }
+
+    /// Sender and id of a user's message that has an id: it is the same message wherever it comes again.
+    pub(super) fn name(&self) -> Option<(u32, u64)> {
+        // Messages of bare frames were once kept with id 0 and kind 0; 0 is an id, too, where its sender has chosen it.
+        let named = self.kind != Mail::OWN_ID && (self.id != 0 || self.kind == Mail::CHOSEN_ZERO);
+        (self.flag == Mail::USER && named).then_some((self.from, self.id))
+    }
+
+    /// Whether anyone can cause it: then blocks keep it out.
+    pub(super) fn is_unasked(&self) -> bool {
+        self.takes_share() || (self.flag == Mail::SYSTEM && self.kind == Mail::ASKS)
+    }
+
+    /// Whether anyone can cause it at will: then it counts in the sender's share of the mailbox.
+    pub(super) fn takes_share(&self) -> bool {
+        self.flag == Mail::USER || (self.flag == Mail::SYSTEM && self.kind == Mail::ADDED)
+    }
 }
 
 /// Leave to monitor, granted by the operator (protocol.md 4.3).

@@ -23,6 +23,8 @@ pub enum StoreEvent {
     Fault(io::Error),
     /// The audit log was changed by somebody else: nothing is appended to it until it is set aside.
     AuditBroken(AuditBreak),
+    /// The index could not be used and was made anew from the journal; nothing is lost.
+    Remade(String),
     /// A new base was written, and the journal before it removed.
     Compacted,
     /// No new base could be written; the journal grows on, and it is tried again later.
@@ -44,7 +46,7 @@ where
     D: Disk,
     I: Index,
 {
-    let runner = Runner { store, sink, report, compaction: None, maintained: Instant::now() };
+    let runner = Runner { store, sink, report, compaction: None, maintained: Instant::now(), mended: false };
     Builder::new().name("store".into()).spawn(move || runner.run(&requests))
 }
 
@@ -62,6 +64,8 @@ struct Runner<D, I, S, R> {
     report: R,
     compaction: Option<Compacting>,
     maintained: Instant,
+    /// The last time it was because something had failed.
+    mended: bool,
 }
 
 #[allow(clippy::disallowed_methods, reason = "the store's thread looks after the store when it has been idle")]
@@ -84,7 +88,11 @@ impl<D: Disk, I: Index, S, R: FnMut(StoreEvent)> Runner<D, I, S, R> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if self.maintained.elapsed() >= limits::STORE_SETTLE {
+            let due = self.maintained.elapsed() >= limits::STORE_SETTLE;
+            // What fails is mended at once; if that does not help, not before a second.
+            let broken = self.store.is_broken() && !self.mended;
+            if due || broken {
+                self.mended = broken;
                 self.maintain();
             }
         }
@@ -102,6 +110,9 @@ impl<D: Disk, I: Index, S, R: FnMut(StoreEvent)> Runner<D, I, S, R> {
         }
         if let Some(error) = self.store.take_fault() {
             (self.report)(StoreEvent::Fault(error));
+        }
+        if let Some(why) = self.store.take_remade() {
+            (self.report)(StoreEvent::Remade(why));
         }
         if self.store.compaction_due()
             && let Err(error) = self.start_compaction()

@@ -7,7 +7,7 @@ use super::disk::{Disk, FsDisk, SimDisk, boot_id};
 use super::draft::Draft;
 use super::index::{Index, Lookup, MemoryIndex, Packed, SledIndex};
 use super::journal::{Journal, Position};
-use super::layout::{Layout, Trust};
+use super::layout::{self, Layout, State, Trust};
 use super::ledger::Ledger;
 use super::open::{Opening, Progress, read_ledger};
 use super::plan::{Plan, Stop};
@@ -51,6 +51,8 @@ pub struct Store<D, I> {
     /// Not before the journal has grown to this: the last base failed.
     compact_at: u64,
     rebuilds: u64,
+    /// Why the index was made anew, until somebody asks.
+    remade: Option<String>,
 }
 
 /// What planning made of a request.
@@ -103,7 +105,7 @@ impl<D: Disk, I: Index> Store<D, I> {
     ) -> Result<Self, OpenError> {
         let opened = Opening { disk: &mut disk, index: &index, boot, seed, report }.open()?;
         let settled = opened.journal.end();
-        Ok(Self {
+        let mut store = Self {
             disk,
             index: Behind::new(index, settled),
             applier: None,
@@ -120,7 +122,12 @@ impl<D: Disk, I: Index> Store<D, I> {
             compacting: false,
             compact_at: 0,
             rebuilds: 0,
-        })
+            remade: opened.remade,
+        };
+        if opened.older {
+            store.bring_up_format().map_err(OpenError::io("write to the data directory"))?;
+        }
+        Ok(store)
     }
 
     /// Does a group of requests and appends an answer for each, in order, with its tag. The changes of the group become
@@ -158,7 +165,7 @@ impl<D: Disk, I: Index> Store<D, I> {
         if self.broken.is_some() {
             return None;
         }
-        match read::answer(&self.index, &self.ledger, request) {
+        match read::answer(&self.index, &mut self.ledger, request) {
             Ok(answer) => answer,
             Err(error) => {
                 self.break_index(error);
@@ -231,6 +238,19 @@ impl<D: Disk, I: Index> Store<D, I> {
         Ok(())
     }
 
+    /// Brings a directory of an older format up to this one: long mailboxes get their names and shares.
+    fn bring_up_format(&mut self) -> io::Result<()> {
+        for number in read::long_mailboxes(&self.index)? {
+            self.index.wait_for_room(self.journal.end());
+            let mut plan = Plan::new(&self.index, &mut self.ledger);
+            plan.count_old(number)?;
+            let mut draft = plan.finish();
+            self.write_journal(&mut draft)?;
+            self.index.take(draft.into_changes(), self.journal.end());
+        }
+        layout::mark(&mut self.disk)
+    }
+
     fn write_journal(&mut self, draft: &mut Draft) -> io::Result<()> {
         if let Some(counters) = self.ledger.changed() {
             draft.begin();
@@ -272,20 +292,20 @@ impl<D: Disk, I: Index> Store<D, I> {
         }
         let position = self.index.applied();
         if position != self.settled {
-            self.trust(position, false).write(&mut self.disk, false)?;
+            self.trust(position, State::Open).write(&mut self.disk, false)?;
             self.settled = position;
         }
         Ok(())
     }
 
-    fn trust(&self, position: Position, clean: bool) -> Trust {
-        Trust { boot: self.boot.clone(), clean, position, nonce: self.seed }
+    fn trust(&self, position: Position, state: State) -> Trust {
+        Trust { boot: self.boot.clone(), state, position, nonce: self.seed }
     }
 
     /// Opens the index anew and brings it up to the journal.
     fn mend_index(&mut self) -> io::Result<()> {
         self.rebuilds += 1;
-        self.index.pause();
+        self.index.begin_mending();
         let layout = Layout::read(&self.disk).map_err(into_io)?;
         let layout = layout.ok_or_else(|| io::Error::other("the data directory is empty"))?;
         let mut opening = Opening {
@@ -295,17 +315,30 @@ impl<D: Disk, I: Index> Store<D, I> {
             seed: self.seed,
             report: &mut |_| {},
         };
-        let damaged = self.broken.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData);
-        if damaged || opening.resume(&layout).map_err(into_io)?.is_none() {
-            opening.rebuild(&layout).map_err(into_io)?;
-        }
+        let damage = self.broken.as_ref().filter(|error| error.kind() == io::ErrorKind::InvalidData);
+        let remade = match damage {
+            Some(damage) => opening.rebuild(&layout).map(|_| Some(damage.to_string())),
+            None => opening.bring_up(&layout).map(|(_, remade)| remade),
+        };
+        let remade = remade.map_err(into_io)?;
         self.index.inner().flush()?;
         self.ledger = read_ledger(self.index.inner())?;
-        self.trust(self.journal.end(), false).write(&mut self.disk, true)?;
+        self.trust(self.journal.end(), State::Open).write(&mut self.disk, true)?;
         self.settled = self.journal.end();
         self.index.restart(self.settled);
         self.broken = None;
+        self.remade = remade.or(self.remade.take());
         Ok(())
+    }
+
+    /// Whether the index cannot be used until [`Self::maintain`] has mended it.
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// Why the index was made anew since this was last asked, if it was: nothing is lost by that.
+    pub fn take_remade(&mut self) -> Option<String> {
+        self.remade.take()
     }
 
     /// What last went wrong since this was last asked.
@@ -382,7 +415,7 @@ impl<D: Disk, I: Index> Store<D, I> {
         self.settle()?;
         self.applier = None;
         self.index.inner().close()?;
-        self.trust(self.settled, true).write(&mut self.disk, true)
+        self.trust(self.settled, State::Closed).write(&mut self.disk, true)
     }
 
     /// A handle for reading accounts in another thread.
@@ -460,6 +493,16 @@ impl<D: Disk, I: Index> Store<D, I> {
         self.audit.head()
     }
 
+    /// Deletes keys, as if they had never been.
+    #[cfg(test)]
+    pub(super) fn forget_keys(&mut self, keys: &[Vec<u8>]) {
+        let mut draft = Draft::default();
+        keys.iter().filter_map(|key| key::Key::read(key)).for_each(|key| draft.delete(key));
+        self.ledger.begin_group();
+        self.write_journal(&mut draft).expect("the disk works");
+        self.index.take(draft.into_changes(), self.journal.end());
+    }
+
     /// The next account gets this number.
     #[cfg(test)]
     pub(super) fn set_next_number(&mut self, number: u32) {
@@ -487,7 +530,7 @@ impl<D: Disk, I: Index> Store<D, I> {
 fn named_mail(request: &Request) -> impl Iterator<Item = (u32, &Mail, (u32, u64))> {
     let changes: &[Change] = if let Request::Commit(changes) = request { changes } else { &[] };
     changes.iter().filter_map(|change| match change {
-        Change::AddMail(to, mail) => Some((*to, mail, mail.name()?)),
+        Change::AddMail(to, mail) => Some((*to, mail, mail.head().name()?)),
         _ => None,
     })
 }

@@ -151,7 +151,8 @@ fn a_full_mailbox_comes_in_order_as_fast_as_it_is_acknowledged() {
     let (mut a, b) = (Linked::person(&mut world, "a"), Linked::person(&mut world, "b"));
     let mut b = b;
     assert_eq!(b.ask(&mut world, &User::SetStatus { me: b.number, status: 4 }).len(), 1);
-    const ALL: u64 = 3_000;
+    const ALL: u64 = crate::limits::MAILBOX_FRIEND as u64;
+    world.list(b.number, a.number);
     for id in 1..=ALL {
         a.say(&mut world, b.number, &format!("{id}"), id);
         if id % 20 == 0 {

@@ -1,12 +1,13 @@
 //! A server in one thread: some shards, one store, a virtual clock, and what each address has received.
 
+use crate::limits;
 use crate::seeded::Seed;
 use crate::shard::search::Scan;
 use crate::shard::{
     Board, Classic, Control, Counters, Endpoint, Identity, Input, Now, Outbox, PasswordJob, PasswordOutcome, Peer,
     SearchJob, SearchOrder, Shard, Territory, Ticket, steer,
 };
-use crate::store::{AccountView, Answer, MemoryIndex, Request, SimDisk, Store};
+use crate::store::{AccountView, Answer, Change, MemoryIndex, Request, SimDisk, Store};
 use crate::wire::{Dialect, Profile, Server, User};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -361,6 +362,12 @@ impl World {
     }
 
     /// `person` adds `friend`, and neither keeps the frames that come of it.
+    /// `owner` lists `friend` in the store, so that a friend's share of the mailbox is free.
+    pub fn list(&mut self, owner: u32, friend: u32) {
+        let change = Change::PutFriend { owner, friend, group: limits::FIRST_GROUP };
+        assert!(self.store.ask(Request::Commit(vec![change])).is_done());
+    }
+
     pub fn befriend(&mut self, person: Person, friend: Person) {
         self.send(person.at, &User::AddFriend { me: person.number, friend: friend.number });
         let shown = self.shown(person.at);

@@ -15,12 +15,13 @@ pub(super) use table::{New, Value};
 
 use super::index::{Index, Lookup, Op, Visit};
 use super::journal::Position;
-use super::key::Key;
+use super::key::{self, Key};
 use crate::limits;
 use merge::{Page, Way};
 use std::io;
 use std::ops::{Bound, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use table::Table;
 
@@ -38,6 +39,8 @@ pub(super) struct Behind<I> {
 #[derive(Debug)]
 struct Shared {
     tables: Mutex<Tables>,
+    /// Rises when the index begins to be mended and when that is done: odd while it cannot be read.
+    mends: AtomicU64,
     /// There may be something to do for the applier.
     work: Condvar,
     /// The applier has done something.
@@ -109,7 +112,8 @@ impl<I: Index> Behind<I> {
             stop: false,
             waits: 0,
         };
-        let shared = Shared { tables: Mutex::new(tables), work: Condvar::new(), done: Condvar::new() };
+        let shared =
+            Shared { tables: Mutex::new(tables), mends: AtomicU64::new(0), work: Condvar::new(), done: Condvar::new() };
         Self { inner, shared: Arc::new(shared) }
     }
 
@@ -221,6 +225,29 @@ impl<I: Index> Behind<I> {
         }
     }
 
+    /// The index is about to be mended, and cannot be read until [`Self::restart`]: whoever reads meanwhile is told so,
+    /// rather than shown a part of it.
+    pub(super) fn begin_mending(&self) {
+        self.pause();
+        self.shared.mends.fetch_or(1, Ordering::SeqCst);
+    }
+
+    /// To be compared before and after the index is read.
+    fn mends(&self) -> io::Result<u64> {
+        let mends = self.shared.mends.load(Ordering::SeqCst);
+        if mends % 2 == 0 { Ok(mends) } else { Err(io::Error::other("the index is being made anew")) }
+    }
+
+    /// What was read from the index counts only if it was not mended meanwhile.
+    fn read<T>(&self, read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let before = self.mends()?;
+        let found = read();
+        if self.mends()? != before {
+            return Err(io::Error::other("the index was made anew meanwhile"));
+        }
+        self.noticed(found)
+    }
+
     /// The index was mended, and has all of the journal before `applied`: what was in memory is in it.
     pub(super) fn restart(&self, applied: Position) {
         let mut tables = self.tables();
@@ -230,6 +257,7 @@ impl<I: Index> Behind<I> {
         tables.paused = false;
         drop(tables);
         drop(forgotten);
+        self.shared.mends.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Applies some of the frozen table. `false` if there is nothing to do, or it failed.
@@ -244,7 +272,7 @@ impl<I: Index> Behind<I> {
         }
         let Some(frozen) = &tables.frozen else { return false };
         tables.stepping = true;
-        let table = Arc::clone(&frozen.table);
+        let (table, position) = (Arc::clone(&frozen.table), frozen.position.encode());
         let from = frozen.reached.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let (mut reached, mut seen, mut bytes) = (None, 0, 0);
         let mut ops: Vec<Op<'_>> = Vec::with_capacity(STEP);
@@ -259,7 +287,11 @@ impl<I: Index> Behind<I> {
         }
         drop(guard);
         let whole = seen < STEP;
+        let reached_key = key::reached();
         let applied = catch_unwind(AssertUnwindSafe(|| {
+            if whole {
+                ops.push((&reached_key, Some(&position)));
+            }
             self.inner.apply(&ops)?;
             if whole { self.inner.flush() } else { Ok(()) }
         }));
@@ -293,6 +325,16 @@ impl<I: Index> Behind<I> {
         went
     }
 
+    /// Whoever finds the index damaged, in whatever thread, has it mended.
+    fn noticed<T>(&self, found: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &found
+            && error.kind() == io::ErrorKind::InvalidData
+        {
+            self.tables().failed.get_or_insert_with(|| io::Error::new(error.kind(), error.to_string()));
+        }
+        found
+    }
+
     fn walk(&self, range: Range<&[u8]>, way: Way, visit: Visit<'_>) -> io::Result<()> {
         let (mut start, mut end) = (range.start.to_vec(), range.end.to_vec());
         loop {
@@ -317,10 +359,10 @@ impl<I: Index> Behind<I> {
             }
             let mut walk = page.walk(way, visit);
             let range = &page_start[..]..&page_end[..];
-            match way {
-                Way::Up => self.inner.scan(range, &mut |key, value| walk.below(key, value))?,
-                Way::Down => self.inner.scan_down(range, &mut |key, value| walk.below(key, value))?,
-            }
+            self.read(|| match way {
+                Way::Up => self.inner.scan(range, &mut |key, value| walk.below(key, value)),
+                Way::Down => self.inner.scan_down(range, &mut |key, value| walk.below(key, value)),
+            })?;
             if walk.ended || walk.until(None).is_break() || !page.more {
                 return Ok(());
             }
@@ -354,7 +396,7 @@ impl<I: Index> Lookup for Behind<I> {
         };
         match late {
             Some(value) => Ok(value.map(Found::Late)),
-            None => Ok(self.inner.get(key)?.map(Found::Below)),
+            None => Ok(self.read(|| self.inner.get(key))?.map(Found::Below)),
         }
     }
 

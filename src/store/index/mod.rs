@@ -1,11 +1,13 @@
 //! The index: what the journal says, in order of key, so that it can be looked up. It can always be made anew.
 
+mod guard;
 mod memory;
 mod packed;
 mod place;
 mod sled;
 
 pub use self::sled::SledIndex;
+pub use guard::{is_index_thread, panics_are_caught};
 pub use memory::MemoryIndex;
 pub use packed::Packed;
 

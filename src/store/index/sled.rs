@@ -3,13 +3,14 @@
 //! Kept away from: `flush_async` (seven at once hang for ever), `watch_prefix`, values far beyond 8 KB (leaking blobs),
 //! and batches (each holds a process-wide lock, and large ones are slow).
 
+use super::guard::guarded;
 use super::{Index, Lookup, Op, Visit};
 use crate::limits;
 use std::fs::{self, File};
 use std::io;
-use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -22,12 +23,14 @@ pub struct SledIndex {
     path: Arc<PathBuf>,
     /// `None` while it is closed. Readers hold the lock while they read: an instance is gone once it is taken out.
     database: Arc<RwLock<Option<sled::Db>>>,
+    /// A call of this instance has panicked.
+    panicked: Arc<AtomicBool>,
 }
 
 impl SledIndex {
     /// An index in this folder, which need not exist. It is closed until it is opened anew or reset.
     pub fn new(path: PathBuf) -> Self {
-        Self { path: Arc::new(path), database: Arc::default() }
+        Self { path: Arc::new(path), database: Arc::default(), panicked: Arc::default() }
     }
 
     fn database(&self) -> RwLockReadGuard<'_, Option<sled::Db>> {
@@ -38,10 +41,42 @@ impl SledIndex {
         self.database.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with<R>(&self, use_it: impl FnOnce(&sled::Db) -> sled::Result<R>) -> io::Result<R> {
+    fn with<R>(&self, use_it: impl FnOnce(&sled::Db) -> io::Result<R>) -> io::Result<R> {
         let guard = self.database();
-        let database = guard.as_ref().ok_or_else(|| io::Error::other("the index is closed"))?;
-        use_it(database).map_err(io_error)
+        use_it(guard.as_ref().ok_or_else(|| io::Error::other("the index is closed"))?)
+    }
+
+    /// Calls sled, which panics where its file is damaged.
+    fn call<R>(&self, call: impl FnOnce() -> sled::Result<R>) -> io::Result<R> {
+        guarded(call).inspect_err(|_| self.panicked.store(true, Ordering::Relaxed))?.map_err(io_error)
+    }
+
+    fn write(&self, database: &sled::Db, ops: &[Op<'_>]) -> io::Result<()> {
+        self.call(|| write(database, ops))
+    }
+
+    fn visit<E>(&self, mut entries: E, visit: Visit<'_>) -> io::Result<()>
+    where
+        E: Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
+    {
+        // The visitor is ours: its panics are bugs.
+        while let Some((key, value)) = self.call(|| entries.next().transpose())? {
+            if visit(&key, &value) == ControlFlow::Break(()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of an instance. One that has panicked may wait for itself for ever while it is dropped, so it is left where
+    /// it is: its file will be deleted.
+    fn let_go(&self, database: Option<sled::Db>) {
+        if self.panicked.swap(false, Ordering::Relaxed) {
+            std::mem::forget(database);
+        } else {
+            // It is not asked again, so what it says is of no use.
+            let _ = guarded(|| drop(database));
+        }
     }
 }
 
@@ -62,10 +97,7 @@ fn open(path: &Path) -> io::Result<sled::Db> {
     let config = sled::Config::new().path(path).cache_capacity(limits::SLED_CACHE_BYTES).flush_every_ms(Some(500));
     let mut tries = 0;
     loop {
-        // Some kinds of damage make sled panic while it recovers; for us it is one more way not to open.
-        let opened = catch_unwind(AssertUnwindSafe(|| config.open()))
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the index is damaged"))?
-            .map_err(io_error);
+        let opened = guarded(|| config.open())?.map_err(io_error);
         match opened {
             Err(error) if error.to_string().contains("could not acquire lock") && tries < OPEN_TRIES => {
                 tries += 1;
@@ -116,31 +148,15 @@ impl Lookup for SledIndex {
     type Value = sled::IVec;
 
     fn get(&self, key: &[u8]) -> io::Result<Option<Self::Value>> {
-        self.with(|database| database.get(key))
+        self.with(|database| self.call(|| database.get(key)))
     }
 
     fn scan(&self, range: Range<&[u8]>, visit: Visit<'_>) -> io::Result<()> {
-        self.with(|database| {
-            for entry in database.range(range) {
-                let (key, value) = entry?;
-                if visit(&key, &value).is_break() {
-                    break;
-                }
-            }
-            Ok(())
-        })
+        self.with(|database| self.visit(database.range(range), visit))
     }
 
     fn scan_down(&self, range: Range<&[u8]>, visit: Visit<'_>) -> io::Result<()> {
-        self.with(|database| {
-            for entry in database.range(range).rev() {
-                let (key, value) = entry?;
-                if visit(&key, &value).is_break() {
-                    break;
-                }
-            }
-            Ok(())
-        })
+        self.with(|database| self.visit(database.range(range).rev(), visit))
     }
 }
 
@@ -148,13 +164,13 @@ impl Index for SledIndex {
     fn apply(&self, ops: &[Op<'_>]) -> io::Result<()> {
         self.with(|database| {
             if ops.len() < limits::INDEX_SPLIT {
-                return write(database, ops);
+                return self.write(database, ops);
             }
             // Writing is what costs most of a group, and the halves are of different leaves.
             let (low, high) = ops.split_at(ops.len() / 2);
             std::thread::scope(|scope| {
-                let high = scope.spawn(|| write(database, high));
-                let low = write(database, low);
+                let high = scope.spawn(|| self.write(database, high));
+                let low = self.write(database, low);
                 match high.join() {
                     Ok(high) => low.and(high),
                     Err(panic) => std::panic::resume_unwind(panic),
@@ -164,19 +180,19 @@ impl Index for SledIndex {
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.with(|database| database.flush().map(drop))
+        self.with(|database| self.call(|| database.flush().map(drop)))
     }
 
     fn reopen(&self) -> io::Result<()> {
         let mut guard = self.exclusive();
-        *guard = None;
+        self.let_go(guard.take());
         *guard = Some(open(&self.path)?);
         Ok(())
     }
 
     fn reset(&self) -> io::Result<()> {
         let mut guard = self.exclusive();
-        *guard = None;
+        self.let_go(guard.take());
         match fs::remove_dir_all(&*self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -188,8 +204,8 @@ impl Index for SledIndex {
     fn close(&self) -> io::Result<()> {
         let database = self.exclusive().take();
         if let Some(database) = database {
-            database.flush().map_err(io_error)?;
-            drop(database);
+            self.call(|| database.flush())?;
+            self.let_go(Some(database));
             sync_folder(&self.path)?;
         }
         Ok(())

@@ -8,7 +8,7 @@ use crate::store::key;
 
 impl<I: Lookup> Plan<'_, I> {
     pub(super) fn blocks_anybody(&self, owner: u32) -> Planned<bool> {
-        Ok(!self.draft.keys(self.index, key::blocks_of(owner))?.is_empty())
+        self.draft.any(self.index, key::blocks_of(owner)).map_err(Into::into)
     }
 
     /// Refused if `owner` blocks `other`.

@@ -31,6 +31,7 @@ impl<I: Lookup> Plan<'_, I> {
             Ok(at) => friends[at].1 = group,
             Err(at) => {
                 friends.insert(at, (friend, group));
+                self.listed(owner, friend, true)?;
                 self.watch(friend, owner)?;
             }
         }
@@ -78,6 +79,7 @@ impl<I: Lookup> Plan<'_, I> {
         let Ok(at) = friends.binary_search_by_key(&friend, |entry| entry.0) else { return Ok(false) };
         friends.remove(at);
         self.set_friends(owner, &friends);
+        self.listed(owner, friend, false)?;
         Ok(true)
     }
 

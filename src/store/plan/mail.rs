@@ -4,13 +4,20 @@ use super::{Plan, Planned, Stop};
 use crate::limits;
 use crate::store::index::Lookup;
 use crate::store::key::{self, Key};
-use crate::store::mailboxes::{Glance, Ids, Known, Mailbox};
+use crate::store::mailboxes::{Glance, Known, Mailbox};
+use crate::store::record::Head;
 use crate::store::{Mail, Refusal, read};
 use std::collections::BTreeSet;
 
-/// The kinds of a system message that anyone can cause: "has added you" at will, "asks to be authorized" once a week.
-const ADDED: u8 = 1;
-const ASKS: u8 = 2;
+/// The longest mailbox that is walked: a short one in tests, so that these see longer ones.
+pub(in crate::store) const WALK: usize = if cfg!(test) { 3 } else { limits::MAILBOX_WALK };
+
+/// A message that stands in a mailbox.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Placed {
+    pub(super) head: Head,
+    pub(super) seq: u64,
+}
 
 impl<I: Lookup> Plan<'_, I> {
     /// What has to be known of a mailbox before a message is added, with sender and id if it has an id. Refused if there
@@ -20,92 +27,130 @@ impl<I: Lookup> Plan<'_, I> {
             return Ok(mailbox.glance(name));
         }
         self.must_exist(number)?;
-        let mut mailbox = Mailbox::new(self.blocks_anybody(number)?);
-        self.each_mail(number, |name, seq| mailbox.add(name, seq))?;
+        let blocks = self.blocks_anybody(number)?;
+        let mailbox = match self.total(number)? {
+            Some(total) => Mailbox::counted(total.messages, blocks),
+            None => {
+                let (mut mailbox, mut first) = (Mailbox::new(blocks), None);
+                self.each_mail(number, |mail| {
+                    mailbox.add(mail.head.name(), mail.seq);
+                    first = first.or(Some(mail.seq));
+                })?;
+                self.ledger.mail_starts(number, first);
+                mailbox
+            }
+        };
         let glance = mailbox.glance(name);
         self.ledger.set_mailbox(number, mailbox);
         Ok(glance)
     }
 
-    /// Visits the messages of a mailbox: sender and id of those that have an id, and their places.
-    fn each_mail(&self, number: u32, mut visit: impl FnMut(Option<(u32, u64)>, u64)) -> Planned<()> {
+    /// Visits the messages of a mailbox.
+    pub(super) fn each_mail(&self, number: u32, visit: impl FnMut(Placed)) -> Planned<()> {
+        self.mail_between(number, u64::MAX, visit)
+    }
+
+    /// Visits the messages of a mailbox up to and including this place.
+    fn mail_between(&self, number: u32, through: u64, mut visit: impl FnMut(Placed)) -> Planned<()> {
         let mut whole = true;
-        let range = key::mail_from(number, self.ledger.mail_start(number));
-        self.draft.each(self.index, range, &mut |key, value| match Mail::name_in(value) {
-            Ok(name) => visit(name, Key::mail_seq(key).unwrap_or_default()),
-            Err(_) => whole = false,
+        let range = key::mail_between(number, self.ledger.mail_start(number), through);
+        self.draft.each(self.index, range, &mut |key, value| match (Head::of(value), Key::mail_seq(key)) {
+            (Ok(head), Some(seq)) => visit(Placed { head, seq }),
+            _ => whole = false,
         })?;
         if whole { Ok(()) } else { Err(Stop::Failed(read::malformed())) }
     }
 
     /// The place of a message, if it is there.
-    fn find_mail(&mut self, number: u32, name: (u32, u64), known: Known) -> Planned<Option<u64>> {
-        match known {
+    fn find_mail(&self, number: u32, name: (u32, u64), glance: Glance) -> Planned<Option<u64>> {
+        match glance.known {
             Known::Absent => return Ok(None),
             Known::At(seq) if self.draft.has(self.index, key::mail(number, seq))? => return Ok(Some(seq)),
             Known::At(_) | Known::Perhaps => {}
         }
-        if let Some(found) = self.ledger.searched(number, name) {
-            return Ok(found);
+        if glance.counted {
+            return self.named(number, name);
         }
-        let mut ids = Ids::default();
-        self.each_mail(number, |name, seq| ids.extend(name.map(|name| (name, seq))))?;
-        let found = ids.get(&name).copied();
-        self.ledger.set_searched(number, ids);
+        // It is a short one.
+        let mut found = None;
+        self.each_mail(number, |mail| {
+            if mail.head.name() == Some(name) {
+                found = Some(mail.seq);
+            }
+        })?;
         Ok(found)
     }
 
     pub(super) fn add_mail(&mut self, number: u32, mail: &Mail) -> Planned<()> {
-        let name = mail.name();
-        let Glance { count, blocks, known } = self.glance(number, name)?;
+        let head = mail.head();
+        let name = head.name();
+        let glance = self.glance(number, name)?;
         // What is there already stays, even if the sender was blocked since or the mailbox is full.
         if let Some(name) = name
-            && let Some(seq) = self.find_mail(number, name, known)?
+            && let Some(seq) = self.find_mail(number, name, glance)?
         {
             self.places.push(seq);
             return Ok(());
         }
-        let unasked = mail.flag == Mail::USER || (mail.flag == Mail::SYSTEM && matches!(mail.kind, ADDED | ASKS));
-        if blocks && unasked {
+        if glance.blocks && head.is_unasked() {
             self.must_not_block(number, mail.from)?;
         }
         // The reserve is for requests and answers alone: nobody can fill it with what costs nothing.
-        let reserve = if mail.flag == Mail::SYSTEM && mail.kind != ADDED { limits::MAILBOX_RESERVE } else { 0 };
-        if count as usize >= limits::MAILBOX_MESSAGES + reserve {
+        let reserve = if mail.flag == Mail::SYSTEM && mail.kind != Mail::ADDED { limits::MAILBOX_RESERVE } else { 0 };
+        if glance.count as usize >= limits::MAILBOX_MESSAGES + reserve {
             return Err(Stop::Refused(Refusal::MailboxFull));
         }
+        if glance.counted && head.takes_share() {
+            self.must_have_share(number, mail.from)?;
+        }
         let seq = self.ledger.take_mail_seq();
-        self.draft.put_first(key::mail(number, seq), mail.encode());
+        let record = self.record(mail)?;
+        self.draft.put_first(key::mail(number, seq), record);
         self.ledger.mail_added(number, name, seq);
+        if glance.counted {
+            self.count_in(number, &[Placed { head, seq }])?;
+        } else if glance.count as usize >= WALK {
+            self.count(number)?;
+        }
         self.places.push(seq);
         Ok(())
     }
 
     pub(super) fn delete_mail(&mut self, number: u32, through: u64) -> Planned<()> {
-        let keys = self.draft.keys(self.index, key::mail_between(number, self.ledger.mail_start(number), through))?;
-        if !keys.is_empty() {
-            self.ledger.mail_removed(number, keys.len());
-            keys.into_iter().for_each(|key| self.draft.delete(key));
-        }
+        let mut gone = Vec::new();
+        self.mail_between(number, through, |mail| gone.push(mail))?;
+        self.remove_mail(number, &gone)?;
         self.ledger.mail_gone(number, through);
         Ok(())
     }
 
     pub(super) fn delete_mail_at(&mut self, number: u32, places: &[u64]) -> Planned<()> {
-        let mut keys = Vec::with_capacity(places.len());
+        let mut gone = Vec::with_capacity(places.len());
         for seq in places.iter().copied().collect::<BTreeSet<u64>>() {
-            let key = key::mail(number, seq);
-            if self.draft.has(self.index, key)? {
-                keys.push(key);
+            let head = self.draft.look(self.index, key::mail(number, seq), Head::of)?;
+            if let Some(head) = head {
+                gone.push(Placed { head: head.map_err(|_| read::malformed())?, seq });
             }
         }
-        if keys.is_empty() {
+        self.remove_mail(number, &gone)?;
+        if !gone.is_empty() && self.ledger.mailbox(number).is_some_and(|mailbox| mailbox.is_empty()) {
+            self.ledger.mail_gone(number, u64::MAX);
+        }
+        Ok(())
+    }
+
+    /// Deletes messages that are there.
+    fn remove_mail(&mut self, number: u32, gone: &[Placed]) -> Planned<()> {
+        if gone.is_empty() {
             return Ok(());
         }
-        self.ledger.mail_removed(number, keys.len());
-        keys.into_iter().for_each(|key| self.draft.delete(key));
-        if self.ledger.mailbox(number).is_some_and(|mailbox| mailbox.is_empty()) {
-            self.ledger.mail_gone(number, u64::MAX);
+        self.count_out(number, gone)?;
+        self.ledger.mail_removed(number, gone.len());
+        for mail in gone {
+            self.draft.delete(key::mail(number, mail.seq));
+            if mail.head.shared {
+                self.release_text(mail.head.from, mail.head.id)?;
+            }
         }
         Ok(())
     }

@@ -1,9 +1,14 @@
 //! Turns what is asked into changes of keys, or refuses it. Here lists and reverse lists are kept in step.
 
+mod asks;
 mod blocks;
 pub(super) mod friends;
-mod mail;
+pub(super) mod mail;
 mod sessions;
+pub(super) mod shares;
+mod texts;
+
+pub(super) use asks::read_until;
 
 use super::audit::AuditSeal;
 use super::draft::Draft;
@@ -185,34 +190,6 @@ impl<'a, I: Lookup> Plan<'a, I> {
         self.empty_group(owner, group)
     }
 
-    fn put_ask(&mut self, target: u32, asker: u32, until_ms: u64) -> Planned<()> {
-        self.must_exist(target)?;
-        self.must_exist(asker)?;
-        self.must_not_block(target, asker)?;
-        // The store has no clock, but the caller's can be seen: all requests are open equally long.
-        let now_ms = until_ms.saturating_sub(limits::ASK_OPEN.as_millis() as u64);
-        let mut open = 0;
-        for other in self.numbers(key::asks_to(target))? {
-            let until = self.draft.get(self.index, key::ask(target, other))?.and_then(|value| read_until(&value));
-            if until.is_none_or(|until| until <= now_ms) {
-                self.delete_ask(target, other)?;
-            } else if other != asker {
-                open += 1;
-            }
-        }
-        if open >= limits::ASKS_OPEN {
-            return Err(Stop::Refused(Refusal::TooManyAsks));
-        }
-        self.draft.put(key::ask(target, asker), until_ms.to_be_bytes());
-        self.draft.put(key::asked(asker, target), []);
-        Ok(())
-    }
-
-    fn delete_ask(&mut self, target: u32, asker: u32) -> Planned<()> {
-        self.delete(key::ask(target, asker))?;
-        self.delete(key::asked(asker, target))
-    }
-
     fn audit_seal(&self) -> Planned<Option<AuditSeal>> {
         let value = self.draft.get(self.index, key::audit_seal())?;
         Ok(value.map(|value| AuditSeal::decode(&value).ok_or_else(read::malformed)).transpose()?)
@@ -255,9 +232,4 @@ impl<'a, I: Lookup> Plan<'a, I> {
         self.ledger.forget_mailbox(number);
         Ok(())
     }
-}
-
-/// Until when a request for authorization is open.
-pub(super) fn read_until(value: &[u8]) -> Option<u64> {
-    value.try_into().ok().map(u64::from_be_bytes)
 }

@@ -254,3 +254,25 @@ fn an_index_that_fails_within_a_table_is_mended() {
         assert_eq!(Model::of(&store.crash().expect("opens")).mail.get(&10_000), None);
     }
 }
+
+#[test]
+fn nobody_reads_an_index_that_is_being_made_anew() {
+    let behind = Behind::new(MemoryIndex::default(), at(0));
+    let key = key::account(10_000);
+    behind.take([(key, New { value: Some([1].as_slice().into()), first: false })], at(1));
+    behind.drain(at(1));
+    assert!(behind.get(&key).expect("readable").is_some());
+    behind.begin_mending();
+    assert!(behind.get(&key).is_err());
+    // A scan that began before finds out, too.
+    assert!(behind.scan(&key::everything().start..&key::everything().end, &mut |_, _| panic!("shown")).is_err());
+    behind.inner().reset().expect("works");
+    behind.restart(at(0));
+    assert!(behind.get(&key).expect("readable").is_none());
+    let mut seen = 0;
+    let scanned = behind.scan(&key::everything().start..&key::everything().end, &mut |_, _| {
+        seen += 1;
+        ControlFlow::Continue(())
+    });
+    assert_eq!((scanned.is_ok(), seen), (true, 0));
+}

@@ -115,10 +115,10 @@ fn a_newer_format_and_an_older_one_are_left_alone() {
     let store = populated();
     let mut disk = store.disk().clone();
     drop(store);
-    disk.replace("format", b"oicq store 3\n", true).expect("can be written");
+    disk.replace("format", b"oicq store 4\n", true).expect("can be written");
     let before = files(&disk);
     let Err(error @ OpenError::Newer { .. }) = open(&disk, &MemoryIndex::default()) else { panic!("opened") };
-    assert!(error.to_string().contains("\"3\""));
+    assert!(error.to_string().contains("\"4\""));
     assert!(files(&disk) == before, "a file was changed");
     disk.replace("format", b"oicq store 1\n", true).expect("can be written");
     let before = files(&disk);

@@ -13,6 +13,7 @@ mod model;
 mod packed;
 mod rules;
 mod runner;
+mod shares;
 
 use super::*;
 use crate::wire::Profile;
@@ -81,7 +82,7 @@ fn commit<D: Disk, I: Index>(store: &mut Store<D, I>, changes: Vec<Change>) -> A
 
 fn texts<D: Disk, I: Index>(store: &mut Store<D, I>, number: u32) -> Vec<String> {
     match store.ask(Request::Mail(number)) {
-        Answer::Mail(mail) => mail.into_iter().map(|mail| mail.text.into()).collect(),
+        Answer::Mail(mail) => mail.into_iter().map(|mail| mail.text.to_string()).collect(),
         other => panic!("no mail: {other:?}"),
     }
 }

@@ -222,7 +222,10 @@ fn places_in_mailboxes_rise_across_restarts() {
 fn a_page_of_mail_is_bounded() {
     let mut store = populated();
     let long = "x".repeat(8_000);
-    let changes = (0..300).map(|id| Change::AddMail(10_000, mail(id, if id < 20 { &long } else { "short" }))).collect();
+    let text = |id| if id < 20 { &*long } else { "short" };
+    let changes = (0..300)
+        .map(|id| Change::AddMail(10_000, Mail { from: 10_001 + id as u32 % 2, ..mail(id, text(id)) }))
+        .collect();
     assert_eq!(commit(&mut store, changes), Answer::Done);
     let first = texts(&mut store, 10_000).len();
     assert_eq!(first, crate::limits::MAILBOX_PAGE_BYTES / 8_026);
@@ -236,9 +239,14 @@ fn a_page_of_mail_is_bounded() {
 fn a_full_mailbox_still_takes_what_the_system_tells() {
     let mut store = populated();
     let full = crate::limits::MAILBOX_MESSAGES as u64;
-    let changes = (0..full - 1).map(|id| Change::AddMail(10_000, mail(id, "x"))).collect();
+    for friend in 10_001..10_006 {
+        register(&mut store, "friend");
+        assert_eq!(commit(&mut store, vec![Change::PutFriend { owner: 10_000, friend, group: 1 }]), Answer::Done);
+    }
+    let from = |id| 10_001 + (id % 5) as u32;
+    let changes = (0..full - 1).map(|id| Change::AddMail(10_000, Mail { from: from(id), ..mail(id, "x") })).collect();
     assert_eq!(commit(&mut store, changes), Answer::Done);
-    let user = || Change::AddMail(10_000, mail(0, "user"));
+    let user = || Change::AddMail(10_000, Mail { from: from(full - 1), ..mail(0, "user") });
     // All or none: the first of these two would fit.
     assert_eq!(commit(&mut store, vec![user(), user()]), refused(Refusal::MailboxFull));
     assert_eq!(commit(&mut store, vec![user()]), Answer::Done);

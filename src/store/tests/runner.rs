@@ -14,7 +14,8 @@ fn requests_are_answered_in_order_and_the_store_is_closed_at_the_end() {
     };
     let thread = spawn(store, queue, sink, |event| panic!("nothing is wrong: {event:?}")).expect("a thread");
     for id in 0..5_000 {
-        let request = Request::Commit(vec![Change::AddMail(10_000, mail(id, "x"))]);
+        let words = Mail { flag: 1, from: 0, ..mail(id, "x") };
+        let request = Request::Commit(vec![Change::AddMail(10_000, words)]);
         requests.send((id, request)).expect("it runs");
     }
     drop(requests);
@@ -22,7 +23,7 @@ fn requests_are_answered_in_order_and_the_store_is_closed_at_the_end() {
     let answers: Vec<_> = answers.iter().collect();
     assert_eq!(answers.len(), 5_000);
     assert!(answers.iter().enumerate().all(|(at, answer)| answer.0 == at as u64 && answer.1.is_done()));
-    assert!(layout::Trust::read(&disk).expect("readable").clean);
+    assert_eq!(layout::Trust::read(&disk).expect("readable").state, layout::State::Closed);
     disk.crash();
     let store = Store::open(disk, index, "next boot", 9, &mut |_| {}).expect("opens");
     assert_eq!(super::model::Model::of(&store).mail[&10_000].len(), 5_000);
