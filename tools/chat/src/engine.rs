@@ -345,6 +345,11 @@ impl Engine {
         }
     }
 
+    /// How many messages have no receipt yet.
+    pub fn waiting(&self) -> usize {
+        self.connected().map_or(0, |client| client.wait_for_receipts(Duration::ZERO))
+    }
+
     /// Waits while files are still moving.
     pub fn wait_for_files(&self) {
         let (mut moved, mut since) = (0, Instant::now());

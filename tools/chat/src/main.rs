@@ -11,6 +11,7 @@ mod files;
 mod history;
 mod keep;
 mod man;
+mod notice;
 mod plain;
 mod script;
 mod show;

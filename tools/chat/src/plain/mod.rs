@@ -11,7 +11,6 @@ use crate::show::{self, clean};
 use command::Command;
 pub use news::DELAYED;
 use run::Prompt;
-pub use run::WRONG;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::channel;

@@ -2,6 +2,7 @@
 
 use super::person;
 use crate::engine::{Engine, FileState, News};
+use crate::notice::{Meaning, meaning};
 use crate::show::{self, clean};
 use oicq::client::{Error, Event, ReceiptState, fingerprint, reason};
 use std::sync::Arc;
@@ -85,7 +86,7 @@ fn tell_event(app: &Arc<Engine>, event: Event) -> Option<String> {
         }
         Event::FileAnswered { from, allow: true } => format!("{} takes the file", person(app, from)),
         Event::FileAnswered { from, allow: false } => format!("{} does not take the file", person(app, from)),
-        Event::Notice { text, .. } => format!("server: {}", clean(&text)),
+        Event::Notice { about, code, text } => notice(app.waiting(), about, code, &text),
         Event::FilePiece { .. } | Event::Progress { .. } | Event::Token { .. } => return None,
         Event::ServerKey { key } => {
             format!("the key of {}, kept from now on: {}", app.line.place(), fingerprint(&key))
@@ -100,6 +101,18 @@ fn tell_event(app: &Arc<Engine>, event: Event) -> Option<String> {
         Event::Silent => "the server does not answer; what you say is held until it does".into(),
         Event::Heard => "the server answers again".into(),
     })
+}
+
+fn notice(waiting: usize, about: u8, code: u8, text: &str) -> String {
+    match meaning(about, code) {
+        Meaning::SlowDown => format!("the server asks us to slow down: {waiting} wait, and go out by themselves"),
+        Meaning::Later => {
+            format!("the server cannot take messages now ({}): {waiting} wait, and are sent again", reason(code))
+        }
+        Meaning::Banned => format!("you are banned: {}", clean(text)),
+        Meaning::Words if text.is_empty() => format!("server: {}", reason(code)),
+        Meaning::Words => format!("server: {}", clean(text)),
+    }
 }
 
 fn sent(time: u64) -> String {

@@ -4,14 +4,13 @@ use super::command::{Command, HELP};
 use super::{input, person};
 use crate::engine::Engine;
 use crate::fields;
+use crate::notice::WRONG;
 use crate::show::{self, clean};
 use oicq::client::{AddOutcome, Client, Error, Group, OwnedProfile, Recipient, Secret, Status, reason};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The notice code of a wrong number, password or token (protocol.md 3.2).
-pub const WRONG: u8 = 3;
 /// How many people are asked for at a time.
 const PAGE: u8 = 50;
 

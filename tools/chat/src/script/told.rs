@@ -1,6 +1,7 @@
 //! What happens, as JSON objects, and those as lines for people.
 
 use crate::engine::{Engine, FileState, News};
+use crate::notice::{Meaning, meaning};
 use crate::show::{self, clean};
 use oicq::client::{Event, ReceiptState, reason};
 use serde_json::{Value, json};
@@ -22,7 +23,15 @@ pub fn line(engine: &Engine, news: &News) -> Option<Value> {
                 };
                 json!({ "type": "receipt", "to": to, "id": id, "state": state, "reason": why })
             }
-            Event::Words { text } | Event::Notice { text, .. } => json!({ "type": "server", "text": text }),
+            Event::Words { text } => json!({ "type": "server", "text": text }),
+            Event::Notice { about, code, text } => {
+                let text = if text.is_empty() { reason(*code) } else { text };
+                let mut line = json!({ "type": "server", "about": about, "code": code, "text": text });
+                if matches!(meaning(*about, *code), Meaning::SlowDown | Meaning::Later) {
+                    line["waiting"] = engine.waiting().into();
+                }
+                line
+            }
             Event::AddedBy { from } => json!({ "type": "added", "from": from, "name": name(*from) }),
             Event::Asked { from, reason } => {
                 json!({ "type": "request", "from": from, "name": name(*from), "reason": reason })
@@ -118,6 +127,7 @@ pub fn words(line: &Value) -> String {
                 ["path", "sha256", "reason"].iter().map(|name| text(name)).filter(|text| !text.is_empty()).collect();
             format!("{}: {} {}", text("file"), text("state"), rest.join(" ")).trim_end().to_owned()
         }
+        "server" if !line["waiting"].is_null() => format!("{}: {} wait", text("text"), text("waiting")),
         "error" | "server" | "trouble" => text("text"),
         kind => {
             let fields =

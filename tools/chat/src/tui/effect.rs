@@ -118,7 +118,11 @@ pub enum Message {
         up: bool,
         tcp: bool,
         trip: Option<u64>,
+        /// Messages that have no receipt.
+        waiting: usize,
     },
+    /// The same, alone.
+    Waiting(usize),
     News(News),
     /// The friend list may have changed.
     Groups(Vec<Group>),

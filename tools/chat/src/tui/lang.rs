@@ -43,6 +43,11 @@ words! {
     delayed_why: "Wrong passwords were tried: the server makes us wait, half a minute at most.", "有人试过错误密码，服务器让登录等待，最多半分钟。";
     no_answer: "no answer from the server; trying again", "服务器没有应答，正在重试";
     silent: "the server does not answer; what you write waits", "服务器没有应答，写下的消息会等待";
+    slowed: "slow down: {} wait", "请慢一点：{} 条等待中";
+    slow_down: "The server asks us to slow down: {} wait, and go out by themselves.", "服务器要求放慢：{} 条消息等待中，会自动发出。";
+    later: "The server cannot take messages now ({}): {} wait, and are sent again.", "服务器暂时收不了消息（{}）：{} 条等待中，会再次发送。";
+    banned_title: "Banned", "已被封禁";
+    banned: "The operator has banned this account or the place that you are at:\n\n{}", "管理员封禁了这个账号或你所在的网络：\n\n{}";
     signed_out: "not signed in (F2)", "未登录（F2）";
     refused: "refused: {}", "被拒绝：{}";
     welcome: "Welcome to OICQ", "欢迎使用 OICQ";
@@ -401,15 +406,27 @@ impl Words {
         }
     }
 
+    /// What the server says about something that it has not done, in the language of the screen as far as that is known.
+    pub fn server_said(&self, code: u8, text: &str) -> String {
+        let text = crate::show::clean(text);
+        match text.as_str() {
+            "" => self.reason(code).to_owned(),
+            text if !self.is_chinese() => text.to_owned(),
+            text => match self.said(text) {
+                said if said != text => said,
+                // The server's own words say which part of a search it does not take.
+                said => format!("{}（{said}）", self.reason(code)),
+            },
+        }
+    }
+
     /// An error of the library.
     pub fn error(&self, engine: &Engine, error: &Error) -> String {
         let place = engine.line.place();
         match error {
             Error::NotSignedIn => self.not_signed_in.into(),
             error if !self.is_chinese() => engine.words(error),
-            Error::Refused { code, text } if text.is_empty() => self.reason(*code).to_owned(),
-            // The server's own words say which part of a search it does not take.
-            Error::Refused { code, text } => format!("{}（{}）", self.reason(*code), crate::show::clean(text)),
+            Error::Refused { code, text } => self.server_said(*code, text),
             Error::Unknown => "连接中断，不知道是否已完成".into(),
             Error::Timeout => format!("{place} 没有应答，服务器在运行吗？"),
             Error::KeyChanged { .. } => self.key_title.into(),

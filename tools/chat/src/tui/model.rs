@@ -102,6 +102,10 @@ pub struct Model {
     /// One's own status, as it was asked for.
     pub status: Status,
     pub link: Link,
+    /// Messages of ours without a receipt, as it was told last.
+    pub waiting: usize,
+    /// The server has asked us to slow down, and some of them still wait.
+    pub slowed: bool,
     pub groups: Vec<Group>,
     /// People who are not in the list, with whom something was said.
     pub others: Vec<u32>,
@@ -158,6 +162,8 @@ impl Model {
             me: None,
             status: Status::Online,
             link: Link::Out,
+            waiting: 0,
+            slowed: false,
             groups: Vec::new(),
             others: Vec::new(),
             unread: BTreeMap::new(),

@@ -6,7 +6,7 @@ use super::lang::{Words, fill};
 use super::text::Zone;
 use crate::engine::{Engine, News};
 use crate::fields;
-use crate::plain::WRONG;
+use crate::notice::{Meaning, WRONG, meaning};
 use crate::script::entry_json;
 use crate::script::local::{self, Served};
 use crate::show::{clean, json as json_line};
@@ -60,6 +60,12 @@ impl Runtime {
         let tell = self.tell.clone();
         let known = Arc::downgrade(&engine);
         engine.subscribe(move |news: &News| {
+            if let News::Event(Event::Notice { about, code, .. }) = news
+                && let Some(engine) = known.upgrade()
+                && matches!(meaning(*about, *code), Meaning::SlowDown | Meaning::Later)
+            {
+                let _ = tell.send(Message::Waiting(engine.waiting()));
+            }
             // Whoever it is about is told by name.
             if let News::Event(
                 Event::Message { from, .. }
@@ -84,7 +90,8 @@ impl Runtime {
         let up = client.as_ref().is_some_and(|client| client.number().is_some());
         let tcp = client.as_ref().is_some_and(|client| client.way() == oicq::client::Way::Tcp);
         let trip = client.and_then(|client| client.round_trip());
-        Message::Tick { up, tcp, trip: trip.and_then(|trip| trip.as_millis().try_into().ok()) }
+        let waiting = self.engine.as_ref().map_or(0, |engine| engine.waiting());
+        Message::Tick { up, tcp, trip: trip.and_then(|trip| trip.as_millis().try_into().ok()), waiting }
     }
 
     /// Does one thing.

@@ -32,6 +32,9 @@ const SAID: &[(&str, &str)] = &[
     ("{}: Permission denied (os error {})", "{}：没有权限"),
     ("{}: No space left on device (os error {})", "{}：磁盘已满"),
     ("the disk is full", "磁盘已满"),
+    ("registration is closed", "注册已关闭"),
+    ("an invite code is needed", "注册需要邀请码"),
+    ("this invite code is not good", "邀请码无效，或已经用过"),
 ];
 
 /// The parts of a text where a template has `{}`.

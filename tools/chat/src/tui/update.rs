@@ -4,10 +4,11 @@ use super::chat::{Chat, PAGE};
 use super::effect::{Effect, Known, Message};
 use super::lang::fill;
 use super::model::{FileLine, Focus, Link, Model};
-use super::popup::{Action, Form, Kind, Menu, Popup, Purpose, Question};
+use super::popup::{Action, Form, Kind, Menu, Page, Popup, Purpose, Question};
 use super::text;
 use crate::engine::{FileState, News};
 use crate::history::{Entry, State};
+use crate::notice::{Meaning, meaning};
 use crate::show::clean;
 use oicq::client::{Event, Group, ReceiptState, Status, fingerprint};
 use oicq::limits::{FIRST_GROUP, FIRST_USER};
@@ -24,7 +25,12 @@ impl Model {
                 self.size = (width, height);
                 self.measure();
             }
-            Message::Tick { up, tcp, trip } => {
+            Message::Waiting(waiting) => self.waiting = waiting,
+            Message::Tick { up, tcp, trip, waiting } => {
+                self.waiting = waiting;
+                if waiting == 0 {
+                    self.slowed = false;
+                }
                 if up && matches!(self.link, Link::Up { .. }) {
                     self.link = Link::Up { tcp, trip };
                 }
@@ -313,7 +319,8 @@ impl Model {
                     self.effects.push(Effect::Newer { peer: to, after });
                 }
             }
-            Event::Words { text } | Event::Notice { text, .. } => self.notice(words.server_says, &[&clean(&text)]),
+            Event::Words { text } => self.notice(words.server_says, &[&clean(&text)]),
+            Event::Notice { about, code, text } => self.told_no(meaning(about, code), code, &text),
             Event::AddedBy { from } => {
                 self.look_up(from);
                 let person = self.person(from);
@@ -412,6 +419,27 @@ impl Model {
             }
             Event::FilePiece { .. } | Event::Progress { .. } | Event::Token { .. } => {}
         }
+    }
+
+    /// The server has not done something, or not yet.
+    fn told_no(&mut self, meaning: Meaning, code: u8, text: &str) {
+        let words = self.words;
+        let waiting = self.waiting.to_string();
+        match meaning {
+            Meaning::SlowDown => {
+                self.slowed = true;
+                self.notice(words.slow_down, &[&waiting]);
+            }
+            Meaning::Later => self.notice(words.later, &[words.reason(code), &waiting]),
+            Meaning::Banned => self.bar(words.banned_title, &fill(words.banned, &[&words.server_said(code, text)])),
+            Meaning::Words => self.notice(words.server_says, &[&words.server_said(code, text)]),
+        }
+    }
+
+    /// Says what keeps this account out: in a page, so that all of it can be read.
+    pub fn bar(&mut self, title: &str, text: &str) {
+        self.note(text.to_owned());
+        self.popups.push(Popup::Page(Page { title: title.to_owned(), text: text.to_owned(), scroll: 0 }));
     }
 
     /// Requests stay open over the end of the program.

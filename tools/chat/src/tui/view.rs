@@ -99,6 +99,9 @@ fn title(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Link::Away => (words.no_answer.to_owned(), Style::new().fg(Color::Red)),
         Link::Silent => (words.silent.to_owned(), Style::new().fg(Color::Red)),
         Link::OtherKey => (words.key_title.to_owned(), Style::new().fg(Color::White).bg(Color::Red)),
+        Link::Up { .. } if model.slowed => {
+            (fill(words.slowed, &[&model.waiting.to_string()]), Style::new().fg(Color::Yellow))
+        }
         Link::Up { tcp, trip } => {
             let way = if *tcp { "TCP" } else { "UDP" };
             let trip = trip.map_or(String::new(), |trip| format!(" {} ms", trip.max(1)));

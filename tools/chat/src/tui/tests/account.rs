@@ -150,3 +150,50 @@ fn a_sign_in_that_the_server_lets_wait_is_no_dead_screen() {
         assert!(!screen(&model).contains(waits));
     }
 }
+
+#[test]
+fn whoever_is_too_fast_is_told_and_sees_how_much_waits() {
+    for (words, told, bar) in [
+        (&EN, "The server asks us to slow down: 12 wait", "slow down: 12 wait"),
+        (&ZH, "服务器要求放慢：12 条消息等待中", "请慢一点：12 条等待中"),
+    ] {
+        let mut model = talking(words, (100, 24));
+        model.update(Message::Waiting(12));
+        let event = Event::Notice { about: 0, code: 6, text: "too many in a short time".into() };
+        model.update(Message::News(News::Event(event)));
+        let shown = screen(&model);
+        assert!(shown.contains(told) && shown.contains(bar), "{shown}");
+        press(&mut model, KeyCode::Tab);
+        model.update(Message::Tick { up: true, tcp: false, trip: None, waiting: 3 });
+        assert!(screen(&model).contains(&bar.replace("12", "3")), "{}", screen(&model));
+        model.update(Message::Tick { up: true, tcp: false, trip: None, waiting: 0 });
+        assert!(screen(&model).contains("UDP"), "{}", screen(&model));
+    }
+}
+
+#[test]
+fn what_the_server_cannot_do_now_is_no_refusal() {
+    for (words, told) in
+        [(&EN, "cannot take messages now (storage failed): 1 wait"), (&ZH, "暂时收不了消息（存储失败）：1 条")]
+    {
+        let mut model = talking(words, (100, 24));
+        model.update(Message::Newer(HONG, vec![entry(5, true, "later", State::Waiting)]));
+        model.update(Message::Waiting(1));
+        let text = "the server could not store this".to_owned();
+        model.update(Message::News(News::Event(Event::Notice { about: 3, code: 10, text })));
+        let shown = screen(&model);
+        assert!(shown.contains(told) && shown.contains("later …"), "{shown}");
+    }
+}
+
+#[test]
+fn a_ban_is_a_page_with_the_operators_words() {
+    let text = "banned until 2026-12-05 10:00 UTC: spam".to_owned();
+    for (words, title) in [(&EN, " Banned "), (&ZH, " 已被封禁 ")] {
+        let mut model = talking(words, (80, 24));
+        model.update(Message::News(News::Event(Event::Notice { about: 0, code: 19, text: text.clone() })));
+        model.update(Message::News(News::Event(Event::SignInAgain { reason: text.clone() })));
+        let shown = screen(&model);
+        assert!(shown.contains(title) && shown.contains("until 2026-12-05 10:00 UTC: spam"), "{shown}");
+    }
+}

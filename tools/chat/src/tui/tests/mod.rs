@@ -58,7 +58,7 @@ fn signed_in(words: &'static Words, size: (u16, u16)) -> Model {
     let known = Known { names: vec![(10_000, "小明".into())], unread: vec![(10_003, 2)], ..Known::default() };
     model.update(Message::Known(10_000, Box::new(known)));
     model.update(Message::SignedIn { number: 10_000, groups, hidden: false });
-    model.update(Message::Tick { up: true, tcp: false, trip: Some(12) });
+    model.update(Message::Tick { up: true, tcp: false, trip: Some(12), waiting: 0 });
     model
 }
 
@@ -410,7 +410,7 @@ fn a_conversation_is_exported_as_text_or_json() {
 fn a_notice_gives_the_hints_back() {
     let mut model = talking(&EN, (80, 24));
     model.notice("{}", &["something"]);
-    let tick = || Message::Tick { up: true, tcp: false, trip: None };
+    let tick = || Message::Tick { up: true, tcp: false, trip: None, waiting: 0 };
     model.now += 3_000;
     model.update(tick());
     assert!(screen(&model).contains("something"));
