@@ -121,4 +121,4 @@ pub use driver::{Client, Connect, Events, Receipt};
 pub use error::{Error, reason};
 pub use event::{AddOutcome, Event, Friend, Group, Person, ReceiptState, Reply, Status};
 pub use line::{ServerLine, ServerLineError, fingerprint, key as parse_key};
-pub use profile::OwnedProfile;
+pub use profile::{Details, OwnedProfile, Privacy, Reach};

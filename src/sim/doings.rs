@@ -234,7 +234,7 @@ impl World {
         match (person.number, person.core.number()) {
             (None, _) if now >= person.try_at && !entering => {
                 let profile = person.profile();
-                let id = person.core.register(time, &profile).expect("a good profile");
+                let id = person.core.register(time, &profile, None).expect("a good profile");
                 person.asked.insert(id, Asked::Register);
             }
             (Some(number), None) if person.wants.is_some() && now >= person.try_at && !entering => {

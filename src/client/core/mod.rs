@@ -162,9 +162,9 @@ impl Core {
         self.key.filter(|(_, proven)| *proven).map(|(key, _)| key)
     }
 
-    /// Registers a new user, through a session of its own under a guest's number.
-    pub fn register(&mut self, now: u64, profile: &OwnedProfile) -> Result<RequestId, Error> {
-        let frame = User::Register { profile: profile.as_wire(), reach: None, details: None, invite: None };
+    /// Registers a new user, through a session of its own under a guest's number; where that is by invitation, with a code.
+    pub fn register(&mut self, now: u64, profile: &OwnedProfile, invite: Option<&str>) -> Result<RequestId, Error> {
+        let frame = profile.as_registration(invite);
         check(&frame)?;
         if self.registrations.len() >= REGISTRATIONS_WAITING {
             return Err(Error::Invalid(format!("{REGISTRATIONS_WAITING} registrations wait already")));

@@ -4,6 +4,7 @@
 use super::RequestId;
 use crate::client::error::{Error, code};
 use crate::client::event::{AddOutcome, Reply, Status};
+use crate::client::profile::{OwnedProfile, Privacy};
 use crate::limits::REQUESTS_WAITING;
 use crate::link::Link;
 use crate::wire::{Server, User};
@@ -74,8 +75,11 @@ impl Awaits {
         let refused = Some(None);
         let done = |reply| Some(Some(reply));
         match (self, *frame) {
-            (Self::Profile(of), Server::Profile { ok: 1, number, profile, .. }) => {
-                (*of == number).then(|| Some(Reply::Profile(number, Box::new(profile.into()))))
+            (Self::Profile(of), Server::Profile { ok: 1, number, profile, reach, details }) => {
+                (*of == number).then(|| {
+                    let privacy = Privacy::from_codes(reach, details);
+                    Some(Reply::Profile(number, Box::new(OwnedProfile { privacy, ..profile.into() })))
+                })
             }
             (Self::GroupAdded(of), Server::GroupAdded { ok: 1, group, name }) => {
                 (of == name).then(|| Some(Reply::Group(group, name.to_owned())))

@@ -6,7 +6,7 @@ use crate::client::error::Error;
 use crate::client::event::{AddOutcome, Group, Person, Reply, Status};
 use crate::client::profile::OwnedProfile;
 use crate::limits::FILE_PIECE_BYTES;
-use crate::wire::{List, Move, User};
+use crate::wire::{List, Move, User, check_password};
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,16 @@ const FILE_STALLED: Duration = Duration::from_secs(30);
 impl Client {
     /// Registers a new user and gives its number. It is not signed in by that.
     pub fn register(&self, profile: &OwnedProfile) -> Result<u32, Error> {
-        match self.shared.call(|core, now| core.register(now, profile))? {
+        self.enlist(profile, None)
+    }
+
+    /// The same where registration is by invitation: with the code that the operator has given.
+    pub fn register_invited(&self, profile: &OwnedProfile, invite: &str) -> Result<u32, Error> {
+        self.enlist(profile, Some(invite))
+    }
+
+    fn enlist(&self, profile: &OwnedProfile, invite: Option<&str>) -> Result<u32, Error> {
+        match self.shared.call(|core, now| core.register(now, profile, invite))? {
             Reply::Registered(number) => Ok(number),
             other => Err(unexpected(&other)),
         }
@@ -86,15 +95,16 @@ impl Client {
         }
     }
 
-    /// Changes one's profile: all of it, but for an empty password, which keeps the old one.
+    /// Changes one's profile: all of it, but for the password.
     pub fn update(&self, profile: &OwnedProfile) -> Result<(), Error> {
-        self.done(&User::Update {
-            me: self.me()?,
-            profile: profile.as_wire(),
-            reach: None,
-            details: None,
-            old_password: None,
-        })
+        self.done(&profile.as_update(self.me()?, None))
+    }
+
+    /// Changes one's profile and the password with it: `profile` has the new one. Every other session of this user ends, and
+    /// every other token. [`Error::Refused`] with code 3 says that `old` is not the present password.
+    pub fn change_password(&self, profile: &OwnedProfile, old: &str) -> Result<(), Error> {
+        check_password(&profile.password).map_err(|fault| Error::Invalid(fault.to_string()))?;
+        self.done(&profile.as_update(self.me()?, Some(old)))
     }
 
     /// Adds a group and gives its number.

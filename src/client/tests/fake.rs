@@ -241,9 +241,13 @@ impl Fake {
                 say(Server::Profile { ok: 0, number: 0, profile: Default::default(), reach: None, details: None });
                 say(Server::Notice { about: 0x05, code: 4, text: "there is no user 404" });
             }
-            User::View { friend, .. } => {
-                say(Server::Profile { ok: 1, number: friend, profile: Default::default(), reach: None, details: None })
-            }
+            User::View { friend, .. } => say(Server::Profile {
+                ok: 1,
+                number: friend,
+                profile: Default::default(),
+                reach: Some(1),
+                details: Some(2),
+            }),
             User::AddGroup { name, .. } => say(Server::GroupAdded { ok: 1, group: 2, name }),
             User::DeleteGroup { group: 1, .. } => {
                 say(Server::GroupDeleted { ok: 0, group: 0 });

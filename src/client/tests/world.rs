@@ -61,7 +61,7 @@ impl World {
     }
 
     pub fn register(&mut self) -> RequestId {
-        self.core.register(self.now, &OwnedProfile::new("Li Lei", "secret")).unwrap()
+        self.core.register(self.now, &OwnedProfile::new("Li Lei", "secret"), None).unwrap()
     }
 
     /// Lets so much time pass.
