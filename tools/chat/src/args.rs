@@ -1,9 +1,10 @@
 //! The command line.
 
+use crate::fields;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use oicq::client::ServerLine;
-use oicq::limits::{FIRST_USER, LAST_USER, PASSWORD_BYTES};
+use oicq::limits::{FIRST_USER, LAST_USER, PASSWORD_BYTES, PASSWORD_BYTES_LEAST};
 use std::path::{Path, PathBuf};
 
 /// What the exit status means.
@@ -16,7 +17,11 @@ Exit status:
   4  `send`: no answer yet; the message is kept, and goes out with the next sign-in
   5  `send`: refused by the recipient or the server
   6  not signed in: wrong number or password, or none was given
-  7  the server shows another key than the one that was kept; nothing was said to it";
+  7  the server shows another key than the one that was kept; nothing was said to it
+  8  `sign-up`: registration is closed
+  9  `sign-up`: an invite code is needed, or the one that was given is not good
+ 10  the operator has not let this account in yet; the number is good
+ 11  banned; the reason and the end are on standard error";
 
 /// A client for OICQ, the instant messenger.
 ///
@@ -114,8 +119,32 @@ pub enum Command {
         /// Condition, or a whole SELECT
         condition: String,
     },
+    /// Sign up for a number, and print it; the password is asked for, or comes from OICQ_PASSWORD or --password-file
+    SignUp {
+        /// How others see you
+        #[arg(long)]
+        nickname: String,
+        /// Invite code, where the server wants one
+        #[arg(long, value_name = "CODE")]
+        invite: Option<String>,
+        /// Who may add you, write to you, see your details
+        #[command(flatten)]
+        privacy: Privacy,
+    },
+    /// Change the password; the present one is asked for, or comes from OICQ_PASSWORD or --password-file. All other sessions
+    /// and tokens end
+    Password {
+        /// Read the new one from the first line of a file instead of asking for it; OICQ_NEW_PASSWORD in the environment
+        /// does the same
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        new_password_file: Option<PathBuf>,
+    },
     /// Show a profile; without a number, your own
+    #[command(args_conflicts_with_subcommands = true)]
     Profile {
+        /// Change your own instead
+        #[command(subcommand)]
+        change: Option<ProfileCommand>,
         /// Whose
         #[arg(value_name = "NUMBER", value_parser = user())]
         whose: Option<u32>,
@@ -139,6 +168,58 @@ pub enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+/// Change a profile.
+#[derive(Subcommand)]
+pub enum ProfileCommand {
+    /// Change fields of your profile, like: oicq profile set --reach friends city=深圳
+    Set {
+        /// Who may add you, write to you, see your details
+        #[command(flatten)]
+        privacy: Privacy,
+        /// Fields and values, like age=20; nothing behind the = takes a value away
+        #[arg(value_name = "FIELD=VALUE", value_parser = field)]
+        fields: Vec<(String, String)>,
+    },
+}
+
+/// What others may do.
+#[derive(Args)]
+pub struct Privacy {
+    /// Who may write to you: everybody, or friends (those in your list)
+    #[arg(long, value_name = "WHO", value_parser = choice(fields::REACH))]
+    pub reach: Option<String>,
+    /// Who sees your name, address, postcode, telephone, pager and e-mail, and finds you by them: everybody, friends (those
+    /// in your list), or nobody
+    #[arg(long, value_name = "WHO", value_parser = choice(fields::DETAILS))]
+    pub details: Option<String>,
+    /// Who may add you: anyone, ask (you first), or nobody
+    #[arg(long, value_name = "WHO", value_parser = choice(fields::AUTHORIZATION))]
+    pub authorization: Option<String>,
+}
+
+impl Privacy {
+    /// The fields that are given, with their values.
+    pub fn changes(&self) -> Vec<(String, String)> {
+        let given = [
+            (fields::REACH, &self.reach),
+            (fields::DETAILS, &self.details),
+            (fields::AUTHORIZATION, &self.authorization),
+        ];
+        given.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value.clone()?))).collect()
+    }
+}
+
+fn choice(field: &str) -> clap::builder::PossibleValuesParser {
+    fields::choices(field).into()
+}
+
+fn field(text: &str) -> Result<(String, String), String> {
+    let (field, value) = text.split_once('=').ok_or("a field and its value are written FIELD=VALUE, like city=深圳")?;
+    // What is wrong is said before anything is asked of the server.
+    fields::set(&mut oicq::client::OwnedProfile::default(), field, value)?;
+    Ok((field.to_owned(), value.to_owned()))
 }
 
 /// Send or take a file.
@@ -167,19 +248,30 @@ fn user() -> clap::builder::RangedI64ValueParser<u32> {
 
 /// The password that was given without being typed, if one was.
 pub fn given_password(file: Option<&Path>) -> Result<Option<String>, String> {
+    given("--password-file", file, "OICQ_PASSWORD", 1)
+}
+
+/// The same for a new one.
+pub fn given_new_password(file: Option<&Path>) -> Result<Option<String>, String> {
+    given("--new-password-file", file, "OICQ_NEW_PASSWORD", PASSWORD_BYTES_LEAST)
+}
+
+/// The first line of a file, or what stands in the environment.
+fn given(option: &str, file: Option<&Path>, variable: &str, least: usize) -> Result<Option<String>, String> {
     let password = match file {
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| format!("--password-file {}: {error}", path.display()))?;
+            let text =
+                std::fs::read_to_string(path).map_err(|error| format!("{option} {}: {error}", path.display()))?;
             text.lines().next().unwrap_or_default().to_owned()
         }
-        None => match std::env::var("OICQ_PASSWORD") {
+        None => match std::env::var(variable) {
             Ok(password) => password,
             Err(_) => return Ok(None),
         },
     };
-    if password.is_empty() || password.len() > PASSWORD_BYTES {
-        return Err(format!("the password given has {} bytes; 1 to {PASSWORD_BYTES} are right", password.len()));
+    if !(least..=PASSWORD_BYTES).contains(&password.len()) {
+        let length = password.len();
+        return Err(format!("the password given has {length} bytes; {least} to {PASSWORD_BYTES} are right"));
     }
     Ok(Some(password))
 }
@@ -208,6 +300,32 @@ mod tests {
         assert!(line.contains("the port is missing") && line.ends_with("on first use; see --help"), "{line}");
         let error = Arguments::try_parse_from(["oicq", "send", "10001"]).err().expect("no text");
         assert_eq!(one_line(&error), "the following required arguments were not provided: <TEXT>; see --help");
+    }
+
+    #[test]
+    fn a_profile_is_shown_or_changed() {
+        let read = |arguments: &[&str]| Arguments::try_parse_from([&["oicq", "profile"], arguments].concat());
+        let Ok(Arguments { command: Some(Command::Profile { change: None, whose }), .. }) = read(&["10001"]) else {
+            panic!("a profile")
+        };
+        assert_eq!(whose, Some(10_001));
+        let Ok(Arguments { command: Some(Command::Profile { change: Some(change), .. }), .. }) =
+            read(&["set", "--reach", "friends", "city=深圳", "age="])
+        else {
+            panic!("a change")
+        };
+        let ProfileCommand::Set { privacy, fields } = change;
+        assert_eq!(privacy.changes(), [("reach".to_owned(), "friends".to_owned())]);
+        assert_eq!(fields, [("city".to_owned(), "深圳".to_owned()), ("age".to_owned(), String::new())]);
+        for (arguments, words) in [
+            (["set", "--reach", "nobody"], "[possible values: everybody, friends]"),
+            (["set", "--details", "x"], "[possible values: everybody, friends, nobody]"),
+            (["set", "city", "=x"], "FIELD=VALUE, like city=深圳"),
+            (["set", "age=old", "x=1"], "'old' is no age; 0 to 255 is right"),
+        ] {
+            let line = one_line(&read(&arguments).err().expect("wrong"));
+            assert!(line.contains(words) && !line.contains('\n'), "{line}");
+        }
     }
 
     #[test]

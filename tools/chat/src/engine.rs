@@ -2,6 +2,7 @@
 //! way. The full screen, plain lines and script commands only ask it for things and are told what happens.
 
 mod lists;
+mod profile;
 mod pump;
 mod transfer;
 
@@ -13,6 +14,7 @@ use oicq::client::{
     Client, Connect, Error, Event, Group, Recipient, Secret, ServerLine, Status, Unsent, Ways, fingerprint,
 };
 use oicq::limits::TEXT_BYTES;
+pub use profile::Unchanged;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

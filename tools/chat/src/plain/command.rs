@@ -5,8 +5,8 @@ use oicq::client::Status;
 /// One line at the prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Register; with all fields of the profile, or only those that must be.
-    SignUp { full: bool },
+    /// Register; with all fields of the profile, or only those that must be; with an invite code.
+    SignUp { full: bool, invite: Option<String> },
     /// Sign in, with this number or the last one.
     SignIn { number: Option<u32>, hidden: bool },
     /// Sign out and stay.
@@ -169,11 +169,19 @@ impl<'a> Words<'a> {
 
     fn sign(&mut self) -> Result<Command, String> {
         match self.word() {
-            "up" => match self.word() {
-                "" => Ok(Command::SignUp { full: false }),
-                "full" => Ok(Command::SignUp { full: true }),
-                other => Err(format!("'{other}' is not known here; the form is: sign up [full]")),
-            },
+            "up" => {
+                let form = "sign up [full] [invite CODE]";
+                let full = split(self.rest).0 == "full";
+                if full {
+                    self.word();
+                }
+                let invite = match self.word() {
+                    "" => None,
+                    "invite" => Some(self.text_word(form)?),
+                    other => return Err(format!("'{other}' is not known here; the form is: {form}")),
+                };
+                Ok(Command::SignUp { full, invite })
+            }
             "in" => {
                 let form = "sign in NUMBER [hidden]";
                 let number = match split(self.rest).0 {
@@ -217,7 +225,8 @@ impl<'a> Words<'a> {
 
 /// What `help` prints.
 pub const HELP: &str = "\
-sign up [full]           register: asks for nickname and password (full: for everything)
+sign up [full]           register: asks for nickname and password (full: for everything);
+                         with `invite CODE` behind it where the server wants a code
 sign in NUMBER [hidden]  sign in; asks for the password, unless you were signed in here before
 sign out                 sign out and stay here
 list                     your groups and friends
@@ -235,7 +244,11 @@ online [START]           who is online, by number, beyond START
 find CONDITION           search users, like: find city = '深圳' AND age < 30
 view NUMBER              someone's profile
 profile                  your own profile
-set FIELD VALUE          change it, like: set city 深圳; `set password` asks for the new one
+set FIELD VALUE          change it, like: set city 深圳; `set password` asks for old and new
+set reach WHO            who may write to you: everybody, or friends (those in your list)
+set details WHO          who sees your name, address, telephone, e-mail: everybody,
+                         friends, or nobody
+set authorization WHO    who may add you: anyone, ask (me first), or nobody
 status STATUS            online, hidden, busy or offline
 send NUMBER FILE         offer a file
 take NUMBER              take the file that someone offers, into this directory
@@ -251,7 +264,9 @@ mod tests {
     #[test]
     fn commands_are_read() {
         let read = |line| parse(line, false).unwrap().unwrap();
-        assert_eq!(read("sign up"), Command::SignUp { full: false });
+        assert_eq!(read("sign up"), Command::SignUp { full: false, invite: None });
+        let invite = Some("KRDT-93QM".to_owned());
+        assert_eq!(read("sign up full invite KRDT-93QM"), Command::SignUp { full: true, invite });
         assert_eq!(read("sign in 10001 hidden"), Command::SignIn { number: Some(10001), hidden: true });
         assert_eq!(read("sign in hidden"), Command::SignIn { number: None, hidden: true });
         assert_eq!(read("sign in"), Command::SignIn { number: None, hidden: false });
@@ -277,6 +292,8 @@ mod tests {
         assert_eq!(error("say bob hi"), "'bob' is not a service number, like 10001; the form is: say NUMBER TEXT");
         assert_eq!(error("say 10001"), "something is missing; the form is: say NUMBER TEXT");
         assert_eq!(error("add 10001 10002"), "'10002' is more than add takes; `help` shows its form");
+        assert_eq!(error("sign up KRDT"), "'KRDT' is not known here; the form is: sign up [full] [invite CODE]");
+        assert_eq!(error("sign up invite"), "something is missing; the form is: sign up [full] [invite CODE]");
         assert_eq!(error("status away"), "'away' is no status; it is one of online, hidden, busy, offline");
     }
 }

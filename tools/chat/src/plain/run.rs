@@ -2,9 +2,9 @@
 
 use super::command::{Command, HELP};
 use super::{input, person};
-use crate::engine::Engine;
+use crate::engine::{Engine, Unchanged};
 use crate::fields;
-use crate::notice::WRONG;
+use crate::notice::{self, WRONG};
 use crate::show::{self, clean};
 use oicq::client::{AddOutcome, Client, Error, Group, OwnedProfile, Recipient, Secret, Status, reason};
 use std::path::Path;
@@ -35,7 +35,7 @@ impl Prompt {
     /// Does what a line says; an error says what was wrong, or what the server said.
     pub fn run(&mut self, command: Command) -> Result<(), String> {
         match command {
-            Command::SignUp { full } => return self.sign_up(full),
+            Command::SignUp { full, invite } => return self.sign_up(full, invite),
             Command::SignIn { number, hidden } => return self.sign_in(number, hidden),
             Command::Wait(seconds) => {
                 std::thread::sleep(Duration::from_secs(seconds));
@@ -84,7 +84,7 @@ impl Prompt {
             }
             Command::View(number) => self.view(number)?,
             Command::Profile => self.view(self.me()?)?,
-            Command::Set { field, value } => return self.set(&field, &value),
+            Command::Set { field, value } => return self.set(field, value),
             Command::Send { number, path } => return self.send(number, &path),
             Command::Take(number) => {
                 let name = self.engine.take(number, Path::new("."))?;
@@ -169,7 +169,7 @@ impl Prompt {
         }
     }
 
-    fn sign_up(&mut self, full: bool) -> Result<(), String> {
+    fn sign_up(&mut self, full: bool, invite: Option<String>) -> Result<(), String> {
         let nickname = input::ask("Nickname")?;
         let password = self.password("Password", true)?;
         let mut profile = OwnedProfile::new(&nickname, &password);
@@ -181,12 +181,29 @@ impl Prompt {
                 }
             }
         }
-        let number = self.client()?.register(&profile).map_err(|error| self.said(error))?;
+        let number = self.register(&profile, invite)?;
         show::line(&format!("your number is {number}: keep it, it is how you sign in"));
         let groups = self.engine.sign_in(number, &Secret::Password(password), false);
-        self.entered(number, groups)?;
-        self.engine.set_authorization(profile.authorization);
-        Ok(())
+        self.entered(number, groups)
+    }
+
+    /// Registers; a person is asked for a code where the server wants one, and again if it is not good.
+    fn register(&self, profile: &OwnedProfile, mut invite: Option<String>) -> Result<u32, String> {
+        loop {
+            match self.engine.sign_up(profile, invite.as_deref()) {
+                Err(Error::Refused { code, text }) if notice::wants_invite(code, &text) => {
+                    if !input::is_terminal() {
+                        return Err(format!("{}; the form is: sign up [full] invite CODE", clean(&text)));
+                    }
+                    show::line(&text);
+                    invite = Some(input::ask("Invite code, or nothing to stop")?).filter(|code| !code.is_empty());
+                    if invite.is_none() {
+                        return Err("nobody was signed up".into());
+                    }
+                }
+                result => return result.map_err(|error| self.said(error)),
+            }
+        }
     }
 
     fn sign_in(&mut self, number: Option<u32>, hidden: bool) -> Result<(), String> {
@@ -248,28 +265,31 @@ impl Prompt {
         Ok(())
     }
 
-    /// Changes one field. The protocol only knows whole profiles, so the others are read first.
-    fn set(&mut self, field: &str, value: &str) -> Result<(), String> {
-        let mut profile = self.client()?.view(self.me()?).map_err(|error| self.said(error))?;
+    fn set(&mut self, field: String, value: String) -> Result<(), String> {
+        self.me()?;
         if field == "password" {
             if !value.is_empty() {
-                return Err("say only `set password`: the new one is asked for, and not shown".into());
+                return Err("say only `set password`: old and new are asked for, and not shown".into());
             }
-            profile.password = input::password("New password", true)?;
-            if profile.password.is_empty() {
-                return Err("a password is not empty; the old one stays".into());
-            }
-        } else {
-            fields::set(&mut profile, field, value)?;
+            return self.set_password();
         }
-        if field != fields::AUTHORIZATION {
-            profile.authorization = self.engine.authorization().ok_or(
-                "first say who may add you, which the server does not tell: `set authorization 0` (anyone), 1 (ask me first) or 2 (nobody)",
-            )?;
-        }
-        self.client()?.update(&profile).map_err(|error| self.said(error))?;
-        self.engine.set_authorization(profile.authorization);
+        self.engine.change_profile(&[(field.clone(), value)]).map_err(|why| self.engine.unchanged(why))?;
         show::line(&format!("your {field} is changed"));
+        Ok(())
+    }
+
+    fn set_password(&mut self) -> Result<(), String> {
+        let old = self.password("Present password", false)?;
+        let new = input::password("New password", true)?;
+        self.engine.change_password(&old, &new).map_err(|why| match why {
+            Unchanged::Refused(Error::Refused { code: WRONG, .. }) => {
+                "the present password is another one; nothing was changed".into()
+            }
+            why => self.engine.unchanged(why),
+        })?;
+        // The one that was given is good no more.
+        self.password = self.password.take().map(|_| new);
+        show::line("your password is changed: all other sessions and tokens of yours have ended");
         Ok(())
     }
 

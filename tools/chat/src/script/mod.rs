@@ -3,14 +3,15 @@
 //! A user has one session at the server, and a new sign-in ends the older. So if this account is open in another `oicq`, on a
 //! screen or listening, the command is done there; otherwise it signs in by itself, hidden, so that friends see nothing.
 
+mod account;
 pub mod local;
 pub mod perform;
 mod told;
 
-use crate::args::{Command, Common, FileCommand};
+use crate::args::{Command, Common, FileCommand, ProfileCommand};
 use crate::engine::{Engine, News};
 use crate::history::{Entry, State};
-use crate::notice::WRONG;
+use crate::notice::{self, WRONG};
 use crate::plain::DELAYED;
 use crate::show::{self, clean};
 use chrono::TimeZone;
@@ -29,6 +30,9 @@ pub struct Failure(pub u8, pub String);
 
 /// Does one thing and gives the exit status.
 pub fn run(engine: &Arc<Engine>, command: Command, common: &Common, password: Option<String>) -> Result<u8, Failure> {
+    if let Command::SignUp { nickname, invite, privacy } = command {
+        return account::sign_up(engine, &nickname, invite.as_deref(), &privacy, common.json, password);
+    }
     let number = common.number.or_else(|| engine.keep.profile.last().map(|(_, number)| number)).ok_or_else(|| {
         Failure(status::SIGN_IN, "it is not known which account; give --number, or sign in with `oicq` once".into())
     })?;
@@ -43,7 +47,13 @@ pub fn run(engine: &Arc<Engine>, command: Command, common: &Common, password: Op
         Command::Friends => json!({ "do": "friends" }),
         Command::Online { start } => json!({ "do": "online", "start": start }),
         Command::Find { condition } => json!({ "do": "find", "condition": condition }),
-        Command::Profile { whose } => json!({ "do": "profile", "number": whose }),
+        Command::Profile { change: None, whose } => json!({ "do": "profile", "number": whose }),
+        Command::Profile { change: Some(ProfileCommand::Set { privacy, fields }), .. } => {
+            json!({ "do": "set", "fields": account::changes(&privacy, fields)? })
+        }
+        Command::Password { new_password_file } => {
+            account::password(number, password.as_deref(), new_password_file.as_deref())?
+        }
         Command::File(FileCommand::Send { to, path }) => {
             json!({ "do": "file-send", "to": to, "path": absolute(&path)? })
         }
@@ -54,7 +64,7 @@ pub fn run(engine: &Arc<Engine>, command: Command, common: &Common, password: Op
         Command::History { with: peer, find } => {
             return history(engine, number, peer, find.as_deref(), common.json);
         }
-        Command::Completions { .. } | Command::Man => return Ok(status::DONE),
+        Command::SignUp { .. } | Command::Completions { .. } | Command::Man => return Ok(status::DONE),
     };
     let json = common.json;
     let mut emit = move |line: Value| print(&line, json);
@@ -119,14 +129,8 @@ fn tell_delay(engine: &Engine) {
 
 /// Signs in with the password that was given, the token that was kept, or a password that is asked for.
 fn sign_in(engine: &Arc<Engine>, number: u32, password: Option<String>, hidden: bool) -> Result<(), Failure> {
-    let failed = |error: Error| {
-        let code = match error {
-            Error::Refused { code: WRONG, .. } => status::SIGN_IN,
-            Error::KeyChanged { .. } => status::KEY_CHANGED,
-            _ => status::FAILED,
-        };
-        Failure(code, format!("{number} was not signed in: {}", engine.words(&error)))
-    };
+    let failed =
+        |error: Error| Failure(status_of(&error), format!("{number} was not signed in: {}", engine.words(&error)));
     let kept = if password.is_none() { engine.keep.token(number) } else { None };
     if let Some(token) = kept {
         match engine.sign_in(number, &Secret::Token(token), hidden) {
@@ -148,6 +152,17 @@ fn sign_in(engine: &Arc<Engine>, number: u32, password: Option<String>, hidden: 
         }
     };
     engine.sign_in(number, &Secret::Password(password), hidden).map(drop).map_err(failed)
+}
+
+/// The exit status of a sign-in that was refused, or of what needs one.
+fn status_of(error: &Error) -> u8 {
+    match error {
+        Error::Refused { code: WRONG, .. } => status::SIGN_IN,
+        Error::Refused { code: notice::NOT_OPEN, .. } => status::PENDING,
+        Error::Refused { code: notice::BANNED, .. } => status::BANNED,
+        Error::KeyChanged { .. } => status::KEY_CHANGED,
+        _ => status::FAILED,
+    }
 }
 
 /// Takes commands from standard input, one JSON object a line. Its end is not the end of the program: a bot may have none.

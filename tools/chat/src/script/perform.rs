@@ -1,9 +1,9 @@
 //! What a script can ask for, as JSON objects: the same whether the program that is asked was started for it, or is open
 //! on somebody's screen.
 
-use crate::engine::{Engine, FileState, News};
-use crate::{fields, script::told};
-use oicq::client::{AddOutcome, Error, Recipient, Status, reason};
+use crate::engine::{Engine, FileState, News, Unchanged};
+use crate::{fields, notice, script::told};
+use oicq::client::{AddOutcome, Error, Event, ReceiptState, Recipient, Status, reason};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,11 +19,16 @@ const PAGE: u8 = 50;
 pub mod status {
     pub const DONE: u8 = 0;
     pub const FAILED: u8 = 1;
+    pub const WRONG_ARGUMENTS: u8 = 2;
     pub const STORED: u8 = 3;
     pub const WAITING: u8 = 4;
     pub const REFUSED: u8 = 5;
     pub const SIGN_IN: u8 = 6;
     pub const KEY_CHANGED: u8 = 7;
+    pub const CLOSED: u8 = 8;
+    pub const INVITE: u8 = 9;
+    pub const PENDING: u8 = 10;
+    pub const BANNED: u8 = 11;
 }
 
 /// Does what is asked. What it tells goes to `emit`, one object a line; gives the exit status.
@@ -33,6 +38,7 @@ pub fn perform(engine: &Arc<Engine>, request: &Value, emit: &mut dyn FnMut(Value
         "listen" => return listen(engine, &hear(engine), emit),
         "file-send" => return file_send(engine, request, emit),
         "file-take" => return file_take(engine, request, emit),
+        "password" => return password(engine, request, emit),
         "friends" => {
             let groups = engine.book().groups.clone();
             groups.iter().for_each(|group| {
@@ -83,6 +89,14 @@ fn simple(engine: &Arc<Engine>, what: &str, request: &Value) -> Result<Vec<Value
             }
             Ok(vec![object])
         }
+        "set" => {
+            let fields = request["fields"].as_object().ok_or("\"fields\" is missing, like {\"reach\": \"friends\"}")?;
+            let value = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let changes: Vec<(String, String)> =
+                fields.iter().map(|(field, new)| (field.clone(), value(new))).collect();
+            engine.change_profile(&changes).map_err(|why| engine.unchanged(why))?;
+            done("set")
+        }
         "add" => {
             let outcome = match client.add_friend(user(request, "number")?).map_err(said)? {
                 AddOutcome::Done => "done",
@@ -124,7 +138,7 @@ fn simple(engine: &Arc<Engine>, what: &str, request: &Value) -> Result<Vec<Value
         }
         other => Err(format!(
             "there is no \"do\": \"{other}\"; there are send, friends, online, find, profile, add, ask, accept, refuse, \
-             block, unblock, status, take, reject, file-send"
+             set, block, unblock, status, take, reject, file-send, password"
         )),
     }
 }
@@ -164,16 +178,16 @@ fn send(engine: &Arc<Engine>, request: &Value, emit: &mut dyn FnMut(Value) -> bo
     let mut state = ("waiting", status::WAITING, String::new());
     let wait = Duration::from_secs(request["wait"].as_u64().unwrap_or_default());
     while let Ok(news) = news.recv_timeout(until.saturating_duration_since(Instant::now())) {
-        let News::Event(oicq::client::Event::Receipt { to: whom, id: of, state: now }) = news else { continue };
+        let News::Event(Event::Receipt { to: whom, id: of, state: now }) = news else { continue };
         if (whom, of) != (to, id) {
             continue;
         }
         match now {
-            oicq::client::ReceiptState::Delivered => state = ("delivered", status::DONE, String::new()),
-            oicq::client::ReceiptState::Refused { code } => {
+            ReceiptState::Delivered => state = ("delivered", status::DONE, String::new()),
+            ReceiptState::Refused { code } => {
                 state = ("refused", status::REFUSED, reason(code).to_owned());
             }
-            oicq::client::ReceiptState::Stored if state.1 == status::WAITING => {
+            ReceiptState::Stored if state.1 == status::WAITING => {
                 state = ("stored", status::STORED, String::new());
                 until = Instant::now() + wait;
                 if !wait.is_zero() {
@@ -198,9 +212,9 @@ pub fn listen(engine: &Arc<Engine>, news: &Receiver<News>, emit: &mut dyn FnMut(
     if !emit(json!({ "type": "listening", "number": engine.me() })) {
         return status::DONE;
     }
+    let mut ended = status::SIGN_IN;
     for news in news.iter() {
-        if let News::Event(oicq::client::Event::Message { from, .. } | oicq::client::Event::Asked { from, .. }) = &news
-        {
+        if let News::Event(Event::Message { from, .. } | Event::Asked { from, .. }) = &news {
             // Whoever writes for the first time has no name here yet.
             engine.look_up(*from);
         }
@@ -209,11 +223,31 @@ pub fn listen(engine: &Arc<Engine>, news: &Receiver<News>, emit: &mut dyn FnMut(
         {
             return status::DONE;
         }
-        if let News::Event(oicq::client::Event::SignInAgain { .. }) = news {
-            return status::SIGN_IN;
+        match news {
+            News::Event(Event::Notice { code: notice::BANNED, .. }) => ended = status::BANNED,
+            News::Event(Event::SignInAgain { .. }) => return ended,
+            _ => {}
         }
     }
     status::DONE
+}
+
+fn password(engine: &Arc<Engine>, request: &Value, emit: &mut dyn FnMut(Value) -> bool) -> u8 {
+    let (old, new) = match text(request, "old").and_then(|old| Ok((old, text(request, "new")?))) {
+        Ok(parts) => parts,
+        Err(error) => return fail(emit, &error),
+    };
+    match engine.change_password(old, new) {
+        Ok(()) => {
+            emit(json!({ "type": "done", "do": "password" }));
+            status::DONE
+        }
+        Err(Unchanged::Refused(Error::Refused { code: notice::WRONG, .. })) => {
+            fail(emit, "the present password is another one; nothing was changed");
+            status::SIGN_IN
+        }
+        Err(why) => fail(emit, &engine.unchanged(why)),
+    }
 }
 
 fn file_send(engine: &Arc<Engine>, request: &Value, emit: &mut dyn FnMut(Value) -> bool) -> u8 {
@@ -238,7 +272,7 @@ fn file_take(engine: &Arc<Engine>, request: &Value, emit: &mut dyn FnMut(Value) 
     let offered = engine.transfers().offers.keys().copied().find(|number| wanted(*number));
     let number = offered.or_else(|| {
         news.iter().find_map(|news| match news {
-            News::Event(oicq::client::Event::FileOffered { from, .. }) if wanted(from) => Some(from),
+            News::Event(Event::FileOffered { from, .. }) if wanted(from) => Some(from),
             _ => None,
         })
     });
@@ -274,7 +308,7 @@ fn follow(
                     FileState::Moving(..) | FileState::Broken => {}
                 }
             }
-            News::Event(oicq::client::Event::FileAnswered { from, allow: false }) if from == with && !coming => {
+            News::Event(Event::FileAnswered { from, allow: false }) if from == with && !coming => {
                 line.map(&mut *emit);
                 return status::REFUSED;
             }

@@ -111,6 +111,9 @@ pub fn words(line: &Value) -> String {
         "person" if line["city"] == "" => format!("{:<10} {}", text("number"), text("name")),
         "person" => format!("{:<10} {}, {}", text("number"), text("name"), text("city")),
         "status" => format!("{} is {}", who("number"), text("status")),
+        "registered" => format!("your number is {}: keep it, it is how you sign in", text("number")),
+        "done" if !line["outcome"].is_null() => format!("{}: {}", text("do"), text("outcome")),
+        "done" => format!("{}: done", text("do")),
         "request" => format!("{} asks to add you: {}", who("from"), text("reason")),
         "added" => format!("{} has added you", who("from")),
         "profile" => {

@@ -59,6 +59,7 @@ impl Model {
             (words.m_group_delete, Action::PickDelete),
             (words.m_status, Action::PickStatus),
             (words.m_my_profile, Action::Profile),
+            (words.m_privacy, Action::Privacy),
             (words.m_password, Action::Password),
             (words.m_history, Action::History),
             (words.m_notices, Action::Notices),
@@ -179,16 +180,29 @@ impl Model {
                 self.popups.push(Popup::Menu(Menu::new(words.m_status, items)));
             }
             Action::Status(status) => self.ask(Request::SetStatus(status)),
-            Action::Profile => self.ask(Request::Mine),
+            Action::Profile => self.ask(Request::Mine { privacy: false }),
+            Action::Privacy => self.ask(Request::Mine { privacy: true }),
+            Action::Field(field, answer) if !fields::choices(field).is_empty() => {
+                let items: Vec<(String, Action)> = fields::choices(field)
+                    .iter()
+                    .map(|word| (words.choice(field, word).to_owned(), Action::Choose(field, word)))
+                    .collect();
+                let at = fields::choices(field).iter().position(|word| *word == answer).unwrap_or(0);
+                self.popups.push(Popup::Menu(Menu { at, ..Menu::new(words.field(field), items) }));
+            }
+            Action::Choose(field, word) => {
+                self.ask(Request::SetField { field: field.to_owned(), value: word.to_owned() });
+            }
             Action::Field(field, answer) => {
                 let kind = if field == "nickname" { Kind::Text } else { Kind::Optional };
-                let question = Question::new(words.field(field), words.meaning(field), kind);
+                let question = Question::new(words.field(field), &words.meaning(field), kind);
                 let question = Question { field: Some(field), answer, ..question };
                 self.form(Purpose::Field(field), words.m_my_profile, vec![question]);
             }
             Action::Password => {
                 let questions = vec![
-                    Question::new(words.new_password, words.password_hint, Kind::Secret),
+                    Question::new(words.old_password, words.password_hint, Kind::Secret),
+                    Question::new(words.new_password, words.new_password_hint, Kind::NewSecret),
                     Question::new(words.password_again, words.password_hint, Kind::Again),
                 ];
                 self.form(Purpose::NewPassword, words.m_password, questions);
@@ -233,14 +247,14 @@ impl Model {
         let words = self.words;
         let mut questions = vec![
             Question::new(words.nickname, words.nickname_hint, Kind::Text),
-            Question::new(words.password, words.password_hint, Kind::Secret),
+            Question::new(words.password, words.new_password_hint, Kind::NewSecret),
             Question::new(words.password_again, words.password_hint, Kind::Again),
         ];
         if full {
             questions.extend(fields::questions().map(|(field, _)| {
                 let hint = match words.meaning(field) {
-                    "" => words.optional.to_owned(),
-                    meaning => fill(words.optional_meaning, &[meaning]),
+                    meaning if meaning.is_empty() => words.optional.to_owned(),
+                    meaning => fill(words.optional_meaning, &[&meaning]),
                 };
                 Question { field: Some(field), ..Question::new(words.field(field), &hint, Kind::Optional) }
             }));
@@ -467,7 +481,7 @@ impl Model {
             Command::Take(number) => Request::TakeFile(number),
             Command::Reject(number) => Request::RejectFile(number),
             Command::Block { number, on } => Request::Block { number, on },
-            Command::Profile => Request::Mine,
+            Command::Profile => Request::Mine { privacy: false },
             Command::Say { number, text } => {
                 self.effects.push(Effect::Say { to: number, text });
                 self.meet(number);

@@ -7,8 +7,12 @@ use super::popup::{Action, Form, Kind, Menu, Page, People, Popup, Purpose, Quest
 use super::runtime::PEOPLE;
 use super::text::fit;
 use crate::fields;
+use crate::notice::NOT_OPEN;
 use crate::show::clean;
 use oicq::client::{AddOutcome, Person};
+
+/// Columns for the name of a profile's field.
+const FIELD: usize = 20;
 
 impl Model {
     /// A form's request has failed: it comes back with what was entered, and what was wrong.
@@ -30,12 +34,16 @@ impl Model {
             Err(error) if form => return self.submit_failed(&error),
             Err(error) => return self.notice("{}", &[&self.words.said(&error)]),
         };
-        if form {
-            self.submitted = None;
-        }
+        let submitted = if form { self.submitted.take() } else { None };
         let words = self.words;
         match (request, answer) {
-            (Request::SignUp(_), Answer::Registered { number, password }) => {
+            (Request::SignUp { .. }, Answer::NotOpen { invite: true, text }) => self.ask_invite(submitted, &text),
+            (Request::SignUp { .. }, Answer::NotOpen { invite: false, text }) => {
+                self.link = Link::Out;
+                self.ask_account();
+                self.bar(words.closed_title, &fill(words.closed, &[&words.server_said(NOT_OPEN, &text)]));
+            }
+            (Request::SignUp { .. }, Answer::Registered { number, password }) => {
                 self.close_setup();
                 let number_text = number.to_string();
                 self.note(fill(words.your_number, &[&number_text]));
@@ -93,45 +101,54 @@ impl Model {
             (Request::View(number), Answer::Profile(_, profile)) => {
                 let lines = fields::lines(&profile);
                 let line = |(field, value): (&str, String)| {
-                    format!("{} {}", fit(words.field(field), 13), words.value(field, &clean(&value)))
+                    format!("{} {}", fit(words.field(field), FIELD), words.value(field, &clean(&value)))
                 };
-                let text: Vec<String> = std::iter::once(format!("{} {number}", fit(words.field("number"), 13)))
+                let text: Vec<String> = std::iter::once(format!("{} {number}", fit(words.field("number"), FIELD)))
                     .chain(lines.into_iter().map(line))
                     .collect();
                 self.names.insert(number, profile.nickname);
                 self.popups.push(Popup::Page(Page { title: self.person(number), text: text.join("\n"), scroll: 0 }));
             }
-            (Request::Mine, Answer::Mine { number, profile, authorization }) => {
+            (Request::Mine { privacy }, Answer::Mine { number, profile, authorization }) => {
                 let values = fields::lines(&profile);
-                let value = |field: &str| match authorization {
-                    Some(authorization) if field == fields::AUTHORIZATION => authorization.to_string(),
+                let may_add = authorization.and_then(|at| fields::choices(fields::AUTHORIZATION).get(usize::from(at)));
+                let value = |field: &str| match may_add {
+                    Some(word) if field == fields::AUTHORIZATION => (*word).to_owned(),
                     _ => {
                         values.iter().find(|(name, _)| *name == field).map_or(String::new(), |(_, value)| clean(value))
                     }
                 };
-                let names = fields::names();
+                let names = if privacy { fields::PRIVACY.to_vec() } else { fields::names() };
                 let item = |name| {
                     let value = value(name);
                     let shown = words.value(name, &value);
                     (
-                        format!("{} {shown}", fit(words.field(name), 16)),
+                        format!("{} {shown}", fit(words.field(name), FIELD)),
                         Action::Field(name, fields::entered(name, &value)),
                     )
                 };
                 let at = names.iter().position(|name| self.changed == Some(*name)).unwrap_or(0);
                 let items = names.into_iter().map(item).collect();
                 self.changed = None;
+                self.privacy = privacy;
                 self.names.insert(number, profile.nickname);
-                self.popups.push(Popup::Menu(Menu { at, ..Menu::new(words.m_my_profile, items) }));
+                let title = if privacy { words.m_privacy } else { words.m_my_profile };
+                self.popups.push(Popup::Menu(Menu { at, ..Menu::new(title, items) }));
             }
             (Request::SetField { field, .. }, _) => {
                 self.notice(words.profile_saved, &[]);
                 self.popups.clear();
                 // The mark stands again where it was.
                 self.changed = fields::names().into_iter().find(|name| *name == field);
-                self.effects.push(Effect::Ask { request: Request::Mine, form: false });
+                self.effects.push(Effect::Ask { request: Request::Mine { privacy: self.privacy }, form: false });
             }
-            (Request::SetPassword(_), _) => self.notice(words.password_saved, &[]),
+            (Request::SetPassword { .. }, Answer::OtherPassword) => {
+                if let Some(mut form) = submitted {
+                    form.again(0, words.other_password.to_owned());
+                    self.popups.push(Popup::Form(form));
+                }
+            }
+            (Request::SetPassword { .. }, _) => self.notice(words.password_saved, &[]),
             (Request::Online(_), Answer::People(people)) => self.found(words.m_online, people, true),
             (Request::Find(_), Answer::People(people)) => self.found(words.m_find, people, false),
             (Request::Block { number, on }, _) => {
@@ -159,6 +176,19 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    /// The form comes back, with one more question.
+    fn ask_invite(&mut self, form: Option<Form>, text: &str) {
+        self.link = Link::Out;
+        let words = self.words;
+        let Some(mut form) = form else { return self.notice("{}", &[&words.server_said(NOT_OPEN, text)]) };
+        let at = form.questions.iter().position(|question| question.kind == Kind::Invite).unwrap_or_else(|| {
+            form.questions.push(Question::new(words.invite, words.invite_hint, Kind::Invite));
+            form.questions.len() - 1
+        });
+        form.again(at, words.server_said(NOT_OPEN, text));
+        self.popups.push(Popup::Form(form));
     }
 
     fn found(&mut self, title: &str, people: Vec<Person>, more: bool) {

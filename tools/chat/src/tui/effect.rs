@@ -46,26 +46,60 @@ pub enum Effect {
 /// What can be asked of the server. Each runs on a thread of its own: an answer may take a while.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
-    SignUp(Box<OwnedProfile>),
+    /// Of a new user, with an invite code if one was asked for.
+    SignUp {
+        profile: Box<OwnedProfile>,
+        invite: Option<String>,
+    },
     SignOut,
     SetStatus(Status),
     Add(u32),
-    AskFor { number: u32, reason: String },
-    Answer { number: u32, agree: bool },
+    AskFor {
+        number: u32,
+        reason: String,
+    },
+    Answer {
+        number: u32,
+        agree: bool,
+    },
     Delete(u32),
     AddGroup(String),
-    RenameGroup { group: u8, name: String },
+    RenameGroup {
+        group: u8,
+        name: String,
+    },
     DeleteGroup(u8),
-    Move { number: u32, group: u8 },
-    Broadcast { group: u8, text: String },
+    Move {
+        number: u32,
+        group: u8,
+    },
+    Broadcast {
+        group: u8,
+        text: String,
+    },
     View(u32),
-    Mine,
-    SetField { field: String, value: String },
-    SetPassword(String),
+    /// One's own profile, or what of it says what others may do.
+    Mine {
+        privacy: bool,
+    },
+    SetField {
+        field: String,
+        value: String,
+    },
+    SetPassword {
+        old: String,
+        new: String,
+    },
     Online(u32),
     Find(String),
-    Block { number: u32, on: bool },
-    OfferFile { number: u32, path: PathBuf },
+    Block {
+        number: u32,
+        on: bool,
+    },
+    OfferFile {
+        number: u32,
+        path: PathBuf,
+    },
     TakeFile(u32),
     RejectFile(u32),
 }
@@ -78,6 +112,13 @@ pub enum Answer {
         number: u32,
         password: String,
     },
+    /// Nobody was signed up: registration is closed, or a good invite code is wanted. The server's words.
+    NotOpen {
+        invite: bool,
+        text: String,
+    },
+    /// The password that was given as the present one is another.
+    OtherPassword,
     Added(AddOutcome),
     People(Vec<Person>),
     Profile(u32, Box<OwnedProfile>),
@@ -141,6 +182,12 @@ pub enum Message {
         error: Option<String>,
     },
     NotSignedIn(String),
+    /// The operator does not let this account in: not yet, or not any more. The server's words.
+    Barred {
+        number: u32,
+        code: u8,
+        text: String,
+    },
     KeyChanged {
         number: u32,
         pinned: [u8; 32],

@@ -6,7 +6,7 @@ use super::model::{Link, Model};
 use super::popup::{Action, Form, Kind, Popup, Purpose};
 use crate::fields;
 use oicq::client::OwnedProfile;
-use oicq::limits::{FIRST_USER, LAST_USER};
+use oicq::limits::{FIRST_USER, LAST_USER, PASSWORD_BYTES_LEAST};
 use std::path::PathBuf;
 
 /// What accepts a new key.
@@ -30,7 +30,8 @@ impl Model {
         let answer = form.editor.text().to_owned();
         let question = &form.questions[form.at];
         let wrong = match question.kind {
-            Kind::Text | Kind::Secret if answer.trim().is_empty() => Some(words.not_empty.to_owned()),
+            Kind::Text | Kind::Secret | Kind::Invite if answer.trim().is_empty() => Some(words.not_empty.to_owned()),
+            Kind::NewSecret if answer.len() < PASSWORD_BYTES_LEAST => Some(words.too_short.to_owned()),
             Kind::Number if !answer.trim().parse().is_ok_and(|number| (FIRST_USER..=LAST_USER).contains(&number)) => {
                 Some(fill(words.not_a_number, &[answer.trim()]))
             }
@@ -99,7 +100,9 @@ impl Model {
                     }
                 }
                 self.link = Link::Connecting;
-                Request::SignUp(Box::new(profile))
+                let invite = form.questions.iter().find(|question| question.kind == Kind::Invite);
+                let invite = invite.map(|question| question.answer.clone());
+                Request::SignUp { profile: Box::new(profile), invite }
             }
             Purpose::Add => Request::Add(number()),
             Purpose::Talk => return self.open(number()),
@@ -109,7 +112,7 @@ impl Model {
             Purpose::Broadcast(group) => Request::Broadcast { group, text },
             Purpose::Find => Request::Find(text),
             Purpose::Field(field) => Request::SetField { field: field.to_owned(), value: text },
-            Purpose::NewPassword => Request::SetPassword(text),
+            Purpose::NewPassword => Request::SetPassword { old: text, new: form.answer(1).to_owned() },
             Purpose::SendFile(number) => Request::OfferFile { number, path: home(&text) },
             Purpose::Trust { key, number, hidden } => {
                 if text == TRUST {

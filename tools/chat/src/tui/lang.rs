@@ -2,6 +2,7 @@
 
 use crate::args::Language;
 use crate::engine::Engine;
+use crate::fields;
 use oicq::client::{Error, Status, reason};
 
 macro_rules! words {
@@ -47,7 +48,9 @@ words! {
     slow_down: "The server asks us to slow down: {} wait, and go out by themselves.", "服务器要求放慢：{} 条消息等待中，会自动发出。";
     later: "The server cannot take messages now ({}): {} wait, and are sent again.", "服务器暂时收不了消息（{}）：{} 条等待中，会再次发送。";
     banned_title: "Banned", "已被封禁";
-    banned: "The operator has banned this account or the place that you are at:\n\n{}", "管理员封禁了这个账号或你所在的网络：\n\n{}";
+    banned: "The operator has banned this account, or the network that you are in:\n\n{}", "管理员封禁了这个账号，或你所在的网络：\n\n{}";
+    pending_title: "Not let in yet", "等待批准";
+    pending: "NUMBER is yours, and the operator has to let it in first:\n\n{}\n\nKeep the number. Ctrl-R tries again, now or another day.", "NUMBER 是你的号码，但要等管理员批准才能登录：\n\n{}\n\n请记住号码。按 Ctrl-R 重试，过几天再试也可以。";
     signed_out: "not signed in (F2)", "未登录（F2）";
     refused: "refused: {}", "被拒绝：{}";
     welcome: "Welcome to OICQ", "欢迎使用 OICQ";
@@ -68,7 +71,15 @@ words! {
     password: "Password", "密码";
     password_hint: "it is not shown", "不会显示";
     password_again: "The same again", "再输一次";
+    old_password: "Present password", "现在的密码";
+    other_password: "this is not your present password; once more", "现在的密码不对，请重新输入";
     new_password: "New password", "新密码";
+    new_password_hint: "at least 6 letters; it is not shown", "至少 6 个字符，不会显示";
+    too_short: "a password has at least 6 letters", "密码至少 6 个字符";
+    invite: "Invite code", "邀请码";
+    invite_hint: "from the operator of the server", "向服务器管理员索取";
+    closed_title: "Nobody can sign up here", "暂停注册";
+    closed: "{}.\n\nAsk the operator of the server, who can make an account for you. Whoever has a number signs in as always.", "{}。\n\n请联系服务器管理员，由管理员为你开号。已有号码的人照常登录。";
     two_passwords: "these were two different passwords; once more", "两次密码不同，请重新输入";
     your_number: "Your number is {}. Keep it: it is how you sign in.", "你的号码是 {}，请记住，登录要用。";
     optional: "or nothing", "可不填";
@@ -109,6 +120,7 @@ words! {
     m_requests: "Requests", "验证请求";
     m_status: "Change status", "更改状态";
     m_my_profile: "Edit my profile", "修改资料";
+    m_privacy: "Privacy: who may add me, write to me, see my details", "隐私：谁可以加我、给我发消息、看联系资料";
     m_password: "Change password", "修改密码";
     m_history: "Search the history", "搜索聊天记录";
     m_export: "Export this conversation", "导出聊天记录";
@@ -162,7 +174,7 @@ Every field of a profile can be asked for, in English or Chinese.", "\
     nobody: "nobody", "没有人";
     more: "more…", "更多…";
     profile_saved: "Your profile is changed.", "资料已修改。";
-    password_saved: "Your password is changed.", "密码已修改。";
+    password_saved: "Your password is changed. All your other sessions have ended.", "密码已修改，你的其他登录都已失效。";
     file_path: "File", "文件";
     file_path_hint: "its path; ~ is your home", "文件路径，~ 表示主目录";
     offers_file: "{} offers a file: {} ({})", "{} 发来文件：{}（{}）";
@@ -185,7 +197,15 @@ Every field of a profile can be asked for, in English or Chinese.", "\
     too_small: "The window is too small", "窗口太小";
     open_first: "Open a conversation first (Tab).", "请先打开一个会话（Tab）。";
     who_may_add: "Who may add me", "谁可以加我";
-    who_may_hint: "0 anyone, 1 ask me first, 2 nobody", "0 任何人，1 需要验证，2 不允许";
+    who_may_write: "Who may write to me", "谁可以给我发消息";
+    who_sees: "Who sees my details", "谁能看联系资料";
+    who_may_first: "first choose under Privacy (F2) who may add you: the server tells nobody", "请先在 F2“隐私”中选择谁可以加你（服务器不会告知）";
+    anyone: "anyone", "任何人";
+    ask_first: "whoever asks first", "需要验证";
+    nobody_may_add: "nobody", "不允许";
+    everybody: "everybody", "任何人";
+    listed: "only people in my list", "只有我列表中的人";
+    nobody_else: "nobody but me", "只有我自己";
     help: "\
 Keys
   F1              this page
@@ -265,6 +285,9 @@ its operator could read what it relays.", "\
 /view NUMBER              someone's profile
 /profile                  your own, and change it
 /set FIELD VALUE          change one field, like: /set city 深圳
+/set reach WHO            who may write to you: everybody or friends
+/set details WHO          who sees your details: WHO may be nobody, too
+/set password             change the password
 /status STATUS            online, hidden, busy or offline
 /send NUMBER FILE         offer a file
 /take NUMBER              take the file that someone offers
@@ -291,6 +314,9 @@ its operator could read what it relays.", "\
 /view 号码                查看某人的资料
 /profile                  查看、修改自己的资料
 /set 项目 值              修改一项，例如：/set city 深圳
+/set reach 谁             谁可以给你发消息：everybody 或 friends（好友）
+/set details 谁           谁能看联系资料：everybody、friends、nobody
+/set password             修改密码
 /status 状态              online（在线）、hidden（隐身）、busy、offline
 /send 号码 文件           发送文件
 /take 号码                接收对方发来的文件
@@ -346,8 +372,11 @@ impl Words {
 
     /// The name of a profile's field.
     pub fn field<'a>(&'a self, name: &'a str) -> &'a str {
-        if name == crate::fields::AUTHORIZATION {
-            return self.who_may_add;
+        match name {
+            fields::AUTHORIZATION => return self.who_may_add,
+            fields::REACH => return self.who_may_write,
+            fields::DETAILS => return self.who_sees,
+            _ => {}
         }
         if !self.is_chinese() {
             return name;
@@ -373,6 +402,19 @@ impl Words {
             "introduction" => "说明",
             "portrait" => "头像",
             other => other,
+        }
+    }
+
+    /// One of the few words that a field can be.
+    pub fn choice(&self, field: &str, word: &str) -> &'static str {
+        match (field, word) {
+            (fields::AUTHORIZATION, "anyone") => self.anyone,
+            (fields::AUTHORIZATION, "ask") => self.ask_first,
+            (fields::AUTHORIZATION, "nobody") => self.nobody_may_add,
+            (_, "everybody") => self.everybody,
+            (_, "friends") => self.listed,
+            (_, "nobody") => self.nobody_else,
+            _ => "",
         }
     }
 

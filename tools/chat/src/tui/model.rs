@@ -121,6 +121,8 @@ pub struct Model {
     pub popups: Vec<Popup>,
     /// A form whose request is under way: it comes back if that fails.
     pub submitted: Option<Form>,
+    /// Whether of one's own profile only that was asked for which says what others may do.
+    pub privacy: bool,
     /// The field of one's own profile that was changed last.
     pub changed: Option<&'static str>,
     pub notices: Vec<(i64, String)>,
@@ -176,6 +178,7 @@ impl Model {
             focus: Focus::List,
             popups: Vec::new(),
             submitted: None,
+            privacy: false,
             changed: None,
             notices: Vec::new(),
             unseen: 0,

@@ -53,8 +53,12 @@ pub enum Action {
     PickStatus,
     Status(Status),
     Profile,
+    /// What of it says what others may do.
+    Privacy,
     /// A field of one's own profile, and what stands there.
     Field(&'static str, String),
+    /// The word that was chosen for a field.
+    Choose(&'static str, &'static str),
     Password,
     History,
     Export(u32),
@@ -114,8 +118,12 @@ pub enum Kind {
     Optional,
     /// A service number.
     Number,
+    /// An invite code.
+    Invite,
     /// Not shown.
     Secret,
+    /// The same for a new one, which must be long enough.
+    NewSecret,
     /// The same as the answer before, not shown.
     Again,
 }
@@ -138,7 +146,7 @@ impl Question {
 
     /// Whether the answer is hidden.
     pub fn is_secret(&self) -> bool {
-        matches!(self.kind, Kind::Secret | Kind::Again)
+        matches!(self.kind, Kind::Secret | Kind::NewSecret | Kind::Again)
     }
 }
 

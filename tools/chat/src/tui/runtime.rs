@@ -2,15 +2,14 @@
 
 use super::chat::PAGE;
 use super::effect::{Answer, Effect, Known, Message, Request};
-use super::lang::{Words, fill};
+use super::lang::Words;
 use super::text::Zone;
-use crate::engine::{Engine, News};
-use crate::fields;
-use crate::notice::{Meaning, WRONG, meaning};
+use crate::engine::{Engine, News, Unchanged};
+use crate::notice::{self, Meaning, WRONG, meaning};
 use crate::script::entry_json;
 use crate::script::local::{self, Served};
 use crate::show::{clean, json as json_line};
-use oicq::client::{Error, Event, OwnedProfile, Person, Recipient, Secret, ServerLine, Status};
+use oicq::client::{Error, Event, Person, Recipient, Secret, ServerLine, Status};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +19,8 @@ use std::time::Duration;
 
 /// How long to wait before a server that did not answer is tried again.
 const AGAIN: Duration = Duration::from_secs(3);
+/// And one that has no time now: long enough for its limits to let go.
+const LATER: Duration = Duration::from_secs(15);
 /// Messages that a search shows.
 const FOUND: usize = 200;
 /// People that are asked for at a time.
@@ -223,6 +224,18 @@ impl Runtime {
                         engine.keep.forget_token(number);
                         continue;
                     }
+                    Err(Error::Refused { code: code @ (notice::NOT_OPEN | notice::BANNED), text }) => {
+                        Message::Barred { number, code, text }
+                    }
+                    // A token is not asked for again; the server only has no time for it.
+                    Err(error @ Error::Refused { code, .. }) if password.is_none() && notice::is_for_now(code) => {
+                        let away = Message::Away(words.error(&engine, &error));
+                        if tell.send(away).is_err() {
+                            return;
+                        }
+                        std::thread::sleep(LATER);
+                        continue;
+                    }
                     Err(error @ (Error::Timeout | Error::Io(_) | Error::Unknown)) => {
                         let away = Message::Away(words.error(&engine, &error));
                         if tell.send(away).is_err() {
@@ -305,14 +318,13 @@ fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer,
         Answer::People(people)
     };
     match request {
-        Request::SignUp(profile) => {
-            let number = client.register(profile).map_err(said)?;
-            if engine.be(number).is_ok() {
-                engine.set_authorization(profile.authorization);
-                engine.learn(number, &profile.nickname);
+        Request::SignUp { profile, invite } => match engine.sign_up(profile, invite.as_deref()) {
+            Ok(number) => return Ok(Answer::Registered { number, password: profile.password.clone() }),
+            Err(Error::Refused { code: code @ notice::NOT_OPEN, text }) => {
+                return Ok(Answer::NotOpen { invite: notice::wants_invite(code, &text), text });
             }
-            return Ok(Answer::Registered { number, password: profile.password.clone() });
-        }
+            Err(error) => return Err(said(error)),
+        },
         Request::SignOut => client.set_status(Status::Offline).map_err(said)?,
         Request::SetStatus(status) => client.set_status(*status).map_err(said)?,
         Request::Add(number) => return client.add_friend(*number).map(Answer::Added).map_err(said),
@@ -329,7 +341,7 @@ fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer,
             engine.learn(*number, &profile.nickname);
             return Ok(Answer::Profile(*number, Box::new(profile)));
         }
-        Request::Mine => {
+        Request::Mine { .. } => {
             let me = client.number().ok_or_else(|| said(Error::NotSignedIn))?;
             let profile = client.view(me).map_err(said)?;
             engine.learn(me, &profile.nickname);
@@ -337,12 +349,13 @@ fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer,
             return Ok(Answer::Mine { number: me, profile, authorization });
         }
         Request::SetField { field, value } => {
-            change_profile(engine, words, field, |profile| fields::set(profile, field, value))?;
+            engine.change_profile(&[(field.clone(), value.clone())]).map_err(|why| unchanged(engine, words, why))?;
         }
-        Request::SetPassword(password) => change_profile(engine, words, "password", |profile| {
-            profile.password.clone_from(password);
-            Ok(())
-        })?,
+        Request::SetPassword { old, new } => match engine.change_password(old, new) {
+            Ok(()) => {}
+            Err(Unchanged::Refused(Error::Refused { code: WRONG, .. })) => return Ok(Answer::OtherPassword),
+            Err(why) => return Err(unchanged(engine, words, why)),
+        },
         Request::Online(start) => return client.online(*start, PEOPLE, false).map(met).map_err(said),
         Request::Find(condition) => return client.search(condition).map(met).map_err(said),
         Request::Block { number, on } => client.block(*number, *on).map_err(said)?,
@@ -358,24 +371,11 @@ fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer,
     Ok(Answer::Done)
 }
 
-/// Changes one field. The protocol only knows whole profiles, so the others are read first.
-fn change_profile(
-    engine: &Arc<Engine>,
-    words: &Words,
-    field: &str,
-    change: impl FnOnce(&mut OwnedProfile) -> Result<(), String>,
-) -> Result<(), String> {
-    let said = |error: Error| words.error(engine, &error);
-    let client = engine.client().map_err(said)?;
-    let me = client.number().ok_or_else(|| said(Error::NotSignedIn))?;
-    let mut profile = client.view(me).map_err(said)?;
-    change(&mut profile)?;
-    if field != fields::AUTHORIZATION {
-        let known = engine.authorization();
-        profile.authorization = known.ok_or_else(|| fill("{}: {}", &[words.who_may_add, words.who_may_hint]))?;
+/// Why nothing of the profile was changed.
+fn unchanged(engine: &Engine, words: &Words, why: Unchanged) -> String {
+    match why {
+        Unchanged::Refused(error) => words.error(engine, &error),
+        Unchanged::Wrong(text) => words.said(&text),
+        Unchanged::WhoMayAdd => words.who_may_first.to_owned(),
     }
-    client.update(&profile).map_err(said)?;
-    engine.set_authorization(profile.authorization);
-    engine.learn(me, &profile.nickname);
-    Ok(())
 }

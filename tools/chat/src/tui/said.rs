@@ -27,6 +27,7 @@ const SAID: &[(&str, &str)] = &[
     ),
     ("'{}' is no {}; 0 to {} is right: {}", "“{0}”不对，应为 0 到 {2}"),
     ("'{}' is no {}; 0 to {} is right", "“{0}”不对，应为 0 到 {2}"),
+    ("'{}' is no {}; it is one of {}: {}", "“{0}”不对，应为 {2}"),
     ("there is no field '{}'; {}", "资料中没有“{}”这一项"),
     ("{}: No such file or directory (os error {})", "{}：没有这个文件或目录"),
     ("{}: Permission denied (os error {})", "{}：没有权限"),
@@ -81,15 +82,19 @@ impl Words {
     }
 
     /// What the values of a profile's field mean; nothing for text.
-    pub fn meaning(&self, field: &str) -> &'static str {
-        match (field, fields::meaning(field)) {
-            (fields::AUTHORIZATION, _) => self.who_may_hint,
+    pub fn meaning(&self, field: &str) -> String {
+        let meaning = match (field, fields::meaning(field)) {
+            _ if !fields::choices(field).is_empty() => {
+                let choice = |word: &&str| format!("{word} ({})", self.choice(field, word));
+                return fields::choices(field).iter().map(choice).collect::<Vec<_>>().join(", ");
+            }
             ("portrait", _) => "0–255",
             (_, meaning) if !self.is_chinese() || meaning.is_empty() => meaning,
             ("sex", _) => "0 不填，1 男，2 女",
             ("age", _) => "岁数",
             _ => "代码，0–255",
-        }
+        };
+        meaning.to_owned()
     }
 
     /// A field's value as it is shown.
@@ -97,10 +102,7 @@ impl Words {
         let shown = match (field, value) {
             ("sex", "male") if self.is_chinese() => "男",
             ("sex", "female") if self.is_chinese() => "女",
-            (fields::AUTHORIZATION, code) if !code.is_empty() => {
-                let mut meanings = self.who_may_hint.split([',', '，']).map(str::trim);
-                meanings.find(|meaning| meaning.starts_with(code)).unwrap_or_default()
-            }
+            _ if fields::choices(field).contains(&value) => self.choice(field, value),
             _ => value,
         };
         shown.to_owned()
@@ -110,6 +112,7 @@ impl Words {
 #[cfg(test)]
 mod tests {
     use super::super::lang::{EN, ZH};
+    use crate::fields;
 
     #[test]
     fn what_is_said_is_said_in_chinese() {
@@ -133,10 +136,14 @@ mod tests {
     #[test]
     fn fields_are_explained_in_both_languages() {
         assert_eq!((ZH.value("sex", "male"), EN.value("sex", "male")), ("男".into(), "male".into()));
-        assert_eq!(EN.value("authorization", "1"), "1 ask me first");
-        assert_eq!(ZH.value("authorization", "2"), "2 不允许");
-        assert!(
-            crate::fields::questions().all(|(field, _)| ZH.meaning(field).is_empty() == EN.meaning(field).is_empty())
+        assert_eq!(EN.value("authorization", "ask"), "whoever asks first");
+        assert_eq!(
+            (ZH.value("authorization", "nobody"), ZH.value("details", "friends")),
+            ("不允许".into(), "只有我列表中的人".into())
         );
+        for field in fields::PRIVACY {
+            assert!(fields::choices(field).iter().all(|word| !EN.choice(field, word).is_empty()), "{field}");
+        }
+        assert!(fields::questions().all(|(field, _)| ZH.meaning(field).is_empty() == EN.meaning(field).is_empty()));
     }
 }

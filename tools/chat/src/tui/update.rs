@@ -8,7 +8,7 @@ use super::popup::{Action, Form, Kind, Menu, Page, Popup, Purpose, Question};
 use super::text;
 use crate::engine::{FileState, News};
 use crate::history::{Entry, State};
-use crate::notice::{Meaning, meaning};
+use crate::notice::{self, Meaning, meaning};
 use crate::show::clean;
 use oicq::client::{Event, Group, ReceiptState, Status, fingerprint};
 use oicq::limits::{FIRST_GROUP, FIRST_USER};
@@ -67,6 +67,18 @@ impl Model {
             Message::NotSignedIn(error) => {
                 self.link = Link::Out;
                 self.submit_failed(&error);
+            }
+            Message::Barred { number, code, text } => {
+                self.link = Link::Out;
+                self.close_setup();
+                let words = self.words;
+                let said = words.server_said(code, &text);
+                let (title, template) = match code {
+                    notice::NOT_OPEN => (words.pending_title, words.pending),
+                    _ => (words.banned_title, words.banned),
+                };
+                let text = fill(template, &[&said]).replace("NUMBER", &number.to_string());
+                self.bar(title, &text);
             }
             Message::KeyChanged { number, pinned, shown, hidden } => {
                 self.link = Link::OtherKey;

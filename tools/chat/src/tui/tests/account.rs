@@ -42,9 +42,11 @@ fn the_first_start_asks_one_thing_at_a_time() {
         press(&mut model, KeyCode::Enter);
     }
     let asked = effects(&mut model);
-    let [Effect::Ask { request: Request::SignUp(profile), form: true }] = &asked[..] else { panic!("{asked:?}") };
+    let [Effect::Ask { request: Request::SignUp { profile, invite: None }, form: true }] = &asked[..] else {
+        panic!("{asked:?}")
+    };
     assert_eq!((profile.nickname.as_str(), profile.password.as_str()), ("小明", "secret"));
-    let request = Request::SignUp(profile.clone());
+    let request = Request::SignUp { profile: profile.clone(), invite: None };
     model.update(Message::Done { request: request.clone(), form: true, result: Err("too fast".into()) });
     assert!(screen(&model).contains("too fast") && screen(&model).contains("Nickname: 小明"), "{}", screen(&model));
     let answer = Answer::Registered { number: 10_000, password: "secret".into() };
@@ -115,9 +117,9 @@ fn a_field_is_changed_from_what_it_is() {
     let mut profile = oicq::client::OwnedProfile::new("小明", "");
     (profile.city, profile.sex) = ("深圳".into(), 1);
     let answer = Answer::Mine { number: 10_000, profile: Box::new(profile.clone()), authorization: Some(1) };
-    model.update(Message::Done { request: Request::Mine, form: false, result: Ok(answer) });
+    model.update(Message::Done { request: Request::Mine { privacy: false }, form: false, result: Ok(answer) });
     let shown = screen(&model);
-    assert!(shown.contains("性别             男") && shown.contains("谁可以加我       1 需要验证"), "{shown}");
+    assert!(shown.contains("性别                 男") && shown.contains("谁可以加我           需要验证"), "{shown}");
     press(&mut model, KeyCode::Down);
     press(&mut model, KeyCode::Down);
     press(&mut model, KeyCode::Enter);
@@ -129,7 +131,7 @@ fn a_field_is_changed_from_what_it_is() {
     model.update(Message::Done { request, form: true, result: Ok(Answer::Done) });
     profile.nickname = "大明".into();
     let answer = Answer::Mine { number: 10_000, profile: Box::new(profile), authorization: None };
-    model.update(Message::Done { request: Request::Mine, form: false, result: Ok(answer) });
+    model.update(Message::Done { request: Request::Mine { privacy: false }, form: false, result: Ok(answer) });
     let shown = screen(&model);
     assert!(shown.contains("大明 (10000)"), "{shown}");
     let Some(crate::tui::popup::Popup::Menu(menu)) = model.popups.last() else { panic!("{shown}") };
@@ -195,5 +197,130 @@ fn a_ban_is_a_page_with_the_operators_words() {
         model.update(Message::News(News::Event(Event::SignInAgain { reason: text.clone() })));
         let shown = screen(&model);
         assert!(shown.contains(title) && shown.contains("until 2026-12-05 10:00 UTC: spam"), "{shown}");
+    }
+}
+
+#[test]
+fn whoever_is_not_let_in_yet_is_told_what_to_do() {
+    for (words, title, told) in [
+        (&EN, " Not let in yet ", "10000 is yours, and the operator has to let it in first:"),
+        (&ZH, " 等待批准 ", "10000 是你的号码"),
+    ] {
+        let mut model = model(words, (80, 24));
+        model.update(Message::Known(10_000, Box::default()));
+        let text = "this account waits for the operator's approval".to_owned();
+        model.update(Message::Barred { number: 10_000, code: 18, text });
+        let shown = screen(&model);
+        assert!(shown.contains(title) && shown.contains(told) && shown.contains("Ctrl-R"), "{shown}");
+        press(&mut model, KeyCode::Esc);
+        effects(&mut model);
+        model.update(Message::Key(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL)));
+        assert_eq!(effects(&mut model), [Effect::SignIn { number: 10_000, password: None, hidden: false }]);
+    }
+}
+
+/// Answers the questions of a sign-up.
+fn sign_up(model: &mut Model) -> Request {
+    model.ask_account();
+    press(model, KeyCode::Char('3'));
+    for answer in ["小明", "secret", "secret"] {
+        write(model, answer);
+        press(model, KeyCode::Enter);
+    }
+    asked(model)
+}
+
+/// The one request of a form.
+fn asked(model: &mut Model) -> Request {
+    let effects = effects(model);
+    let [Effect::Ask { request, form: true }] = &effects[..] else { panic!("{effects:?}") };
+    request.clone()
+}
+
+#[test]
+fn an_invite_code_is_asked_for_where_the_server_wants_one() {
+    for (words, needed, wrong) in [
+        (&EN, "! an invite code is needed", "! this invite code is not good"),
+        (&ZH, "! 注册需要邀请码", "! 邀请码无效，或已经用过"),
+    ] {
+        let mut model = model(words, (80, 24));
+        let mut request = sign_up(&mut model);
+        for (text, shown) in [("an invite code is needed", needed), ("this invite code is not good", wrong)] {
+            let answer = Answer::NotOpen { invite: true, text: text.into() };
+            model.update(Message::Done { request, form: true, result: Ok(answer) });
+            let screen = screen(&model);
+            assert!(screen.contains(&format!("{} (4/4)", words.invite)) && screen.contains(shown), "{screen}");
+            model.update(Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL)));
+            write(&mut model, "KRDT-93QM");
+            press(&mut model, KeyCode::Enter);
+            request = asked(&mut model);
+            let Request::SignUp { profile, invite } = &request else { panic!("{request:?}") };
+            assert_eq!((profile.nickname.as_str(), invite.as_deref()), ("小明", Some("KRDT-93QM")));
+        }
+    }
+}
+
+#[test]
+fn who_cannot_sign_up_is_told_whom_to_ask() {
+    for (words, told) in [(&EN, "registration is closed."), (&ZH, "注册已关闭。")] {
+        let mut model = model(words, (80, 24));
+        let request = sign_up(&mut model);
+        let answer = Answer::NotOpen { invite: false, text: "registration is closed".into() };
+        model.update(Message::Done { request, form: true, result: Ok(answer) });
+        let shown = screen(&model);
+        assert!(shown.contains(words.closed_title) && shown.contains(told), "{shown}");
+        press(&mut model, KeyCode::Esc);
+        assert!(screen(&model).contains(words.sign_in), "whoever has a number signs in");
+    }
+}
+
+#[test]
+fn the_password_is_changed_with_the_present_one() {
+    let mut model = talking(&EN, (80, 24));
+    model.command("set password").unwrap();
+    write(&mut model, "secret");
+    press(&mut model, KeyCode::Enter);
+    write(&mut model, "short");
+    press(&mut model, KeyCode::Enter);
+    assert!(screen(&model).contains("! a password has at least 6 letters"), "{}", screen(&model));
+    write(&mut model, "er one");
+    press(&mut model, KeyCode::Enter);
+    write(&mut model, "shorter one");
+    press(&mut model, KeyCode::Enter);
+    let request = asked(&mut model);
+    assert_eq!(request, Request::SetPassword { old: "secret".into(), new: "shorter one".into() });
+    model.update(Message::Done { request: request.clone(), form: true, result: Ok(Answer::OtherPassword) });
+    let shown = screen(&model);
+    assert!(shown.contains("Present password (1/3)") && shown.contains("not your present password"), "{shown}");
+    assert!(!shown.contains("secret") && !shown.contains("shorter"));
+    model.update(Message::Done { request, form: true, result: Ok(Answer::Done) });
+    assert!(screen(&model).contains("Your password is changed."), "{}", screen(&model));
+}
+
+#[test]
+fn what_others_may_do_is_chosen_from_a_menu() {
+    for (words, reach, nobody) in
+        [(&EN, "Who may write to me  everybody", "nobody but me"), (&ZH, "谁可以给我发消息     任何人", "只有我自己")]
+    {
+        let mut model = talking(words, (80, 24));
+        model.act(crate::tui::popup::Action::Privacy);
+        assert_eq!(effects(&mut model), [Effect::Ask { request: Request::Mine { privacy: true }, form: false }]);
+        let mut profile = oicq::client::OwnedProfile::new("小明", "");
+        profile.privacy = Some(oicq::client::Privacy::default());
+        let answer = Answer::Mine { number: 10_000, profile: Box::new(profile), authorization: Some(1) };
+        let request = Request::Mine { privacy: true };
+        model.update(Message::Done { request: request.clone(), form: false, result: Ok(answer) });
+        let shown = screen(&model);
+        assert!(shown.contains(reach) && shown.contains(words.listed) && shown.contains(words.ask_first), "{shown}");
+        press(&mut model, KeyCode::Down);
+        press(&mut model, KeyCode::Down);
+        press(&mut model, KeyCode::Enter);
+        assert!(screen(&model).contains(nobody), "{}", screen(&model));
+        press(&mut model, KeyCode::Down);
+        press(&mut model, KeyCode::Enter);
+        let change = Request::SetField { field: "details".into(), value: "nobody".into() };
+        assert_eq!(effects(&mut model), [Effect::Ask { request: change.clone(), form: false }]);
+        model.update(Message::Done { request: change, form: false, result: Ok(Answer::Done) });
+        assert!(effects(&mut model).contains(&Effect::Ask { request, form: false }), "it is shown as it is now");
     }
 }
