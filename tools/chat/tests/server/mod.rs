@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 /// a colour, marks of writing direction, letters without width, a line of its own.
 pub const NASTY: &str = "\x1b]0;pwned\x07\x1b[2J\u{9b}31m\u{202e}evil\u{2066}\u{200b}\r\nx\x08\x7f";
 
+/// Who waits to be let in, and who is banned.
+pub const WAITS: u32 = 10_005;
+pub const BANNED: u32 = 10_006;
+
 /// A server that runs until the test ends.
 pub struct TestServer {
     pub address: SocketAddr,
@@ -106,7 +110,15 @@ fn answer(frame: &User<'_>, link: &mut Link, good: &str) {
         link.send(&bytes);
     };
     match *frame {
-        User::SignIn { password, token, .. } if password == "right" || token == Some(good) => {
+        User::SignIn { me: me @ (WAITS | BANNED), .. } => {
+            say(Server::SignedIn { ok: 0, groups: List::NONE, token: None });
+            let (code, text) = match me {
+                WAITS => (18, "this account waits for the operator's approval"),
+                _ => (19, "banned until 2026-12-05 10:00 UTC: spam"),
+            };
+            say(Server::Notice { about: 0x02, code, text });
+        }
+        User::SignIn { password, token, .. } if ["right", "right!"].contains(&password) || token == Some(good) => {
             let friends = [FriendEntry { number: 10_001, portrait: 0, status: 1, nickname: "韩梅梅" }];
             let groups = [GroupEntry { name: "My Friends", group: 1, friends: List::new(&friends) }];
             say(Server::SignedIn { ok: 1, groups: List::new(&groups), token: Some(good) });
@@ -125,6 +137,29 @@ fn answer(frame: &User<'_>, link: &mut Link, good: &str) {
             [(0, 0), (2, 10_001), (3, 10_001), (16, 10_001), (99, 10_001)]
                 .into_iter()
                 .for_each(|(kind, sender)| say(system(kind, sender)));
+        }
+        User::Register { profile, reach, details, invite } => {
+            let refused = match (profile.nickname, invite) {
+                ("closed", _) => Some("registration is closed"),
+                ("invited", None) => Some("an invite code is needed"),
+                ("invited", Some(code)) if code != "KRDT-93QM" => Some("this invite code is not good"),
+                ("private", _) if (reach, details) != (Some(1), Some(2)) => Some("this is not private"),
+                _ => None,
+            };
+            let number = if profile.nickname == "waits" { WAITS } else { 10_000 };
+            say(Server::Registered { ok: refused.is_none().into(), number });
+            if let Some(text) = refused {
+                say(Server::Notice { about: 0x01, code: 18, text });
+            }
+        }
+        User::Update { old_password, profile, reach, details, .. } => {
+            let wrong = !profile.password.is_empty() && old_password != Some("right!");
+            say(Server::Updated { ok: u8::from(!wrong) });
+            if wrong {
+                say(Server::Notice { about: 0x12, code: 3, text: "the old password is wrong" });
+            }
+            let text = format!("{} {reach:?} {details:?} {}", profile.nickname, profile.authorization);
+            say(Server::Message { flag: 1, sender: 0, text: &text, kind: 0, id: Some(0), time: Some(1) });
         }
         User::SignIn { .. } => {
             say(Server::SignedIn { ok: 0, groups: List::NONE, token: None });
@@ -156,9 +191,10 @@ fn answer(frame: &User<'_>, link: &mut Link, good: &str) {
             say(Server::GroupAdded { ok: 0, group: 0, name: "" });
             say(Server::Notice { about: 0x06, code: 8, text: NASTY });
         }
-        User::View { friend, .. } => {
+        User::View { me, friend } => {
             let profile = PublicProfile { nickname: "韩梅梅", ..PublicProfile::default() };
-            say(Server::Profile { ok: 1, number: friend, profile, reach: None, details: None });
+            let own = |value| (me == friend).then_some(value);
+            say(Server::Profile { ok: 1, number: friend, profile, reach: own(0), details: own(1) });
         }
         User::Test { me } => say(Server::TestReply { me }),
         User::Block { other, on, .. } => say(Server::Blocked { ok: 1, other, on }),
