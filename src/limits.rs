@@ -333,7 +333,9 @@ pub const PASSWORD_QUEUE: usize = 4_096;
 // ---- files
 
 /// Transfers that one session can have open in each direction.
-pub const TRANSFERS: usize = 16;
+pub const TRANSFERS: usize = 32;
+/// Files that one person can offer to a session at a time: half, so that one person leaves room for others.
+pub const TRANSFERS_FROM_ONE: usize = TRANSFERS / 2;
 
 // ---- search (protocol.md 4)
 

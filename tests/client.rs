@@ -148,9 +148,9 @@ fn a_file_arrives_whole() {
     everywhere(|address, ways| {
         let (li, han) = (Person::new(address, ways, "Li Lei", 0), Person::new(address, ways, "Han Meimei", 0));
         let data: Vec<u8> = (0..1_000_000_u32).map(|at| (at / 251) as u8).collect();
-        li.client.offer_file(han.number, "a.bin", data.len() as u32).expect("offered");
+        let offer = li.client.offer_file(han.number, "a.bin", data.len() as u32).expect("offered");
         han.until(|event| matches!(event, Event::FileOffered { size: 1_000_000, .. }).then_some(()));
-        han.client.answer_file(li.number, true).expect("taken");
+        han.client.answer_file(li.number, offer, true).expect("taken");
         li.until(|event| matches!(event, Event::FileAnswered { allow: true, .. }).then_some(()));
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -165,7 +165,7 @@ fn a_file_arrives_whole() {
             });
             let mut told = 0;
             li.client
-                .send_file(han.number, data.len() as u32, &mut &data[..], &mut |bytes| told = bytes)
+                .send_file(han.number, offer, data.len() as u32, &mut &data[..], &mut |bytes| told = bytes)
                 .expect("sent");
             assert_eq!(told as usize, data.len());
         });

@@ -270,6 +270,8 @@ pub enum Event {
         name: String,
         /// Its size in bytes.
         size: u32,
+        /// The sender's number for it: answers and pieces belong to it.
+        offer: u32,
     },
     /// Somebody answered this user's offer of a file.
     FileAnswered {
@@ -277,11 +279,15 @@ pub enum Event {
         from: u32,
         /// Whether they take it.
         allow: bool,
+        /// Which offer.
+        offer: u32,
     },
     /// A piece of a file.
     FilePiece {
         /// From whom.
         from: u32,
+        /// Which offer it belongs to.
+        offer: u32,
         /// The bytes.
         data: Vec<u8>,
     },
@@ -289,6 +295,8 @@ pub enum Event {
     Progress {
         /// Who.
         peer: u32,
+        /// Which offer.
+        offer: u32,
         /// Bytes.
         received: u32,
     },
@@ -350,12 +358,18 @@ impl Event {
                 status: Status::from_code(status),
             }),
             Server::FriendStatus { friend, status } => Self::FriendStatus { friend, status: Status::from_code(status) },
-            Server::FileOffered { sender, name, size, .. } => {
-                Self::FileOffered { from: sender, name: name.to_owned(), size }
+            Server::FileOffered { sender, name, size, offer } => {
+                Self::FileOffered { from: sender, name: name.to_owned(), size, offer: offer.unwrap_or_default() }
             }
-            Server::FileAnswered { sender, allow, .. } => Self::FileAnswered { from: sender, allow: allow == 1 },
-            Server::FileData { sender, data, .. } => Self::FilePiece { from: sender, data: data.0.to_vec() },
-            Server::Progress { peer, received, .. } => Self::Progress { peer, received },
+            Server::FileAnswered { sender, allow, offer } => {
+                Self::FileAnswered { from: sender, allow: allow == 1, offer: offer.unwrap_or_default() }
+            }
+            Server::FileData { sender, data, offer } => {
+                Self::FilePiece { from: sender, offer: offer.unwrap_or_default(), data: data.0.to_vec() }
+            }
+            Server::Progress { peer, received, offer } => {
+                Self::Progress { peer, offer: offer.unwrap_or_default(), received }
+            }
             Server::Receipt { to, id, state, reason } => {
                 Self::Receipt { to, id, state: ReceiptState::from_code(state, reason)? }
             }

@@ -294,7 +294,7 @@ impl Shard {
             session.delivery = Delivery::Live;
         }
         for mail in early {
-            if self.blocks(key.number, mail.from) {
+            if mail.flag == super::sending::USER && self.refuses(key.number, mail.from) {
                 self.not_taken(cx, mail.from, key.number, mail.message_id(), &Refused::blocked());
             } else if let Some(session) = self.session_mut(key.number) {
                 session.send_mail(cx, mail, None);

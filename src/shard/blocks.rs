@@ -20,6 +20,12 @@ impl Shard {
         self.change(cx, asker.number, Op::Block { asker, other, on: on == 1 });
     }
 
+    /// Whether `owner`, a user of this shard who is in memory, takes neither messages nor files from `other`. The store
+    /// knows it of everybody else.
+    pub(super) fn refuses(&self, owner: u32, other: u32) -> bool {
+        self.users.get(&owner).is_some_and(|user| user.refuses(other))
+    }
+
     /// Whether `owner`, a user of this shard who is in memory, blocks `other`. The store knows it of everybody else.
     pub(super) fn blocks(&self, owner: u32, other: u32) -> bool {
         self.users.get(&owner).is_some_and(|user| user.lists.blocks.has(other))

@@ -95,7 +95,7 @@ impl Shard {
         if !id.own && self.seen_before(cx, from, to, id) {
             return;
         }
-        if self.blocks(to, from) {
+        if self.refuses(to, from) {
             return self.not_taken(cx, from, to, id, &Refused::blocked());
         }
         if !id.own && self.stalled.holds_up(cx.now.mono_ms, to, from, id.value) {

@@ -62,6 +62,7 @@ pub use census::Census;
 pub use custody::MessageId;
 pub use endpoint::Endpoint;
 pub use event::{Event, What};
+pub use files::FileOffer;
 pub use handshakes::Identity;
 pub use io::{
     Control, Counters, Input, Now, Outbox, PasswordJob, PasswordOutcome, SearchJob, SearchOrder, Send, Territory,
@@ -324,7 +325,7 @@ impl Shard {
             Peer::Receipt { to: recipient, id, state, reason } => {
                 self.receipt_for(cx, to, recipient, id, state, reason);
             }
-            Peer::Progress { from, received } => self.file_progress(cx, to, from, received),
+            Peer::Progress { from, offer, received } => self.file_progress(cx, to, from, offer, received),
             Peer::Notice { about, code, text } => self.notice_words(cx, to, about, code, &text),
             Peer::Watch { watcher, seen } => self.watch(cx, to, watcher, seen),
             Peer::Unwatch { watcher } => self.unwatch(to, watcher),
@@ -332,10 +333,12 @@ impl Shard {
             Peer::Added { from } => self.tell(cx, to, from, messages::Kind::Added, ""),
             Peer::Ask { applicant, reason } => self.asked(cx, to, applicant, reason),
             Peer::Answered { by, agree } => self.answered(cx, to, by, agree),
-            Peer::FileOffer { from, name, size } => self.file_offered(cx, to, from, &name, size),
-            Peer::FileAnswer { from, allow, paced } => self.file_answered(cx, to, from, allow, paced),
-            Peer::FilePiece { from, data } => self.file_piece(cx, to, from, &data),
-            Peer::FileEnd { from, offered_by_to } => self.file_ended(to, from, offered_by_to),
+            Peer::FileOffer { from, file } => self.file_offered(cx, to, from, file),
+            Peer::FileAnswer { from, offer, allow, paced } => {
+                self.file_answered(cx, to, from, offer, allow, paced);
+            }
+            Peer::FilePiece { from, offer, data } => self.file_piece(cx, to, from, offer, &data),
+            Peer::FileEnd { from, offer, offered_by_to } => self.file_ended(to, from, offer, offered_by_to),
             Peer::Monitor { monitor, until_ms } => self.monitor_on(to, monitor, until_ms),
             Peer::Unmonitor { monitor } => self.monitor_off(to, monitor),
             Peer::Copy { target, from, text } => self.monitored_copy(cx, to, target, from, &text),

@@ -3,6 +3,7 @@
 use super::apart::Role;
 use super::channel::Channel;
 use super::endpoint::Endpoint;
+use super::files::Which;
 use super::notice::{Code, Refused};
 use super::registration::SignUp;
 use super::requests::{sender, subject};
@@ -272,9 +273,13 @@ impl Shard {
         match request {
             User::Message { to, text, id, .. } => return self.message(cx, me, to, text, id),
             User::Broadcast { group, text, id, .. } => return self.broadcast(cx, me, group, text, id),
-            User::FileData { friend, data, .. } => return self.file_data(cx, me, friend, data.0),
+            User::FileData { friend, data, offer, .. } => {
+                return self.file_data(cx, me, Which { peer: friend, offer }, data.0);
+            }
             User::Received { messages, .. } => return self.received(cx, key, messages),
-            User::Progress { peer, received, .. } => return self.progress(cx, me, peer, received),
+            User::Progress { peer, received, offer, .. } => {
+                return self.progress(cx, me, Which { peer, offer }, received);
+            }
             User::SignIn { password, mode, token, .. } => {
                 return self.sign_in(cx, origin, me, password, token.unwrap_or(""), mode, bytes);
             }

@@ -1,6 +1,6 @@
 //! What one user's shard tells another user's shard. Addressed by service number: only the server knows where it lives.
 
-use super::MessageId;
+use super::{FileOffer, MessageId};
 use crate::store::Text;
 
 /// A message from the shard of one user to the shard of `to`, which may be the same.
@@ -32,6 +32,8 @@ pub enum Peer {
     Progress {
         /// Who takes the file.
         from: u32,
+        /// Which offer.
+        offer: u32,
         /// How many bytes.
         received: u32,
     },
@@ -86,15 +88,15 @@ pub enum Peer {
     FileOffer {
         /// Who offers it.
         from: u32,
-        /// Its name.
-        name: Box<str>,
-        /// Its size in bytes.
-        size: u32,
+        /// What.
+        file: FileOffer,
     },
     /// `from` has answered the offer of `to` (0x14).
     FileAnswer {
         /// Who answered.
         from: u32,
+        /// Which offer.
+        offer: u32,
         /// Whether it takes the file.
         allow: bool,
         /// It will tell how much of it has arrived, and the sender must not be far ahead of that.
@@ -104,6 +106,8 @@ pub enum Peer {
     FilePiece {
         /// Who sends it.
         from: u32,
+        /// Which offer it belongs to.
+        offer: u32,
         /// The bytes.
         data: Box<[u8]>,
     },
@@ -111,6 +115,8 @@ pub enum Peer {
     FileEnd {
         /// Who has ended it.
         from: u32,
+        /// Which offer.
+        offer: u32,
         /// Whether `to` is the one who offered.
         offered_by_to: bool,
     },

@@ -40,6 +40,8 @@ pub(super) enum Pending {
     Online(Asker),
     /// Who fits a search.
     Search(Asker),
+    /// Whether somebody who is offline refuses the one who offers a file.
+    OfferOffline { to: u32, from: u32, offer: u32 },
     /// The card of somebody to be added.
     AddCard { asker: Asker, friend: u32 },
     /// The card of somebody who is asked.
@@ -113,6 +115,7 @@ impl Shard {
             Pending::Lists { number } => self.lists_loaded(cx, number, answer),
             Pending::View { asker, number } => self.viewed(cx, asker, number, &answer),
             Pending::Online(asker) => self.online_cards(cx, asker, &answer),
+            Pending::OfferOffline { to, from, offer } => self.offer_offline(cx, to, from, offer, &answer),
             Pending::AddCard { asker, friend } => self.add_card(cx, asker, friend, answer),
             Pending::AskCard { target, applicant, reason } => self.ask_card(cx, target, applicant, reason, &answer),
             Pending::AskAgain { target, applicant, reason } => {

@@ -9,7 +9,7 @@
 use super::friend_list::Friends;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
-use super::user::{Asker, Lists, ONLINE, User, visible};
+use super::user::{Asker, ONLINE, User, visible};
 use super::{Cx, OFFLINE, Peer, Shard};
 use crate::link::CloseCode;
 use crate::seeded::{Seed, SeededMap};
@@ -78,7 +78,7 @@ impl Shard {
     pub(super) fn meet(&mut self, number: u32, record: &UserRecord) -> &mut User {
         let watchers = &mut self.watchers;
         self.users.entry(number).or_insert_with(|| {
-            let mut user = Box::new(User::new(Lists::of(record)));
+            let mut user = Box::new(User::new(record));
             watchers.take_noted(number, &mut user.lists.friends);
             user
         })
@@ -101,7 +101,7 @@ impl Shard {
         {
             self.watchers.add(number, friend);
         }
-        user.lists.apply(change);
+        user.apply(change);
         if let Change::PutFriend { .. } = change {
             self.watchers.take_noted(number, &mut user.lists.friends);
         }

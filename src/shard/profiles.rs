@@ -12,13 +12,17 @@ use crate::wire::{Found, List, Profile, Server, check_privacy};
 
 impl Shard {
     pub(super) fn view(&mut self, cx: &mut Cx<'_>, asker: Asker, friend: u32) {
-        self.ask_store(cx, Request::Account(friend), Pending::View { asker, number: friend });
+        let request = Request::View { number: friend, viewer: asker.number };
+        self.ask_store(cx, request, Pending::View { asker, number: friend });
     }
 
     pub(super) fn viewed(&mut self, cx: &mut Cx<'_>, asker: Asker, number: u32, answer: &Answer) {
         let why = match answer {
             Answer::Account(Some(account)) => {
-                let frame = Server::Profile { ok: 1, number, profile: account.profile(), reach: None, details: None };
+                let linked = self.asking(asker).is_some_and(|session| session.way.link().is_some());
+                let own = |value| (linked && number == asker.number).then_some(value);
+                let (reach, details) = (own(account.reach), own(account.details));
+                let frame = Server::Profile { ok: 1, number, profile: account.profile(), reach, details };
                 return self.reply(cx, asker, &frame);
             }
             Answer::Account(None) => Refused::no_such_user(number),

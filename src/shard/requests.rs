@@ -1,6 +1,7 @@
 //! A bare frame comes in (protocol.md 1.8): whether it is taken, whether it is a repeat, and which rule it is for.
 
 use super::endpoint::Endpoint;
+use super::files::Which;
 use super::notice::Refused;
 use super::registration::SignUp;
 use super::user::{Asker, Fingerprint, Latest};
@@ -54,7 +55,9 @@ impl Shard {
         match *request {
             User::Message { to, text, .. } => return self.message(cx, me, to, text, None),
             User::Broadcast { group, text, .. } => return self.broadcast(cx, me, group, text, None),
-            User::FileData { friend, data, .. } => return self.file_data(cx, me, friend, data.0),
+            User::FileData { friend, data, .. } => {
+                return self.file_data(cx, me, Which { peer: friend, offer: None }, data.0);
+            }
             _ => {}
         }
         if session.latest.as_ref().is_some_and(|latest| latest.is_repeated_by(now_ms, bytes)) {
@@ -87,8 +90,12 @@ impl Shard {
             User::SetStatus { status, .. } => self.set_status(cx, asker, status),
             User::Monitor { target, .. } => self.monitor(cx, asker, target),
             User::Update { profile, reach, details, .. } => self.update(cx, asker, &profile, reach, details),
-            User::OfferFile { friend, name, size, .. } => self.offer_file(cx, asker, friend, name, size),
-            User::AnswerFile { friend, allow, .. } => self.answer_file(cx, asker, friend, allow),
+            User::OfferFile { friend, name, size, offer, .. } => {
+                self.offer_file(cx, asker, Which { peer: friend, offer }, name, size);
+            }
+            User::AnswerFile { friend, allow, offer, .. } => {
+                self.answer_file(cx, asker, Which { peer: friend, offer }, allow);
+            }
             User::Test { me } => self.reply(cx, asker, &Server::TestReply { me }),
             User::Answer { friend, agree, .. } => self.answer(cx, asker, friend, agree),
             User::Block { other, on, .. } => self.block(cx, asker, other, on),

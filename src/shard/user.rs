@@ -8,7 +8,7 @@ use super::monitor::Monitor;
 use super::notice::Hush;
 use super::way::Way;
 use crate::limits::{FIRST_GROUP, REPEAT};
-use crate::store::{Change, UserRecord};
+use crate::store::{Change, UserRecord, reach};
 use crate::wire::{List, Server};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,12 +20,31 @@ pub(super) struct User {
     pub session: Option<Session>,
     /// A change waits for the store: the next ones wait for it, so that each is decided on what is durable.
     pub changing: bool,
+    /// Takes messages and files only from those on the list (`reach`, protocol.md 3.1).
+    pub reached_by_listed: bool,
     pub waiting: Option<Box<Waiting>>,
 }
 
 impl User {
-    pub fn new(lists: Lists) -> Self {
-        Self { lists, session: None, changing: false, waiting: None }
+    pub fn new(record: &UserRecord) -> Self {
+        let reached_by_listed = record.account.reach == reach::LISTED;
+        Self { lists: Lists::of(record), session: None, changing: false, reached_by_listed, waiting: None }
+    }
+
+    /// Whether this user takes nothing from `other`.
+    #[inline]
+    pub fn refuses(&self, other: u32) -> bool {
+        self.lists.blocks.has(other) || (self.reached_by_listed && !self.lists.has_friend(other))
+    }
+
+    /// Follows a change that the store has made.
+    pub fn apply(&mut self, change: &Change) {
+        if let Change::PutProfile(_, profile, _) = change
+            && let Some(reach) = profile.reach()
+        {
+            self.reached_by_listed = reach == reach::LISTED;
+        }
+        self.lists.apply(change);
     }
 
     /// Whether anything still needs it in memory.

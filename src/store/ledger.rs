@@ -177,11 +177,11 @@ impl Ledger {
         }
     }
 
-    /// Whether the owner of a mailbox blocks anybody has changed.
-    pub(super) fn set_blocks(&mut self, number: u32, blocks: bool) {
+    /// Whether the owner of a mailbox refuses anybody has changed.
+    pub(super) fn set_refuses(&mut self, number: u32, refuses: bool) {
         self.touch(number);
         if let Some(mailbox) = self.mailboxes.get(number) {
-            mailbox.set_blocks(blocks);
+            mailbox.set_refuses(refuses);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the writer remembers of mailboxes, so that it need not look: how full they are, whether their owners block
+//! What the writer remembers of mailboxes, so that it need not look: how full they are, whether their owners refuse
 //! anybody, and which messages cannot be there already. To forget any of it is always right, only slower.
 
 use crate::limits;
@@ -9,8 +9,8 @@ use rustc_hash::FxHashMap;
 pub(super) struct Mailbox {
     /// How many messages it holds.
     count: u32,
-    /// Its owner may block somebody; if not, nobody is blocked.
-    blocks: bool,
+    /// Its owner may refuse somebody's messages; if not, nobody's are refused.
+    refuses: bool,
     /// Its names and shares are kept under keys of their own.
     counted: bool,
     newest: Newest,
@@ -31,7 +31,7 @@ pub(super) enum Known {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Glance {
     pub(super) count: u32,
-    pub(super) blocks: bool,
+    pub(super) refuses: bool,
     /// Names and shares are kept under keys of their own.
     pub(super) counted: bool,
     /// Whether the message is there already.
@@ -89,13 +89,13 @@ impl Newest {
 
 impl Mailbox {
     /// An empty one.
-    pub(super) fn new(blocks: bool) -> Self {
-        Self { count: 0, blocks, counted: false, newest: Newest::default() }
+    pub(super) fn new(refuses: bool) -> Self {
+        Self { count: 0, refuses, counted: false, newest: Newest::default() }
     }
 
     /// One whose names and shares are kept under keys of their own.
-    pub(super) fn counted(count: u32, blocks: bool) -> Self {
-        Self { count, blocks, counted: true, newest: Newest { senders: Vec::new(), others: u64::MAX } }
+    pub(super) fn counted(count: u32, refuses: bool) -> Self {
+        Self { count, refuses, counted: true, newest: Newest { senders: Vec::new(), others: u64::MAX } }
     }
 
     /// Whether its names and shares are kept under keys of their own.
@@ -111,7 +111,7 @@ impl Mailbox {
     /// What has to be known before a message is added, with sender and id if it has an id.
     pub(super) fn glance(&self, name: Option<(u32, u64)>) -> Glance {
         let known = name.map_or(Known::Absent, |(from, id)| self.newest.find(from, id));
-        Glance { count: self.count, blocks: self.blocks, counted: self.counted, known }
+        Glance { count: self.count, refuses: self.refuses, counted: self.counted, known }
     }
 
     /// A message is there, with sender and id if it has an id.
@@ -127,9 +127,9 @@ impl Mailbox {
         self.count == 0
     }
 
-    /// Its owner may block somebody, or blocks nobody.
-    pub(super) fn set_blocks(&mut self, blocks: bool) {
-        self.blocks = blocks;
+    /// Its owner may refuse somebody's messages, or refuses nobody's.
+    pub(super) fn set_refuses(&mut self, refuses: bool) {
+        self.refuses = refuses;
     }
 
     /// So many messages were deleted.

@@ -52,7 +52,7 @@ pub use error::OpenError;
 pub use index::{Index, Lookup, MemoryIndex, Op, Packed, SledIndex, Visit, is_index_thread, panics_are_caught};
 pub use layout::distrust_index;
 pub use open::{Progress, Step};
-pub use record::{Account, AccountView, Card, Grant, Mail, StoredProfile, UserRecord};
+pub use record::{Account, AccountView, Card, Grant, Mail, StoredProfile, UserRecord, details, reach};
 pub use runner::{StoreEvent, spawn};
 pub use session::SessionRecord;
 pub use stalled::Stalled;
@@ -68,12 +68,27 @@ pub enum Request {
     User(u32),
     /// One account: [`Answer::Account`].
     Account(u32),
+    /// One account as `viewer` may read it, without the details that are not for them (protocol.md 3.1):
+    /// [`Answer::Account`].
+    View {
+        /// Whose.
+        number: u32,
+        /// Who reads it.
+        viewer: u32,
+    },
     /// The cards of these users, those without an account left out, in the order asked: [`Answer::Cards`].
     Cards(Vec<u32>),
     /// The oldest messages in a mailbox, as many as a page holds (`limits::MAILBOX_PAGE`): [`Answer::Mail`].
     Mail(u32),
     /// The same, of the messages whose `Mail::seq` is beyond this one.
     MailAfter(u32, u64),
+    /// Whether `owner` takes nothing from `other`, whom they block or do not list: [`Answer::Refuses`].
+    Refuses {
+        /// To whom something is sent.
+        owner: u32,
+        /// By whom.
+        other: u32,
+    },
     /// Whether `asker` has an open request to `target`, and until when (ms since 1970 UTC): [`Answer::Until`].
     Asked {
         /// Who was asked.
@@ -241,6 +256,8 @@ pub enum Answer {
     Mail(Vec<Mail>),
     /// Until when the request is open, or the token is good, if it is.
     Until(Option<u64>),
+    /// Whether what is sent is refused.
+    Refuses(bool),
     /// The grant, if there is one; it may have ended.
     Grant(Option<Grant>),
     /// The session, if one is kept.

@@ -6,6 +6,7 @@ use super::key::{self, Key};
 use super::ledger::Ledger;
 use super::plan::mail::WALK;
 use super::plan::read_until;
+use super::record::{details, reach};
 use super::{
     Account, AccountView, Answer, Card, Grant, Mail, Refusal, Request, SessionRecord, Text, UserRecord, lists, token,
 };
@@ -26,6 +27,7 @@ pub(super) fn answer<I: Lookup>(index: &I, ledger: &mut Ledger, request: &Reques
             Answer::User(Some(Box::new(user)))
         }
         Request::Account(number) => Answer::Account(account(index, *number)?.map(Box::new)),
+        Request::View { number, viewer } => Answer::Account(view(index, *number, *viewer)?.map(Box::new)),
         Request::Cards(numbers) => Answer::Cards(cards(index, numbers)?),
         Request::Mail(number) => {
             let page = mail(index, *number, ledger.mail_start(*number))?;
@@ -46,6 +48,7 @@ pub(super) fn answer<I: Lookup>(index: &I, ledger: &mut Ledger, request: &Reques
             })?;
             Answer::Session(newest.map(Box::new))
         }
+        Request::Refuses { owner, other } => Answer::Refuses(refuses(index, *owner, *other)?),
         Request::Asked { target, asker } => {
             Answer::Until(index.get(&key::ask(*target, *asker))?.and_then(|value| read_until(value.as_ref())))
         }
@@ -121,6 +124,35 @@ pub(super) fn user<I: Lookup>(
     })?;
     let has_mail = first_mail.is_some();
     Ok(Some((UserRecord { account, groups, friends, blocks, cards, has_mail }, first_mail)))
+}
+
+/// An account as somebody else reads it.
+fn view<I: Lookup>(index: &I, number: u32, viewer: u32) -> io::Result<Option<Account>> {
+    let Some(mut account) = account(index, number)? else { return Ok(None) };
+    let shown = match account.details {
+        _ if viewer == number => true,
+        details::EVERYBODY => true,
+        details::LISTED => lists_friend(index, number, viewer)? && index.get(&key::block(number, viewer))?.is_none(),
+        _ => false,
+    };
+    if !shown {
+        account.hide_details();
+    }
+    Ok(Some(account))
+}
+
+/// Whether `owner` takes nothing from `other` (protocol.md 3.1, 3.2).
+fn refuses<I: Lookup>(index: &I, owner: u32, other: u32) -> io::Result<bool> {
+    if index.get(&key::block(owner, other))?.is_some() {
+        return Ok(true);
+    }
+    let Some(account) = index.get(&key::account(owner))? else { return Ok(false) };
+    let reach = AccountView::decode(account.as_ref()).map_err(damaged)?.reach;
+    Ok(reach == reach::LISTED && !lists_friend(index, owner, other)?)
+}
+
+fn lists_friend<I: Lookup>(index: &I, owner: u32, friend: u32) -> io::Result<bool> {
+    Ok(friends(index, owner)?.binary_search_by_key(&friend, |entry| entry.0).is_ok())
 }
 
 pub(super) fn friends<I: Lookup>(index: &I, owner: u32) -> io::Result<Vec<(u32, u8)>> {

@@ -25,12 +25,18 @@ pub struct Account {
 pub mod reach {
     /// Everybody: so it is if nothing was said.
     pub const EVERYBODY: u8 = 0;
+    /// Those whom the user lists.
+    pub const LISTED: u8 = 1;
 }
 
 /// Who sees a user's real name, address, postcode, telephone, pager and e-mail (protocol.md 3.1).
 pub mod details {
+    /// Everybody.
+    pub const EVERYBODY: u8 = 0;
     /// Those whom the user lists: so it is if nothing was said.
     pub const LISTED: u8 = 1;
+    /// Nobody.
+    pub const NOBODY: u8 = 2;
 }
 
 /// A profile as it is kept: without the password, which only stands as a hash in its [`Account`].
@@ -49,6 +55,11 @@ impl StoredProfile {
         let mut bytes = Vec::new();
         profile.public().write(&mut Writer::new(&mut bytes));
         Self { public: bytes.into(), authorization: profile.authorization, reach, details }
+    }
+
+    /// Who may write from now on, if that changes.
+    pub fn reach(&self) -> Option<u8> {
+        self.reach
     }
 }
 
@@ -71,6 +82,13 @@ impl Account {
         self.authorization = profile.authorization;
         self.reach = profile.reach.unwrap_or(self.reach);
         self.details = profile.details.unwrap_or(self.details);
+    }
+
+    /// Leaves out of its profile what is only for those who may see the details.
+    pub(super) fn hide_details(&mut self) {
+        let mut bytes = Vec::new();
+        self.profile().without_details().write(&mut Writer::new(&mut bytes));
+        self.profile = bytes.into();
     }
 
     /// Its public profile.

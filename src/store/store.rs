@@ -550,6 +550,8 @@ fn plan_request<I: Lookup>(plan: &mut Plan<'_, I>, request: &Request, audit_read
         Request::Audit(AuditEvent { .. }) => return Ok(Planned::Audit),
         Request::User(_)
         | Request::Account(_)
+        | Request::View { .. }
+        | Request::Refuses { .. }
         | Request::Cards(_)
         | Request::Mail(_)
         | Request::MailAfter(..)

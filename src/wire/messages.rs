@@ -112,7 +112,15 @@ macro_rules! messages {
                 match self {
                     $(Self::$name { $($field,)* $($($added,)*)? } => {
                         $($field.write(writer);)*
-                        $($(if let Some($added) = $added { $added.write(writer); })*)?
+                        // A reader knows them by their order alone: one that is left out ends the frame.
+                        $(let mut _ended = false;
+                        $(match $added {
+                            Some($added) => {
+                                debug_assert!(!_ended, "a field before `{}` is missing", stringify!($added));
+                                $added.write(writer);
+                            }
+                            None => _ended = true,
+                        })*)?
                     })*
                 }
                 Header::finish(bytes, start);

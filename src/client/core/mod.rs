@@ -110,6 +110,8 @@ pub struct Core {
     outbox: Outbox,
     seen: Seen,
     transfers: Transfers,
+    /// The number of the last offer of a file.
+    offer: u32,
     /// Messages whose receipts somebody waits for.
     watched: BTreeMap<u64, ReceiptState>,
     /// Since when an answer is awaited and nothing has come.
@@ -141,6 +143,7 @@ impl Core {
             outbox: Outbox::new(setup.first_id, setup.outbox),
             seen: Seen::new(setup.seen),
             transfers: Transfers::default(),
+            offer: first_offer(setup.first_id),
             watched: BTreeMap::new(),
             unanswered_since: None,
             next_request: 0,
@@ -205,8 +208,12 @@ impl Core {
         let id = self.new_request();
         self.requests.push(now, Some(id), frame)?;
         match *frame {
-            User::OfferFile { friend, size, .. } => self.transfers.offer(friend, size),
-            User::AnswerFile { friend, allow, .. } => self.transfers.answer(friend, allow == 1),
+            User::OfferFile { friend, size, offer, .. } => {
+                self.transfers.offer((friend, offer.unwrap_or_default()), size);
+            }
+            User::AnswerFile { friend, allow, offer, .. } => {
+                self.transfers.answer((friend, offer.unwrap_or_default()), allow == 1);
+            }
             _ => {}
         }
         self.advance(now);
@@ -260,42 +267,48 @@ impl Core {
     }
 
     /// Sends a piece of a file whose offer was accepted; not more than [`file_room`](Self::file_room) says.
-    pub fn piece(&mut self, now: u64, friend: u32, data: &[u8]) -> Result<(), Error> {
+    pub fn piece(&mut self, now: u64, friend: u32, offer: u32, data: &[u8]) -> Result<(), Error> {
         let me = self.me()?;
-        let frame = User::FileData { me, friend, data: Blob(data), offer: None };
+        let frame = User::FileData { me, friend, data: Blob(data), offer: Some(offer) };
         check(&frame)?;
-        let room = self.file_room(friend).ok_or(Error::Unknown)?;
+        let room = self.file_room(friend, offer).ok_or(Error::Unknown)?;
         if data.len() > room as usize {
             return Err(Error::Invalid(format!("{} bytes are too many; {room} can go now", data.len())));
         }
         let Some(live) = &mut self.live else { return Err(Error::Unknown) };
         live.session.send(&frame);
-        self.transfers.sent(friend, data.len() as u32);
+        self.transfers.sent((friend, offer), data.len() as u32);
         self.advance(now);
         Ok(())
     }
 
-    /// How many bytes of a file may be sent to `friend` now; `None` if none is being sent, or the session under it has
+    /// The number for the next offer of a file: they rise, over restarts too.
+    pub fn next_offer(&mut self) -> u32 {
+        self.offer = self.offer.wrapping_add(1);
+        self.offer
+    }
+
+    /// How many bytes of a file may be sent to `friend` now; `None` if it is not being sent, or the session under it has
     /// ended.
-    pub fn file_room(&self, friend: u32) -> Option<u32> {
-        let room = self.transfers.room(friend)?;
+    pub fn file_room(&self, friend: u32, offer: u32) -> Option<u32> {
+        let room = self.transfers.room((friend, offer))?;
         let queued = self.live.as_ref().map_or(usize::MAX, |live| live.session.link.queued_bytes());
         Some(if queued >= crate::limits::LINK_QUEUE_BYTES { 0 } else { room })
     }
 
     /// How many bytes of the file that goes to `friend` have arrived there.
-    pub fn file_confirmed(&self, friend: u32) -> Option<u32> {
-        self.transfers.confirmed(friend)
+    pub fn file_confirmed(&self, friend: u32, offer: u32) -> Option<u32> {
+        self.transfers.confirmed((friend, offer))
     }
 
     /// Nothing more of a file goes to `friend`.
-    pub fn finish_file(&mut self, friend: u32) {
-        self.transfers.finish(friend);
+    pub fn finish_file(&mut self, friend: u32, offer: u32) {
+        self.transfers.finish((friend, offer));
     }
 
     /// Nothing more of the file that `peer` sends is taken: from the next piece on, its sender is not told that it arrives.
-    pub fn stop_file(&mut self, peer: u32) {
-        self.transfers.stop(peer);
+    pub fn stop_file(&mut self, peer: u32, offer: u32) {
+        self.transfers.stop((peer, offer));
     }
 
     /// Takes one packet that has arrived, and opens it in place. Tells whether it was for this core: then the way on which
@@ -388,11 +401,12 @@ impl Core {
                 self.seen.insert(*from, *id);
                 self.acknowledge(now, *from, *id);
             }
-            Event::FileOffered { from, size, .. } => self.transfers.offered(*from, *size),
-            Event::FilePiece { from, data } => {
-                let told = self.transfers.arrived(*from, data.len());
+            Event::FileOffered { from, size, offer, .. } => self.transfers.offered((*from, *offer), *size),
+            Event::FilePiece { from, offer, data } => {
+                let told = self.transfers.arrived((*from, *offer), data.len());
                 if let (Some(received), Some(me), Some(live)) = (told, &self.me, &mut self.live) {
-                    live.session.send(&User::Progress { me: me.number, peer: *from, received, offer: None });
+                    let (me, peer, offer) = (me.number, *from, Some(*offer));
+                    live.session.send(&User::Progress { me, peer, received, offer });
                 }
             }
             _ => {}
@@ -473,4 +487,10 @@ impl Core {
         });
         entering || self.live.as_ref().is_some_and(|live| live.session.link.is_waiting() || live.pulse.waits())
     }
+}
+
+/// Offers are numbered from the seconds of the first id on: a session offers less than one file a second, so they rise over
+/// restarts.
+fn first_offer(first_id: u64) -> u32 {
+    ((first_id >> 20) / 1_000) as u32
 }

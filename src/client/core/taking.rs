@@ -205,7 +205,9 @@ impl Core {
                     *watched = state;
                 }
             }
-            Server::Progress { peer, received, .. } => self.transfers.progress(peer, received),
+            Server::Progress { peer, received, offer } => {
+                self.transfers.progress((peer, offer.unwrap_or_default()), received);
+            }
             Server::Notice { about: 0x15, .. } => self.transfers.refused(),
             Server::Notice { about: 0x03 | 0x04, code: code::BUSY | code::STORAGE, .. } => self.outbox.doubt(now),
             // There is no sign-in on this session: the server has lost it.

@@ -183,27 +183,40 @@ impl Client {
         self.done(&User::Monitor { me: self.me()?, target })
     }
 
-    /// Offers a file. The answer comes as [`Event::FileAnswered`](crate::client::Event::FileAnswered).
-    pub fn offer_file(&self, friend: u32, name: &str, size: u32) -> Result<(), Error> {
-        self.done(&User::OfferFile { me: self.me()?, friend, name, size, offer: None })
+    /// Offers a file, and gives the number of the offer: several can stand between the same two people. The answer comes as
+    /// [`Event::FileAnswered`](crate::client::Event::FileAnswered).
+    pub fn offer_file(&self, friend: u32, name: &str, size: u32) -> Result<u32, Error> {
+        let offer = self.next_offer();
+        self.offer_file_as(offer, friend, name, size)?;
+        Ok(offer)
+    }
+
+    /// The number for the next offer of a file, for a program that must know it before the answer can come.
+    pub fn next_offer(&self) -> u32 {
+        self.shared.lock().core.next_offer()
+    }
+
+    /// Offers a file under a number from [`next_offer`](Self::next_offer).
+    pub fn offer_file_as(&self, offer: u32, friend: u32, name: &str, size: u32) -> Result<(), Error> {
+        self.done(&User::OfferFile { me: self.me()?, friend, name, size, offer: Some(offer) })
     }
 
     /// Whether the server knows of a file for `friend` that was offered here, or is being sent. One that was started anew
     /// has forgotten it, and it must be offered again.
-    pub fn is_offering(&self, friend: u32) -> bool {
-        self.shared.lock().core.file_room(friend).is_some()
+    pub fn is_offering(&self, friend: u32, offer: u32) -> bool {
+        self.shared.lock().core.file_room(friend, offer).is_some()
     }
 
     /// Answers an offer. If it is allowed, the pieces come as [`Event::FilePiece`](crate::client::Event::FilePiece).
-    pub fn answer_file(&self, friend: u32, allow: bool) -> Result<(), Error> {
-        self.done(&User::AnswerFile { me: self.me()?, friend, allow: allow.into(), offer: None })
+    pub fn answer_file(&self, friend: u32, offer: u32, allow: bool) -> Result<(), Error> {
+        self.done(&User::AnswerFile { me: self.me()?, friend, allow: allow.into(), offer: Some(offer) })
     }
 
     /// Takes nothing more of the file that `friend` sends, because it cannot be kept. A piece counts as arrived when its
     /// event is taken: whoever writes it first, from [`Events::peek`](crate::client::Events::peek), and stops when that
     /// fails, never makes a sender believe that all is there.
-    pub fn stop_file(&self, friend: u32) {
-        self.shared.lock().core.stop_file(friend);
+    pub fn stop_file(&self, friend: u32, offer: u32) {
+        self.shared.lock().core.stop_file(friend, offer);
     }
 
     /// Refuses anything from `other`, or accepts it again.
@@ -217,18 +230,20 @@ impl Client {
     pub fn send_file(
         &self,
         friend: u32,
+        offer: u32,
         size: u32,
         file: &mut dyn Read,
         progress: &mut dyn FnMut(u32),
     ) -> Result<(), Error> {
-        let result = self.send_pieces(friend, size, file, progress);
-        self.shared.lock().core.finish_file(friend);
+        let result = self.send_pieces(friend, offer, size, file, progress);
+        self.shared.lock().core.finish_file(friend, offer);
         result
     }
 
     fn send_pieces(
         &self,
         friend: u32,
+        offer: u32,
         size: u32,
         file: &mut dyn Read,
         progress: &mut dyn FnMut(u32),
@@ -241,7 +256,7 @@ impl Client {
                 if state.closed {
                     return Err(Error::Closed);
                 }
-                (state.core.file_room(friend), state.core.file_confirmed(friend))
+                (state.core.file_room(friend, offer), state.core.file_confirmed(friend, offer))
             };
             let (Some(room), Some(arrived)) = (room, arrived) else { return Err(Error::Unknown) };
             if arrived > confirmed {
@@ -252,7 +267,7 @@ impl Client {
             let length = piece.len().min(room as usize).min((size - sent) as usize);
             if length > 0 {
                 file.read_exact(&mut piece[..length])?;
-                self.shared.with(|state, now| state.core.piece(now, friend, &piece[..length]))?;
+                self.shared.with(|state, now| state.core.piece(now, friend, offer, &piece[..length]))?;
                 sent += length as u32;
                 moved = Instant::now();
                 continue;
@@ -261,8 +276,8 @@ impl Client {
                 return Err(Error::Timeout);
             }
             let state = self.shared.lock();
-            let unchanged =
-                state.core.file_room(friend) == Some(room) && state.core.file_confirmed(friend) == Some(arrived);
+            let unchanged = state.core.file_room(friend, offer) == Some(room)
+                && state.core.file_confirmed(friend, offer) == Some(arrived);
             if unchanged && !state.closed {
                 drop(self.shared.wait(state, Some(moved + FILE_STALLED)));
             }

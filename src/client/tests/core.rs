@@ -232,42 +232,42 @@ fn the_connection_is_tested_and_silence_is_told_once() {
 #[test]
 fn a_file_keeps_to_what_the_receiver_has() {
     let mut world = World::signed_in();
-    let offer = User::OfferFile { me: ME, friend: 10_001, name: "a", size: 300_000, offer: None };
+    let offer = User::OfferFile { me: ME, friend: 10_001, name: "a", size: 300_000, offer: Some(7) };
     world.core.request(world.now, &offer).unwrap();
     let mut sent = 0;
     for _ in 0..100 {
         world.pass(20);
-        let room = world.core.file_room(10_001).unwrap().min(10_000) as usize;
+        let room = world.core.file_room(10_001, 7).unwrap().min(10_000) as usize;
         if room > 0 {
-            world.core.piece(world.now, 10_001, &vec![1; room]).unwrap();
+            world.core.piece(world.now, 10_001, 7, &vec![1; room]).unwrap();
             sent += room;
         }
     }
     assert_eq!(sent, 262_144);
-    world.fake.tell(&Server::Progress { peer: 10_001, received: 262_144, offer: None });
+    world.fake.tell(&Server::Progress { peer: 10_001, received: 262_144, offer: Some(7) });
     world.pass(100);
-    assert_eq!(world.core.file_room(10_001), Some(300_000 - 262_144));
-    assert_eq!(world.core.file_confirmed(10_001), Some(262_144));
+    assert_eq!(world.core.file_room(10_001, 7), Some(300_000 - 262_144));
+    assert_eq!(world.core.file_confirmed(10_001, 7), Some(262_144));
 }
 
 /// 10001 has offered 50,000 bytes, and they are to come.
 fn taking_a_file() -> World {
     let mut world = World::signed_in();
-    world.fake.tell(&Server::FileOffered { sender: 10_001, name: "a", size: 50_000, offer: None });
+    world.fake.tell(&Server::FileOffered { sender: 10_001, name: "a", size: 50_000, offer: Some(8) });
     world.pass(100);
-    world.core.request(world.now, &User::AnswerFile { me: ME, friend: 10_001, allow: 1, offer: None }).unwrap();
+    world.core.request(world.now, &User::AnswerFile { me: ME, friend: 10_001, allow: 1, offer: Some(8) }).unwrap();
     world
 }
 
 #[test]
 fn whoever_cannot_keep_a_file_does_not_say_that_it_has_come() {
     let mut world = taking_a_file();
-    world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 40_000]), offer: None });
+    world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 40_000]), offer: Some(8) });
     world.pass(100);
-    world.core.stop_file(10_001);
-    world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 10_000]), offer: None });
+    world.core.stop_file(10_001, 8);
+    world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 10_000]), offer: Some(8) });
     world.pass(1_000);
-    assert_eq!(world.fake.count("Progress { me: 10000, peer: 10001, received: 40000, offer: None }"), 1);
+    assert_eq!(world.fake.count("Progress { me: 10000, peer: 10001, received: 40000, offer: Some(8) }"), 1);
     assert_eq!(world.fake.count("Progress"), 1);
 }
 
@@ -275,11 +275,11 @@ fn whoever_cannot_keep_a_file_does_not_say_that_it_has_come() {
 fn whoever_takes_a_file_says_how_much_has_come() {
     let mut world = taking_a_file();
     for _ in 0..5 {
-        world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 10_000]), offer: None });
+        world.fake.tell(&Server::FileData { sender: 10_001, data: crate::wire::Blob(&[1; 10_000]), offer: Some(8) });
     }
     world.pass(1_000);
-    assert_eq!(world.fake.count("Progress { me: 10000, peer: 10001, received: 40000, offer: None }"), 1);
-    assert_eq!(world.fake.count("Progress { me: 10000, peer: 10001, received: 50000, offer: None }"), 1);
+    assert_eq!(world.fake.count("Progress { me: 10000, peer: 10001, received: 40000, offer: Some(8) }"), 1);
+    assert_eq!(world.fake.count("Progress { me: 10000, peer: 10001, received: 50000, offer: Some(8) }"), 1);
     assert_eq!(world.fake.count("Progress"), 2);
 }
 

@@ -193,7 +193,7 @@ fn a_way_that_breaks_in_the_middle_costs_nothing() {
 #[test]
 fn a_file_is_sent_as_fast_as_it_is_taken() {
     let (host, client, _events) = converse(Ways::Both);
-    client.offer_file(10_001, "a.bin", 600_000).unwrap();
+    let offer = client.offer_file(10_001, "a.bin", 600_000).unwrap();
     let data: Vec<u8> = (0..600_000_u32).map(|at| at as u8).collect();
     let sent = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -205,17 +205,17 @@ fn a_file_is_sent_as_fast_as_it_is_taken() {
                 let received = fake.file_bytes;
                 if received > told {
                     told = received;
-                    fake.tell(&Server::Progress { peer: 10_001, received, offer: None });
+                    fake.tell(&Server::Progress { peer: 10_001, received, offer: Some(offer) });
                 }
             }
         });
         let mut arrived = 0;
-        let result = client.send_file(10_001, 600_000, &mut &data[..], &mut |bytes| arrived = bytes);
+        let result = client.send_file(10_001, offer, 600_000, &mut &data[..], &mut |bytes| arrived = bytes);
         sent.store(true, Ordering::Relaxed);
         result.unwrap();
         assert_eq!(arrived, 600_000);
     });
-    assert!(matches!(client.send_file(10_001, 1, &mut &data[..], &mut |_| ()), Err(Error::Unknown)));
+    assert!(matches!(client.send_file(10_001, offer, 1, &mut &data[..], &mut |_| ()), Err(Error::Unknown)));
     let piece = Server::FileData { sender: 10_001, data: Blob(&[1, 2]), offer: None };
     host.fake().tell(&piece);
 }

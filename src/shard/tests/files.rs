@@ -2,6 +2,7 @@
 
 use super::linked::Linked;
 use super::world::{Person, World};
+use crate::limits;
 use crate::wire::{Blob, Server, User};
 
 fn offer(me: Person, friend: Person, size: u32) -> User<'static> {
@@ -140,7 +141,7 @@ fn a_file_is_passed_on_as_fast_as_it_is_acknowledged() {
         b.send(world, &User::Progress { me: b.number, peer: a.number, received: 260_000, offer: None });
         assert_eq!(
             a.pull(world),
-            [format!("{:?}", Server::Progress { peer: b.number, received: 260_000, offer: None })]
+            [format!("{:?}", Server::Progress { peer: b.number, received: 260_000, offer: Some(0) })]
         );
         for _ in 0..7 {
             send(&mut a, &mut b, world);
@@ -180,5 +181,87 @@ fn who_sends_a_file_by_bare_frames_is_not_held_back() {
             b.ask(world, &User::Progress { me: b.number, peer: bare.number, received: size, offer: None }).len(),
             0
         );
+    });
+}
+
+#[test]
+fn several_files_stand_between_the_same_two_people() {
+    World::everywhere(|world| {
+        let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
+        let (from, to) = (a.number, b.number);
+        for offer in [31, 32, 33] {
+            let name = format!("{offer}.jpg");
+            a.send(world, &User::OfferFile { me: from, friend: to, name: &name, size: 3, offer: Some(offer) });
+        }
+        let shown = b.pull(world);
+        assert!(shown.len() == 3 && shown[1].contains("\"32.jpg\", size: 3, offer: Some(32)"), "{shown:?}");
+        for (offer, allow) in [(33, 1), (31, 1), (32, 0)] {
+            b.send(world, &User::AnswerFile { me: to, friend: from, allow, offer: Some(offer) });
+        }
+        assert_eq!(a.pull(world).len(), 3);
+        let piece = |text: &'static str, offer| User::FileData {
+            me: from,
+            friend: to,
+            data: Blob(text.as_bytes()),
+            offer: Some(offer),
+        };
+        a.send(world, &piece("one", 31));
+        a.send(world, &piece("no", 32));
+        a.send(world, &piece("33", 33));
+        let data = |text: &'static str, offer| {
+            format!("{:?}", Server::FileData { sender: from, data: Blob(text.as_bytes()), offer: Some(offer) })
+        };
+        assert_eq!(b.pull(world), [data("one", 31), data("33", 33)]);
+        let refused = a.pull(world);
+        assert!(refused.len() == 1 && refused[0].contains("about: 21, code: 13"), "{refused:?}");
+        b.send(world, &User::Progress { me: to, peer: from, received: 2, offer: Some(33) });
+        b.send(world, &User::Progress { me: to, peer: from, received: 3, offer: Some(31) });
+        let progress = |received, offer| format!("{:?}", Server::Progress { peer: to, received, offer: Some(offer) });
+        assert_eq!(a.pull(world), [progress(2, 33), progress(3, 31)]);
+        // The one is over, the other goes on.
+        assert!(a.ask(world, &piece("x", 31))[0].contains("code: 13"));
+        a.send(world, &piece("3", 33));
+        assert_eq!(b.pull(world), [data("3", 33)]);
+    });
+}
+
+/// Bare frames cannot tell offers apart: the latest is the one that counts.
+#[test]
+fn in_bare_frames_an_offer_takes_the_place_of_the_one_before() {
+    World::everywhere(|world| {
+        let (mut a, bare) = (Linked::person(world, "a"), world.person("bare"));
+        for offer in [8, 9] {
+            let frame = User::OfferFile { me: a.number, friend: bare.number, name: "f", size: 1, offer: Some(offer) };
+            a.send(world, &frame);
+        }
+        let offered = Server::FileOffered { sender: a.number, name: "f", size: 1, offer: None };
+        world.expect(bare.at, &[offered, offered]);
+        world.send(bare.at, &User::AnswerFile { me: bare.number, friend: a.number, allow: 1, offer: None });
+        let answered = Server::FileAnswered { sender: bare.number, allow: 1, offer: Some(9) };
+        assert_eq!(a.pull(world), [format!("{answered:?}")]);
+        let piece = |offer| User::FileData { me: 10_000, friend: 10_001, data: Blob(b"x"), offer: Some(offer) };
+        assert!(a.ask(world, &piece(8))[0].contains("code: 13"));
+        a.send(world, &piece(9));
+        world.expect(bare.at, &[Server::FileData { sender: a.number, data: Blob(b"x"), offer: None }]);
+        world.wait_ms(11_000);
+        world.send(bare.at, &User::AnswerFile { me: bare.number, friend: a.number, allow: 1, offer: None });
+        world.expect_refused(bare.at, None, "no open offer");
+    });
+}
+
+#[test]
+fn one_person_leaves_room_for_the_offers_of_others() {
+    World::everywhere(|world| {
+        let (mut a, mut b, mut c) =
+            (Linked::person(world, "a"), Linked::person(world, "b"), Linked::person(world, "c"));
+        for offer in 0..=limits::TRANSFERS_FROM_ONE as u32 {
+            let frame = User::OfferFile { me: a.number, friend: b.number, name: "f", size: 1, offer: Some(offer) };
+            let refused = a.ask(world, &frame);
+            let full = offer == limits::TRANSFERS_FROM_ONE as u32;
+            assert_eq!(refused.first().is_some_and(|one| one.contains("about: 19, code: 9")), full, "{refused:?}");
+            assert_eq!(b.pull(world).len(), usize::from(!full));
+        }
+        c.send(world, &User::OfferFile { me: c.number, friend: b.number, name: "f", size: 1, offer: Some(1) });
+        assert_eq!(b.pull(world).len(), 1);
     });
 }

@@ -10,6 +10,7 @@ mod messages;
 mod monitor;
 mod people;
 mod presence;
+mod privacy;
 mod strangers;
 mod transient;
 mod world;

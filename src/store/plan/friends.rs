@@ -17,6 +17,11 @@ impl<I: Lookup> Plan<'_, I> {
         Ok(lists::read_friends(&value).ok_or_else(read::malformed)?)
     }
 
+    /// Whether `owner` lists `friend`.
+    pub(super) fn lists_friend(&self, owner: u32, friend: u32) -> Planned<bool> {
+        Ok(self.friends(owner)?.binary_search_by_key(&friend, |entry| entry.0).is_ok())
+    }
+
     /// Takes a list that was changed. One that is empty has no key.
     fn set_friends(&mut self, owner: u32, friends: &[(u32, u8)]) {
         let key = key::friends(owner);

@@ -27,11 +27,11 @@ impl<I: Lookup> Plan<'_, I> {
             return Ok(mailbox.glance(name));
         }
         self.must_exist(number)?;
-        let blocks = self.blocks_anybody(number)?;
+        let refuses = self.refuses_anybody(number)?;
         let mailbox = match self.total(number)? {
-            Some(total) => Mailbox::counted(total.messages, blocks),
+            Some(total) => Mailbox::counted(total.messages, refuses),
             None => {
-                let (mut mailbox, mut first) = (Mailbox::new(blocks), None);
+                let (mut mailbox, mut first) = (Mailbox::new(refuses), None);
                 self.each_mail(number, |mail| {
                     mailbox.add(mail.head.name(), mail.seq);
                     first = first.or(Some(mail.seq));
@@ -92,7 +92,9 @@ impl<I: Lookup> Plan<'_, I> {
             self.places.push(seq);
             return Ok(());
         }
-        if glance.blocks && head.is_unasked() {
+        if glance.refuses && head.flag == Mail::USER {
+            self.must_not_refuse(number, mail.from)?;
+        } else if glance.refuses && head.is_unasked() {
             self.must_not_block(number, mail.from)?;
         }
         // The reserve is for requests and answers alone: nobody can fill it with what costs nothing.

@@ -94,6 +94,10 @@ impl<'a, I: Lookup> Plan<'a, I> {
                 if password.is_some() {
                     self.delete(key::tokens(*number))?;
                 }
+                if profile.reach().is_some() {
+                    let refuses = self.refuses_anybody(*number)?;
+                    self.ledger.set_refuses(*number, refuses);
+                }
             }
             Change::PutPassword(number, password) => {
                 self.change_account(*number, |account| account.password.clone_from(password))?;

@@ -1,7 +1,7 @@
 //! Files on their way: what is offered, what comes in, and where it may be written.
 
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -13,15 +13,18 @@ const OFFERED_BYTES: usize = 255;
 /// How many numbers are tried for a new name.
 const NUMBERED: usize = 1_000;
 
-/// Files on their way, by the user at the other end.
+/// A transfer: the user at the other end, and the number of the offer.
+pub type Key = (u32, u32);
+
+/// Files on their way.
 #[derive(Default)]
 pub struct Transfers {
     /// Offered by us, not answered yet.
-    pub offered: HashMap<u32, Outgoing>,
+    pub offered: HashMap<Key, Outgoing>,
     /// Offered to us: name and size.
-    pub offers: HashMap<u32, (String, u32)>,
+    pub offers: BTreeMap<Key, (String, u32)>,
     /// Taken, arriving.
-    pub arriving: HashMap<u32, Incoming>,
+    pub arriving: HashMap<Key, Incoming>,
     /// Being sent now.
     pub sending: usize,
     /// Bytes that have come or gone in all, to see whether anything still moves.

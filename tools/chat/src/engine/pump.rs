@@ -1,6 +1,7 @@
 //! Takes events: what must not be lost is written down first, then it is taken, and then it is told.
 
 use super::{Engine, News, now_ms};
+use crate::files::Key;
 use crate::history::{Arrived, State};
 use oicq::client::{Event, Events, ReceiptState};
 use std::io;
@@ -25,8 +26,8 @@ fn run(engine: &Weak<Engine>, events: &Events) {
         let Some(engine) = engine.upgrade().filter(|_| !next.is_empty()) else { return };
         let Some(new) = engine.write_down(&next) else { return };
         for (event, new) in next.into_iter().zip(new) {
-            if let Event::FilePiece { from, data } = &event {
-                engine.piece(*from, data);
+            if let Event::FilePiece { from, offer, data } = &event {
+                engine.piece((*from, *offer), data);
             }
             // From here on the server counts it as delivered, and a sender his piece as arrived.
             events.try_recv();
@@ -84,18 +85,19 @@ impl Engine {
                 self.book().open(groups.clone());
                 self.keep_groups();
             }
-            Event::FileOffered { from, name, size } => {
-                if self.goes_on(*from, name, *size) {
+            Event::FileOffered { from, name, size, offer } => {
+                if self.goes_on((*from, *offer), name, *size) {
                     return;
                 }
-                self.transfers().offers.insert(*from, (name.clone(), *size));
+                self.transfers().offers.insert((*from, *offer), (name.clone(), *size));
             }
-            Event::FileAnswered { from, allow } => {
-                let outgoing = self.transfers().offered.remove(from);
+            Event::FileAnswered { from, allow, offer } => {
+                let key = (*from, *offer);
+                let outgoing = self.transfers().offered.remove(&key);
                 if let Some(outgoing) = outgoing {
                     let goes_on = outgoing.from > 0;
                     if *allow {
-                        self.send(*from, outgoing);
+                        self.send(key, outgoing);
                     }
                     if goes_on && *allow {
                         return;
@@ -139,19 +141,32 @@ impl Engine {
     }
 
     /// Whether an offer is the rest of a file that was accepted before: then it is taken without asking again.
-    fn goes_on(self: &Arc<Self>, from: u32, name: &str, size: u32) -> bool {
-        let known = self.transfers().arriving.get_mut(&from).is_some_and(|incoming| incoming.goes_on(name, size));
+    fn goes_on(self: &Arc<Self>, key: Key, name: &str, size: u32) -> bool {
+        let known = self.rename(key, name, size);
         if known {
             let engine = Arc::clone(self);
             std::thread::spawn(move || {
-                let answered = engine.connected().is_some_and(|client| client.answer_file(from, true).is_ok());
+                let answered = engine.connected().is_some_and(|client| client.answer_file(key.0, key.1, true).is_ok());
                 // If it is not, the offer comes again.
                 if answered {
-                    engine.finish_if_complete(from);
+                    engine.finish_if_complete(key);
                 }
             });
         }
         known
+    }
+
+    /// What has come of this file before belongs to the new offer.
+    fn rename(&self, key: Key, name: &str, size: u32) -> bool {
+        let mut transfers = self.transfers();
+        let of_peer = transfers.arriving.iter_mut().filter(|(old, _)| old.0 == key.0);
+        let Some(old) = of_peer.into_iter().find_map(|(old, one)| one.goes_on(name, size).then_some(*old)) else {
+            return false;
+        };
+        if let Some(incoming) = transfers.arriving.remove(&old) {
+            transfers.arriving.insert(key, incoming);
+        }
+        true
     }
 }
 

@@ -1,7 +1,7 @@
 //! Files: offered, taken, and gone on with after a break.
 
 use super::{Engine, FileState, News};
-use crate::files::{Incoming, Outgoing, checksum};
+use crate::files::{Incoming, Key, Outgoing, checksum};
 use crate::show;
 use oicq::client::Error;
 use std::path::Path;
@@ -30,67 +30,67 @@ impl Engine {
     pub fn offer(self: &Arc<Self>, to: u32, path: &Path) -> Result<(String, u32), String> {
         let outgoing = Outgoing::open(path)?;
         let (name, size) = (outgoing.name.clone(), outgoing.size);
-        match self.offer_out(to, outgoing) {
+        let offer = self.client().map_err(|error| self.words(&error))?.next_offer();
+        match self.offer_out((to, offer), outgoing) {
             // Answered for already.
             Ok(()) | Err(Unoffered { kept: None, .. }) => {}
             // Nobody knows whether it has arrived: it is made again.
             Err(Unoffered { error: Error::Unknown | Error::Timeout, kept: Some(kept) }) => {
-                self.transfers().offered.insert(to, *kept);
+                self.transfers().offered.insert((to, offer), *kept);
             }
             Err(unoffered) => return Err(self.words(&unoffered.error)),
         }
-        self.keep_offered(to);
+        self.keep_offered((to, offer));
         Ok((name, size))
     }
 
     /// Offers it; gives it back if that cannot be done.
-    fn offer_out(self: &Arc<Self>, to: u32, outgoing: Outgoing) -> Result<(), Unoffered> {
+    fn offer_out(self: &Arc<Self>, key: Key, outgoing: Outgoing) -> Result<(), Unoffered> {
         let (name, size) = outgoing.offer();
         let client = match self.client() {
             Ok(client) => client,
             Err(error) => return Err(Unoffered { error, kept: Some(Box::new(outgoing)) }),
         };
         // In place before the offer goes out: the answer may come at once.
-        self.transfers().offered.insert(to, outgoing);
-        client.offer_file(to, &name, size).map_err(|error| {
-            let kept = self.transfers().offered.remove(&to).map(Box::new);
+        self.transfers().offered.insert(key, outgoing);
+        let (to, offer) = key;
+        client.offer_file_as(offer, to, &name, size).map_err(|error| {
+            let kept = self.transfers().offered.remove(&key).map(Box::new);
             Unoffered { error, kept }
         })
     }
 
     /// Offers it anew for as long as nobody has answered and the server has forgotten it, as one that was started anew has.
-    fn keep_offered(self: &Arc<Self>, to: u32) {
+    fn keep_offered(self: &Arc<Self>, key: Key) {
         let engine = Arc::clone(self);
         std::thread::spawn(move || {
             for _ in 0..TIMES {
                 std::thread::sleep(AGAIN);
                 let Some(client) = engine.connected() else { return };
                 let mut transfers = engine.transfers();
-                if transfers.offered.contains_key(&to) && client.is_offering(to) {
+                if transfers.offered.contains_key(&key) && client.is_offering(key.0, key.1) {
                     continue;
                 }
-                let Some(outgoing) = transfers.offered.remove(&to) else { return };
+                let Some(outgoing) = transfers.offered.remove(&key) else { return };
                 drop(transfers);
-                if let Err(Unoffered { kept: Some(kept), .. }) = engine.offer_out(to, outgoing) {
-                    engine.transfers().offered.insert(to, *kept);
+                if let Err(Unoffered { kept: Some(kept), .. }) = engine.offer_out(key, outgoing) {
+                    engine.transfers().offered.insert(key, *kept);
                 }
             }
         });
     }
 
-    /// Takes a file that was offered.
+    /// Takes the file that was offered first of those that `from` offers.
     pub fn take(self: &Arc<Self>, from: u32, directory: &Path) -> Result<String, String> {
-        let Some((name, size)) = self.transfers().offers.remove(&from) else {
-            return Err(format!("{from} offers no file"));
-        };
+        let (key, (name, size)) = self.take_offer(from)?;
         let incoming = Incoming::create(directory, from, &name, size)?;
         let (name, begun) = (incoming.name.clone(), incoming.received);
         // In place before the answer goes out: the first piece may come at once.
-        self.transfers().arriving.insert(from, incoming);
-        let answered = self.client().and_then(|client| client.answer_file(from, true));
+        self.transfers().arriving.insert(key, incoming);
+        let answered = self.client().and_then(|client| client.answer_file(from, key.1, true));
         if let Err(error) = answered {
             let mut transfers = self.transfers();
-            let unheard = transfers.arriving.get(&from).is_none_or(|incoming| incoming.received == begun);
+            let unheard = transfers.arriving.get(&key).is_none_or(|incoming| incoming.received == begun);
             match error {
                 // If something has come, the answer had arrived before the connection broke: it goes on.
                 _ if !unheard => {}
@@ -102,79 +102,87 @@ impl Engine {
                     self.tell(&News::File { peer: from, incoming: true, name: name.clone(), state });
                 }
                 error => {
-                    transfers.arriving.remove(&from);
+                    transfers.arriving.remove(&key);
                     return Err(self.words(&error));
                 }
             }
         }
-        self.finish_if_complete(from);
+        self.finish_if_complete(key);
         Ok(name)
     }
 
     /// Does not take it.
     pub fn reject(self: &Arc<Self>, from: u32) -> Result<(), String> {
-        self.transfers().offers.remove(&from).ok_or(format!("{from} offers no file"))?;
-        self.client().and_then(|client| client.answer_file(from, false)).map_err(|error| self.words(&error))
+        let ((_, offer), _) = self.take_offer(from)?;
+        self.client().and_then(|client| client.answer_file(from, offer, false)).map_err(|error| self.words(&error))
+    }
+
+    /// The earliest offer of somebody, which is answered now.
+    fn take_offer(&self, from: u32) -> Result<(Key, (String, u32)), String> {
+        let mut transfers = self.transfers();
+        let first = transfers.offers.range((from, 0)..=(from, u32::MAX)).next().map(|(key, _)| *key);
+        let offer = first.and_then(|key| Some((key, transfers.offers.remove(&key)?)));
+        offer.ok_or(format!("{from} offers no file"))
     }
 
     /// Writes a piece that has come.
-    pub(super) fn piece(&self, from: u32, data: &[u8]) {
+    pub(super) fn piece(&self, key: Key, data: &[u8]) {
         let mut transfers = self.transfers();
-        let Some(incoming) = transfers.arriving.get_mut(&from) else { return };
+        let Some(incoming) = transfers.arriving.get_mut(&key) else { return };
         let written = incoming.write(data);
         let (name, received, size) = (incoming.name.clone(), incoming.received, incoming.size);
         if written.is_err() {
-            transfers.arriving.remove(&from);
+            transfers.arriving.remove(&key);
         }
         transfers.moved += data.len() as u64;
         drop(transfers);
         let state = match written {
             Ok(()) => FileState::Moving(received, size),
-            Err(error) => self.take_no_more(from, error),
+            Err(error) => self.take_no_more(key, error),
         };
-        self.tell(&News::File { peer: from, incoming: true, name, state });
-        self.finish_if_complete(from);
+        self.tell(&News::File { peer: key.0, incoming: true, name, state });
+        self.finish_if_complete(key);
     }
 
-    pub(super) fn finish_if_complete(&self, from: u32) {
+    pub(super) fn finish_if_complete(&self, key: Key) {
         let mut transfers = self.transfers();
-        if transfers.arriving.get(&from).is_none_or(|incoming| !incoming.is_complete()) {
+        if transfers.arriving.get(&key).is_none_or(|incoming| !incoming.is_complete()) {
             return;
         }
-        let Some(incoming) = transfers.arriving.remove(&from) else { return };
+        let Some(incoming) = transfers.arriving.remove(&key) else { return };
         drop(transfers);
         let (name, size) = (incoming.name.clone(), incoming.size);
         let state = match incoming.finish() {
             Ok((path, checksum)) => FileState::Done { path, size, checksum },
-            Err(error) => self.take_no_more(from, error),
+            Err(error) => self.take_no_more(key, error),
         };
-        self.tell(&News::File { peer: from, incoming: true, name, state });
+        self.tell(&News::File { peer: key.0, incoming: true, name, state });
     }
 
     /// The sender must not believe that it has arrived. What is missing is offered again, and can be taken when there is room.
-    fn take_no_more(&self, from: u32, error: String) -> FileState {
+    fn take_no_more(&self, (from, offer): Key, error: String) -> FileState {
         if let Some(client) = self.connected() {
-            client.stop_file(from);
+            client.stop_file(from, offer);
         }
         FileState::Failed(error)
     }
 
     /// Sends a file that was accepted, on a thread of its own.
-    pub(super) fn send(self: &Arc<Self>, to: u32, outgoing: Outgoing) {
+    pub(super) fn send(self: &Arc<Self>, key: Key, outgoing: Outgoing) {
         self.transfers().sending += 1;
         let engine = Arc::clone(self);
         std::thread::spawn(move || {
-            engine.send_out(to, outgoing);
+            engine.send_out(key, outgoing);
             engine.transfers().sending -= 1;
         });
     }
 
-    fn send_out(self: &Arc<Self>, to: u32, mut outgoing: Outgoing) {
+    fn send_out(self: &Arc<Self>, (to, offer): Key, mut outgoing: Outgoing) {
         let (name, base, size) = (outgoing.name.clone(), outgoing.from, outgoing.size);
         let tell = |state| self.tell(&News::File { peer: to, incoming: false, name: name.clone(), state });
         let Some(client) = self.connected() else { return };
         let (mut told, mut there) = (Instant::now(), 0);
-        let sent = client.send_file(to, size - base, &mut outgoing.file, &mut |arrived| {
+        let sent = client.send_file(to, offer, size - base, &mut outgoing.file, &mut |arrived| {
             self.transfers().moved += u64::from(arrived - there);
             there = arrived;
             if told.elapsed() >= TELL_EVERY {
@@ -202,12 +210,11 @@ impl Engine {
         outgoing.resume(from)?;
         for _ in 0..TIMES {
             std::thread::sleep(AGAIN);
-            if self.connected().is_none() {
-                break;
-            }
-            match self.offer_out(to, outgoing) {
+            let Some(client) = self.connected() else { break };
+            let key = (to, client.next_offer());
+            match self.offer_out(key, outgoing) {
                 Ok(()) => {
-                    self.keep_offered(to);
+                    self.keep_offered(key);
                     return Ok(());
                 }
                 Err(Unoffered { kept: Some(kept), .. }) => outgoing = *kept,

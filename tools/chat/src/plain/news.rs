@@ -80,12 +80,12 @@ fn tell_event(app: &Arc<Engine>, event: Event) -> Option<String> {
             format!("{} is {}", person(app, friend), show::status(status))
         }
         Event::NewFriend(friend) => format!("{} is in your list now", person(app, friend.number)),
-        Event::FileOffered { from, name, size } => {
+        Event::FileOffered { from, name, size, .. } => {
             let person = person(app, from);
             format!("{person} offers {} ({size} bytes); `take {from}` or `reject {from}`", clean(&name))
         }
-        Event::FileAnswered { from, allow: true } => format!("{} takes the file", person(app, from)),
-        Event::FileAnswered { from, allow: false } => format!("{} does not take the file", person(app, from)),
+        Event::FileAnswered { from, allow: true, .. } => format!("{} takes the file", person(app, from)),
+        Event::FileAnswered { from, allow: false, .. } => format!("{} does not take the file", person(app, from)),
         Event::Notice { about, code, text } => notice(app.waiting(), about, code, &text),
         Event::FilePiece { .. } | Event::Progress { .. } | Event::Token { .. } => return None,
         Event::ServerKey { key } => {

@@ -269,7 +269,7 @@ fn file_take(engine: &Arc<Engine>, request: &Value, emit: &mut dyn FnMut(Value) 
     let news = hear(engine);
     let wanted = |number: u32| from.is_none_or(|from| from == number);
     // It may have been offered before this was asked.
-    let offered = engine.transfers().offers.keys().copied().find(|number| wanted(*number));
+    let offered = engine.transfers().offers.keys().map(|(from, _)| *from).find(|number| wanted(*number));
     let number = offered.or_else(|| {
         news.iter().find_map(|news| match news {
             News::Event(Event::FileOffered { from, .. }) if wanted(from) => Some(from),
@@ -308,7 +308,7 @@ fn follow(
                     FileState::Moving(..) | FileState::Broken => {}
                 }
             }
-            News::Event(Event::FileAnswered { from, allow: false }) if from == with && !coming => {
+            News::Event(Event::FileAnswered { from, allow: false, .. }) if from == with && !coming => {
                 line.map(&mut *emit);
                 return status::REFUSED;
             }

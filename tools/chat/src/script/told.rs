@@ -45,10 +45,10 @@ pub fn line(engine: &Engine, news: &News) -> Option<Value> {
                 json!({ "type": "status", "number": friend, "name": name(*friend), "status": show::status(*status) })
             }
             Event::NewFriend(friend) => json!({ "type": "friend", "number": friend.number, "name": friend.nickname }),
-            Event::FileOffered { from, name, size } => {
+            Event::FileOffered { from, name, size, .. } => {
                 json!({ "type": "file-offered", "from": from, "file": name, "size": size })
             }
-            Event::FileAnswered { from, allow } => json!({ "type": "file-answered", "from": from, "allow": allow }),
+            Event::FileAnswered { from, allow, .. } => json!({ "type": "file-answered", "from": from, "allow": allow }),
             Event::SignInDelayed { .. } => json!({ "type": "connection", "state": "delayed" }),
             Event::SignInAgain { reason } => json!({ "type": "connection", "state": "ended", "reason": reason }),
             Event::Restored { .. } => json!({ "type": "connection", "state": "restored" }),

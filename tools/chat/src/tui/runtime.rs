@@ -361,7 +361,7 @@ fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer,
         Request::Block { number, on } => client.block(*number, *on).map_err(said)?,
         Request::OfferFile { number, path } => {
             let (name, size) = engine.offer(*number, path)?;
-            let waits = engine.transfers().offered.contains_key(number);
+            let waits = engine.transfers().offered.keys().any(|(to, _)| to == number);
             return Ok(if waits { Answer::Offered { name, size } } else { Answer::Done });
         }
         Request::TakeFile(number) => drop(engine.take(*number, &engine.downloads)?),

@@ -384,7 +384,7 @@ impl Model {
                 let person = self.person(friend.number);
                 self.notice(words.new_friend, &[&person]);
             }
-            Event::FileOffered { from, name, size } => {
+            Event::FileOffered { from, name, size, .. } => {
                 self.meet(from);
                 self.offers.retain(|(number, ..)| *number != from);
                 self.offers.push((from, clean(&name), size));
@@ -400,7 +400,7 @@ impl Model {
                     self.popups.push(Popup::Menu(Menu::new(&title, items)));
                 }
             }
-            Event::FileAnswered { from, allow } => {
+            Event::FileAnswered { from, allow, .. } => {
                 if !allow {
                     let person = self.person(from);
                     self.notice(words.file_refused, &[&person]);

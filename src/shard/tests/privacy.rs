@@ -1,0 +1,136 @@
+//! Who may write to whom, and who sees what of whom (protocol.md 3.1).
+
+use super::linked::Linked;
+use super::world::{World, profile, sign_in};
+use crate::wire::{Profile, Server, User};
+
+/// Sets `reach` and `details` of somebody who is signed in over the link; or changes the profile without them.
+fn set(world: &mut World, person: &mut Linked, privacy: Option<(u8, u8)>) {
+    let profile = Profile { password: "", address: "华强北路", telephone: "0755", ..profile("x", 0) };
+    let (reach, details) = privacy.unzip();
+    let update = User::Update { me: person.number, profile, reach, details, old_password: None };
+    assert_eq!(person.ask(world, &update), ["Updated { ok: 1 }"]);
+}
+
+fn add(world: &mut World, person: &mut Linked, friend: u32) {
+    let shown = person.ask(world, &User::AddFriend { me: person.number, friend });
+    assert!(shown[0].contains("result: 1"), "{shown:?}");
+}
+
+fn refused(to: u32, id: u64) -> String {
+    format!("{:?}", Server::Receipt { to, id, state: 3, reason: 5 })
+}
+
+#[test]
+fn whoever_is_reached_by_those_listed_refuses_the_others_online_and_offline() {
+    World::everywhere(|world| {
+        let (mut a, mut b, mut friend) =
+            (Linked::person(world, "a"), Linked::person(world, "b"), Linked::person(world, "friend"));
+        add(world, &mut b, friend.number);
+        friend.pull(world);
+        set(world, &mut b, Some((1, 1)));
+        a.say(world, b.number, "x", 1);
+        assert_eq!(a.pull(world), [refused(b.number, 1)]);
+        friend.say(world, b.number, "x", 1);
+        assert_eq!(b.pull(world).len(), 1);
+        // What is not said stays as it was.
+        set(world, &mut b, None);
+        a.say(world, b.number, "x", 2);
+        assert_eq!(a.pull(world), [refused(b.number, 2)]);
+        let offer = User::OfferFile { me: a.number, friend: b.number, name: "f", size: 1, offer: Some(1) };
+        let online = a.ask(world, &offer);
+        assert!(online[0].contains("about: 19, code: 5"), "{online:?}");
+        b.ask(world, &User::SetStatus { me: b.number, status: 4 });
+        friend.pull(world);
+        a.say(world, b.number, "x", 3);
+        assert_eq!(a.pull(world), [refused(b.number, 3)]);
+        assert_eq!(a.ask(world, &offer), online, "it does not tell who is online");
+        friend.say(world, b.number, "x", 2);
+        world.wait_ms(1_500);
+        assert!(friend.pull(world).iter().any(|one| one.contains("id: 2, state: 1")));
+        // A request to be listed comes through.
+        let shown = a.ask(world, &User::Ask { me: a.number, friend: b.number, reason: "hello" });
+        assert_eq!(shown, [""; 0]);
+        let mut b = Linked::open(world, b.number);
+        assert!(b.ask(world, &sign_in(10_001)).iter().any(|one| one.contains("kind: 2")));
+        set(world, &mut b, Some((0, 1)));
+        a.say(world, b.number, "x", 4);
+        assert_eq!(b.pull(world).len(), 1);
+    });
+}
+
+#[test]
+fn a_block_and_a_closed_reach_look_alike() {
+    World::everywhere(|world| {
+        let (mut a, mut b, mut c) =
+            (Linked::person(world, "a"), Linked::person(world, "b"), Linked::person(world, "c"));
+        b.ask(world, &User::Block { me: b.number, other: a.number, on: 1 });
+        set(world, &mut c, Some((1, 1)));
+        for round in 0..2 {
+            let mut seen = Vec::new();
+            for to in [b.number, c.number] {
+                let name = "f";
+                let mut shown = a.ask(world, &User::Message { me: a.number, to, text: "x", id: Some(7 + round) });
+                shown
+                    .extend(a.ask(world, &User::OfferFile { me: a.number, friend: to, name, size: 1, offer: Some(1) }));
+                seen.push(shown.join("\n").replace(&to.to_string(), "N"));
+            }
+            assert_eq!(seen[0], seen[1]);
+            b.ask(world, &User::SetStatus { me: b.number, status: 4 });
+            c.ask(world, &User::SetStatus { me: c.number, status: 4 });
+        }
+    });
+}
+
+#[test]
+fn details_are_for_those_whom_their_owner_allows() {
+    World::everywhere(|world| {
+        let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
+        let view = |world: &mut World, who: &mut Linked, friend| who.ask(world, &User::View { me: who.number, friend });
+        for (details, lists, seen) in
+            [(None, false, false), (None, true, true), (Some(2), true, false), (Some(0), false, true)]
+        {
+            set(world, &mut b, details.map(|details| (0, details)));
+            match lists {
+                true => drop(b.ask(world, &User::AddFriend { me: b.number, friend: a.number })),
+                false => drop(b.ask(world, &User::DeleteFriend { me: b.number, friend: a.number })),
+            }
+            a.pull(world);
+            let shown = view(world, &mut a, b.number);
+            let all = shown[0].contains("华强北路") && shown[0].contains("0755");
+            let none = shown[0].contains("address: \"\"") && shown[0].contains("telephone: \"\"");
+            assert_eq!((all, none), (seen, !seen), "details {details:?}, listed {lists}: {shown:?}");
+            assert!(shown[0].contains("city: \"深圳\"") && shown[0].ends_with("reach: None, details: None }"));
+            let me = b.number;
+            let own = view(world, &mut b, me);
+            let details = details.unwrap_or(1);
+            assert!(own[0].contains("0755") && own[0].contains(&format!("reach: Some(0), details: Some({details})")));
+        }
+        // Who is listed, and blocked, is not one of those who are allowed.
+        b.ask(world, &User::AddFriend { me: b.number, friend: a.number });
+        set(world, &mut b, Some((0, 1)));
+        b.ask(world, &User::Block { me: b.number, other: a.number, on: 1 });
+        a.pull(world);
+        assert!(view(world, &mut a, b.number)[0].contains("telephone: \"\""));
+    });
+}
+
+#[test]
+fn reach_and_details_that_do_not_exist_are_refused() {
+    World::everywhere(|world| {
+        let mut a = Linked::person(world, "a");
+        for (reach, details) in [(Some(2), Some(0)), (Some(0), Some(3))] {
+            let profile = Profile { password: "", ..profile("a", 0) };
+            let update = User::Update { me: a.number, profile, reach, details, old_password: None };
+            let shown = a.ask(world, &update);
+            assert!(shown[0] == "Updated { ok: 0 }" && shown[1].contains("about: 18, code: 1"), "{shown:?}");
+        }
+        let mut guest = Linked::open(world, 0x8000_0001);
+        let sign_up = User::Register { profile: profile("g", 0), reach: Some(1), details: Some(2), invite: None };
+        let shown = guest.ask(world, &sign_up);
+        assert_eq!(shown, ["Registered { ok: 1, number: 10001 }"]);
+        let mut g = Linked::sign_in(world, 10_001);
+        let own = g.ask(world, &User::View { me: 10_001, friend: 10_001 });
+        assert!(own[0].ends_with("reach: Some(1), details: Some(2) }"), "{own:?}");
+    });
+}
