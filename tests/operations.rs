@@ -96,6 +96,7 @@ fn a_directory_that_cannot_be_used_is_told_in_one_line() {
     fs::write(&file, b"not a directory").expect("written");
     let error = refused(&file, &["--listen", "127.0.0.1:0"]);
     assert!(error.contains("--data"), "{error}");
+    fs::remove_file(&file).expect("removed");
     let server = Server::start(data.path(), 1);
     let error = refused(data.path(), &["--listen", "127.0.0.1:0"]);
     assert!(error.contains("in use"), "{error}");

@@ -125,6 +125,11 @@ pub enum Command {
     /// Grants leave to monitor somebody's messages, takes it back, and shows who did what.
     #[command(subcommand)]
     Grant(Grant),
+    /// Shows who fills a mailbox, and empties it; works with a running server and without.
+    #[command(subcommand)]
+    Mailbox(Mailbox),
+    /// Makes the server a new key, where the file link.key is lost. Every client must learn it.
+    NewKey,
     /// Tells everyone online something, as the system.
     Announce {
         /// The words.
@@ -205,6 +210,9 @@ pub enum Account {
     Delete {
         /// The account.
         number: u32,
+        /// Also deletes what it has left in the mailboxes of others.
+        #[arg(long)]
+        purge: bool,
     },
     /// Lists all accounts.
     List,
@@ -217,6 +225,24 @@ pub enum Account {
     Signout {
         /// The account.
         number: u32,
+    },
+}
+
+/// What can be done with mailboxes.
+#[derive(Debug, Subcommand)]
+pub enum Mailbox {
+    /// Shows how many messages are stored, of whom, how old and how large they are; never a text.
+    Show {
+        /// Whose mailbox.
+        number: u32,
+    },
+    /// Deletes what is stored.
+    Purge {
+        /// Whose mailbox.
+        number: u32,
+        /// Only what this account has sent.
+        #[arg(long, value_name = "NUMBER")]
+        from: Option<u32>,
     },
 }
 

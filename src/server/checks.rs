@@ -3,6 +3,7 @@
 use super::sys::{self, Resource};
 use super::{Fatal, args::Serve};
 use crate::limits::DESCRIPTORS_KEPT;
+use crate::store;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -73,6 +74,31 @@ pub fn owner(directory: &Path) -> Result<(), Fatal> {
     }
 }
 
+/// Commands that only look or change create nothing: they need a directory that is one of ours.
+pub fn has_store(directory: &Path) -> Result<(), Fatal> {
+    if store::is_store(directory) {
+        return Ok(());
+    }
+    Err(Fatal(format!("{} is no data directory of oicqd; name it with --data", directory.display())))
+}
+
+/// Something that keeps a store from being begun in a directory: it is somebody else's. What a first start leaves when it
+/// is cut off, and what operators put beside a store, is not.
+fn stranger(directory: &Path) -> io::Result<Option<String>> {
+    if store::is_store(directory) {
+        return Ok(None);
+    }
+    const OURS: [&str; 8] = ["lock", "link.key", "control.sock", "index", "journal-", "audit", "format", "lost+found"];
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let ours = OURS.iter().any(|ours| name.starts_with(ours)) || name.starts_with('.') || name.ends_with(".toml");
+        if !ours {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
 /// Creates the data directory if need be, for the owner alone, and makes sure that it can be written.
 pub fn data_directory(directory: &Path) -> Result<(), Fatal> {
     let refused = |error: io::Error| {
@@ -90,6 +116,12 @@ pub fn data_directory(directory: &Path) -> Result<(), Fatal> {
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(refused)?;
     owner(directory)?;
+    if let Some(name) = stranger(directory).map_err(refused)? {
+        return Err(Fatal(format!(
+            "{} holds something else ({name}) and no store: choose an empty directory with --data",
+            directory.display()
+        )));
+    }
     let probe = directory.join(".writable");
     fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(refused)?;
     Ok(())
@@ -116,6 +148,8 @@ mod tests {
             assert!(error.contains("--data") && !error.contains('\n'), "{error}");
         }
         data_directory(&place.path().join("new/one")).expect("it can be made");
+        let error = data_directory(place.path()).expect_err("somebody else's").to_string();
+        assert!(error.contains("something else") && error.contains("--data"), "{error}");
     }
 
     #[test]

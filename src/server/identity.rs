@@ -15,15 +15,16 @@ use std::path::Path;
 /// The file with the private key, in base64url.
 const NAME: &str = "link.key";
 
-/// The private key of this data directory. The first call makes it.
-pub fn private_key(directory: &Path) -> Result<[u8; 32], Fatal> {
+/// The private key of this data directory. The first call makes it; but not where there are accounts, whose clients know
+/// the server by the key that is missing.
+pub fn private_key(directory: &Path, has_accounts: bool) -> Result<[u8; 32], Fatal> {
     let path = directory.join(NAME);
     match fs::read_to_string(&path) {
         Ok(text) => {
             let key = URL_SAFE_NO_PAD.decode(text.trim()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
             let key = key.ok_or_else(|| {
                 Fatal(format!(
-                    "{} is no key: put back the file as it was, or delete it (then every client must learn the new key)",
+                    "{} is no key: put back the file as it was, or delete it and make a new one with `oicqd new-key` (then every client must learn that)",
                     path.display()
                 ))
             })?;
@@ -32,14 +33,25 @@ pub fn private_key(directory: &Path) -> Result<[u8; 32], Fatal> {
             }
             Ok(key)
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(directory).map_err(|error| {
-            Fatal(format!(
-                "cannot write {}: {error}; make room, or choose another directory with --data",
-                path.display()
-            ))
-        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && has_accounts => Err(Fatal(format!(
+            "{} is missing, and clients know this server by it: put it back from a backup, or make a new one with `oicqd new-key` (then every client must learn that)",
+            path.display()
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make_new(directory),
         Err(error) => Err(Fatal(format!("cannot read {}: {error}; it belongs to the server's user", path.display()))),
     }
+}
+
+/// Makes a key where there is none.
+pub fn make_new(directory: &Path) -> Result<[u8; 32], Fatal> {
+    let path = directory.join(NAME);
+    if path.exists() {
+        let path = path.display();
+        return Err(Fatal(format!("{path} is there: a new key would lock out every client; move it away first")));
+    }
+    make(directory).map_err(|error| {
+        Fatal(format!("cannot write {}: {error}; make room, or choose another directory with --data", path.display()))
+    })
 }
 
 /// It is there whole or not at all: clients would not know the server by another one.
@@ -69,16 +81,22 @@ mod tests {
     #[test]
     fn the_key_is_made_once_and_is_the_owners() {
         let place = tempfile::tempdir().expect("a directory");
-        let key = private_key(place.path()).expect("made");
-        assert_eq!(private_key(place.path()).expect("read"), key);
+        let key = private_key(place.path(), false).expect("made");
+        assert_eq!(private_key(place.path(), true).expect("read"), key);
+        assert!(make_new(place.path()).expect_err("there is one").to_string().contains("lock out"));
         let path = place.path().join(NAME);
         assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, 0o600);
         let line = server_line("[::1]:8000".parse().expect("an address"), &key);
         assert!(line.starts_with("oicq://[::1]:8000/?key=") && line.len() == 23 + 43, "{line}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("changed");
-        assert!(private_key(place.path()).expect_err("readable for others").to_string().contains("chmod 600"));
+        assert!(private_key(place.path(), false).expect_err("readable for others").to_string().contains("chmod 600"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("changed");
         fs::write(&path, "rubbish").expect("written");
-        assert!(private_key(place.path()).expect_err("no key").to_string().contains("is no key"));
+        assert!(private_key(place.path(), false).expect_err("no key").to_string().contains("is no key"));
+        fs::remove_file(&path).expect("removed");
+        assert!(private_key(place.path(), true).expect_err("it is lost").to_string().contains("from a backup"));
+        assert!(!path.exists());
+        let new = make_new(place.path()).expect("made");
+        assert_eq!(private_key(place.path(), true).expect("read"), new);
     }
 }

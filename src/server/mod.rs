@@ -115,7 +115,7 @@ fn serve(serve: Serve) -> Result<(), Fatal> {
     let connections = checks::connections(shards, serve.listen.len())?;
     let claims = listen::claim(&serve.listen)?;
     let store = open_store(&serve.data, &mut io::stdout())?;
-    let private = identity::private_key(&serve.data)?;
+    let private = identity::private_key(&serve.data, store.account_count() > 0)?;
     let line = identity::server_line(claims[0].address(), &private);
     signals.add_signal(SIGTERM).and_then(|()| signals.add_signal(SIGINT)).map_err(no_signals)?;
     let start = Start { store, claims, shards, cores, connections, serve, settings, set_filter, private, line };

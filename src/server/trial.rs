@@ -32,7 +32,7 @@ impl Trial {
         checks::data_directory(&data)?;
         let store = open_store(&data, &mut io::sink())?;
         let connections = checks::connections(1, 1)?;
-        let private = identity::private_key(&data)?;
+        let private = identity::private_key(&data, false)?;
         let line = identity::server_line(address, &private);
         let start = Start {
             store,

@@ -4,7 +4,7 @@ use super::behind::Behind;
 use super::index::{Index, Lookup, Visit};
 use super::key::{self, Key};
 use super::ledger::Counters;
-use super::{AuditCheck, AuditHead, Grant, SessionRecord, read};
+use super::{AuditCheck, AuditHead, Grant, Mail, SessionRecord, read};
 use std::fmt;
 use std::io;
 use std::ops::{ControlFlow, Range};
@@ -52,6 +52,24 @@ impl<I: Index> Source for Behind<I> {
     }
 }
 
+/// A message in a mailbox, but for its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailView {
+    /// Whose mailbox it is in.
+    pub owner: u32,
+    /// See [`Mail::seq`](super::Mail::seq).
+    pub seq: u64,
+    /// Who sent or caused it.
+    pub from: u32,
+    /// When the server took it, in ms since 1970 UTC.
+    pub time_ms: u64,
+    /// The bytes of its text.
+    pub bytes: u32,
+}
+
+/// Called with each message; it says whether to go on.
+pub type VisitMail<'a> = &'a mut dyn FnMut(MailView) -> ControlFlow<()>;
+
 /// Called with the number and the record of each account (see [`AccountView::decode`](super::AccountView::decode)); it
 /// says whether to go on.
 pub type VisitAccount<'a> = &'a mut dyn FnMut(u32, &[u8]) -> ControlFlow<()>;
@@ -76,6 +94,29 @@ impl Accounts {
     /// How many accounts there are.
     pub fn count(&self) -> io::Result<u32> {
         Ok(self.0.counters()?.map_or(0, |counters| counters.accounts))
+    }
+
+    /// Visits the messages in a mailbox, oldest first.
+    pub fn mailbox(&self, number: u32, visit: VisitMail<'_>) -> io::Result<()> {
+        self.mails(key::mail_from(number, 0), visit)
+    }
+
+    /// Visits the messages that somebody has sent or caused, in all mailboxes. It walks everything that is stored.
+    pub fn mail_from(&self, from: u32, visit: VisitMail<'_>) -> io::Result<()> {
+        self.mails(key::mails(), &mut |mail| if mail.from == from { visit(mail) } else { ControlFlow::Continue(()) })
+    }
+
+    fn mails(&self, range: Range<Key>, visit: VisitMail<'_>) -> io::Result<()> {
+        let mut whole = true;
+        self.0.scan(&range.start..&range.end, &mut |key, record| {
+            let (key::What::Mail(owner, seq), Ok((mail, apart))) = (key::what(key), Mail::decode(0, record)) else {
+                whole = false;
+                return ControlFlow::Break(());
+            };
+            let bytes = apart.map_or(mail.text.len() as u32, u32::from);
+            visit(MailView { owner, seq, from: mail.from, time_ms: mail.time_ms, bytes })
+        })?;
+        if whole { Ok(()) } else { Err(read::malformed()) }
     }
 
     /// All grants, in order of monitor and target.

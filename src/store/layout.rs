@@ -186,6 +186,11 @@ impl Trust {
     }
 }
 
+/// Whether this directory holds a store. Nothing in it is touched.
+pub fn is_store(directory: &Path) -> bool {
+    directory.join(FORMAT).is_file()
+}
+
 /// Has the next start make the index of this directory anew. For the end of a process whose index has failed in a way
 /// that it cannot go on from.
 pub fn distrust_index(directory: &Path) -> io::Result<()> {

@@ -44,13 +44,13 @@ mod tests;
 mod text;
 mod token;
 
-pub use accounts::{Accounts, VisitAccount};
+pub use accounts::{Accounts, MailView, VisitAccount, VisitMail};
 pub use audit::{AuditBreak, AuditCheck, AuditHead, NAME as AUDIT_LOG, SetAside};
 pub use base::{Compacted, Compaction};
 pub use disk::{Disk, FsDisk, SimDisk, boot_id};
 pub use error::OpenError;
 pub use index::{Index, Lookup, MemoryIndex, Op, Packed, SledIndex, Visit, is_index_thread, panics_are_caught};
-pub use layout::distrust_index;
+pub use layout::{distrust_index, is_store};
 pub use open::{Progress, Step};
 pub use record::{Account, AccountView, Card, Grant, Mail, StoredProfile, UserRecord, details, reach};
 pub use runner::{StoreEvent, spawn};

@@ -2,10 +2,10 @@
 
 mod password;
 
-use super::args::{Account, Command, Config, End, Grant};
+use super::args::{Account, Command, Config, End, Grant, Mailbox};
 use super::control::commands::{self, Figures, Office};
 use super::control::protocol::{self, Order};
-use super::{Fatal, checks, config, control, guard_audit, open_store, passwords, sys};
+use super::{Fatal, checks, config, control, guard_audit, identity, open_store, passwords, sys};
 use crate::shard::Control;
 use crate::store::{Accounts, Answer, DirStore, Request};
 use std::io::{self, BufReader, Write};
@@ -17,6 +17,9 @@ pub fn run(command: Command, data: &Path) -> Result<(), Fatal> {
     match command {
         Command::Account(command) => account(command, data),
         Command::Grant(command) => grant(command, data),
+        Command::Mailbox(Mailbox::Show { number }) => either_way(data, Order::Mailbox(number)),
+        Command::Mailbox(Mailbox::Purge { number, from }) => either_way(data, Order::Purge(number, from)),
+        Command::NewKey => new_key(data),
         Command::Announce { text } => with_server(data, &Order::Announce(text)),
         Command::Config(command) => configuration(command),
         Command::Reload => with_server(data, &Order::Reload),
@@ -54,7 +57,7 @@ fn account(command: Account, data: &Path) -> Result<(), Fatal> {
         }
         Account::Disable { number } => either_way(data, Order::Disable(number)),
         Account::Enable { number } => either_way(data, Order::Enable(number)),
-        Account::Delete { number } => either_way(data, Order::Delete(number)),
+        Account::Delete { number, purge } => either_way(data, Order::Delete(number, purge)),
         Account::List => either_way(data, Order::Accounts),
         Account::Sessions { number } => either_way(data, Order::Sessions(number.unwrap_or(0))),
         Account::Signout { number } => either_way(data, Order::SignOut(number)),
@@ -102,9 +105,16 @@ fn either_way(data: &Path, order: Order) -> Result<(), Fatal> {
         return Err(Fatal(format!("there is no data directory {}; name it with --data", data.display())));
     }
     checks::owner(data)?;
+    // Only what adds something may begin a store.
+    if !matches!(order, Order::Add(..)) {
+        checks::has_store(data)?;
+    }
     sys::owner_only();
-    let store = open_store(data, &mut io::stderr())?;
-    let mut store = store;
+    let mut store = open_store(data, &mut io::stderr())?;
+    if matches!(order, Order::Add(..)) {
+        // From now on a key that is missing is a key that was lost.
+        identity::private_key(data, store.account_count() > 0)?;
+    }
     if matches!(order, Order::Grant(..) | Order::Revoke(..) | Order::Acknowledge) {
         guard_audit(&mut store)?;
     }
@@ -112,6 +122,16 @@ fn either_way(data: &Path, order: Order) -> Result<(), Fatal> {
     let done = commands::run(order, &mut office, &mut show);
     office.store.close().map_err(|error| Fatal(format!("cannot close the store: {error}")))?;
     done.map_err(Fatal)
+}
+
+/// Makes a key where the old one is lost.
+fn new_key(data: &Path) -> Result<(), Fatal> {
+    checks::has_store(data)?;
+    checks::owner(data)?;
+    sys::owner_only();
+    identity::make_new(data)?;
+    show("the server has a new key: every client must learn it (`oicqd line`, once the server runs)")
+        .map_err(|error| Fatal(format!("cannot print it: {error}")))
 }
 
 /// Has the running server do it; `false` if none runs.

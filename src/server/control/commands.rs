@@ -1,5 +1,6 @@
 //! What the operator's commands do: the same with a running server and on a store that the command itself has opened.
 
+use super::mailboxes;
 use super::protocol::Order;
 use crate::limits::{NAME_BYTES, SHORT_TEXT_BYTES, TEXT_BYTES};
 use crate::server::figures::Report;
@@ -55,8 +56,8 @@ pub struct Figures {
 }
 
 /// Where the answer's lines go.
-type Show<'a> = &'a mut dyn FnMut(&str) -> io::Result<()>;
-type Done = Result<(), String>;
+pub(super) type Show<'a> = &'a mut dyn FnMut(&str) -> io::Result<()>;
+pub(super) type Done = Result<(), String>;
 
 /// What everyone who grants monitoring must know.
 const MONITOR_NOTE: &str = "note: the server cannot read what clients encrypt end to end; only messages that it \
@@ -79,9 +80,11 @@ pub fn run(order: Order, office: &mut dyn Office, show: Show<'_>) -> Done {
             change(office, number, "this account was opened by the operator", Change::SetDisabled(number, false))?;
             say(show, &format!("account {number} is enabled"))
         }
-        Order::Delete(number) => delete(office, number, show),
+        Order::Delete(number, purge) => delete(office, number, purge, show),
         Order::Accounts => list(office, show),
         Order::Sessions(number) => sessions(office, number, show),
+        Order::Mailbox(number) => mailboxes::show(office, number, show),
+        Order::Purge(number, from) => mailboxes::purge(office, number, from, show),
         Order::SignOut(number) => sign_out(office, number, show),
         Order::Reload => say(show, &office.reload().ok_or("no server is running")??),
         Order::Line => say(show, &office.line().ok_or("no server is running")?),
@@ -96,7 +99,7 @@ pub fn run(order: Order, office: &mut dyn Office, show: Show<'_>) -> Done {
     }
 }
 
-fn say(show: Show<'_>, text: &str) -> Done {
+pub(super) fn say(show: Show<'_>, text: &str) -> Done {
     show(text).map_err(|error| error.to_string())
 }
 
@@ -105,7 +108,7 @@ fn now_ms() -> u64 {
 }
 
 /// Asks for a change, and puts in words why it was not done.
-fn commit(office: &mut dyn Office, request: Request) -> Result<Answer, String> {
+pub(super) fn commit(office: &mut dyn Office, request: Request) -> Result<Answer, String> {
     match office.ask(request) {
         Some(Answer::Refused(why)) => Err(match why {
             Refusal::NoSuchUser => "there is no such account",
@@ -124,7 +127,7 @@ fn commit(office: &mut dyn Office, request: Request) -> Result<Answer, String> {
     }
 }
 
-fn account(office: &mut dyn Office, number: u32) -> Result<Box<Account>, String> {
+pub(super) fn account(office: &mut dyn Office, number: u32) -> Result<Box<Account>, String> {
     match commit(office, Request::Account(number))? {
         Answer::Account(Some(account)) => Ok(account),
         _ => Err(format!("there is no account {number}")),
@@ -156,10 +159,11 @@ fn change(office: &mut dyn Office, number: u32, words: &str, change: Change) -> 
 }
 
 /// The account goes first, so that nobody signs in between; then every list in memory forgets it.
-fn delete(office: &mut dyn Office, number: u32, show: Show<'_>) -> Done {
+fn delete(office: &mut dyn Office, number: u32, purge: bool, show: Show<'_>) -> Done {
     change(office, number, "this account was deleted by the operator", Change::DeleteAccount(number))?;
     office.tell(Control::Deleted(number));
-    say(show, &format!("account {number} is deleted"))
+    say(show, &format!("account {number} is deleted"))?;
+    if purge { mailboxes::purge_sender(office, number, show) } else { Ok(()) }
 }
 
 fn list(office: &mut dyn Office, show: Show<'_>) -> Done {
@@ -385,7 +389,7 @@ fn as_json(server: &[(&str, u64)], total: &Report, reports: &[Report]) -> String
 }
 
 /// A time in words, UTC.
-fn time(ms: u64) -> String {
+pub(super) fn time(ms: u64) -> String {
     let (days, seconds) = (ms / 86_400_000, ms / 1000 % 86_400);
     // Days since 1970 to a date: years that begin in March make the leap day the last one.
     let shifted = days + 719_468;

@@ -1,6 +1,7 @@
 //! The control plane: one ordinary thread that serves a Unix socket in the data directory, for its owner alone.
 
 pub mod commands;
+mod mailboxes;
 pub mod protocol;
 
 use super::Fatal;

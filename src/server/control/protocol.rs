@@ -19,8 +19,12 @@ pub enum Order {
     Disable(u32),
     /// Opens it again.
     Enable(u32),
-    /// Deletes an account.
-    Delete(u32),
+    /// Deletes an account; and what it has left in the mailboxes of others.
+    Delete(u32, bool),
+    /// Shows how much is in a mailbox, and of whom.
+    Mailbox(u32),
+    /// Deletes what is in a mailbox; of this sender, or all.
+    Purge(u32, Option<u32>),
     /// Lists the accounts.
     Accounts,
     /// Lists the sessions of an account; of all for 0.
@@ -57,7 +61,9 @@ impl Order {
             Self::Password(..) => "password",
             Self::Disable(_) => "disable",
             Self::Enable(_) => "enable",
-            Self::Delete(_) => "delete",
+            Self::Delete(..) => "delete",
+            Self::Mailbox(_) => "mailbox",
+            Self::Purge(..) => "purge",
             Self::Accounts => "accounts",
             Self::Sessions(_) => "sessions",
             Self::SignOut(_) => "signout",
@@ -81,10 +87,14 @@ impl Order {
             Self::Password(number, hash) => vec![number.to_string(), escape(hash)],
             Self::Disable(number)
             | Self::Enable(number)
-            | Self::Delete(number)
+            | Self::Mailbox(number)
             | Self::Sessions(number)
             | Self::SignOut(number) => vec![number.to_string()],
             Self::Accounts | Self::Grants | Self::Acknowledge | Self::Reload | Self::Line => vec![],
+            Self::Delete(number, purge) => vec![number.to_string(), purge.to_string()],
+            Self::Purge(number, from) => {
+                vec![number.to_string(), from.map_or_else(String::new, |from| from.to_string())]
+            }
             Self::Stop(end_sessions) => vec![end_sessions.to_string()],
             Self::Grant(monitor, target, until_ms, reason) => {
                 vec![monitor.to_string(), target.to_string(), until_ms.to_string(), escape(reason)]
@@ -110,7 +120,10 @@ impl Order {
             ["password", number, hash] => Self::Password(number.parse().ok()?, unescape(hash)?),
             ["disable", number] => Self::Disable(number.parse().ok()?),
             ["enable", number] => Self::Enable(number.parse().ok()?),
-            ["delete", number] => Self::Delete(number.parse().ok()?),
+            ["delete", number, purge] => Self::Delete(number.parse().ok()?, purge.parse().ok()?),
+            ["mailbox", number] => Self::Mailbox(number.parse().ok()?),
+            ["purge", number, ""] => Self::Purge(number.parse().ok()?, None),
+            ["purge", number, from] => Self::Purge(number.parse().ok()?, Some(from.parse().ok()?)),
             ["accounts"] => Self::Accounts,
             ["sessions", number] => Self::Sessions(number.parse().ok()?),
             ["signout", number] => Self::SignOut(number.parse().ok()?),
@@ -201,7 +214,10 @@ mod tests {
             Order::Password(10_000, "x".into()),
             Order::Disable(1),
             Order::Enable(2),
-            Order::Delete(3),
+            Order::Delete(3, true),
+            Order::Mailbox(4),
+            Order::Purge(5, None),
+            Order::Purge(6, Some(7)),
             Order::Accounts,
             Order::Sessions(0),
             Order::SignOut(10_000),

@@ -199,7 +199,7 @@ fn a_changed_key_is_asked_about() {
     std::fs::remove_dir(other.path()).unwrap();
     std::fs::rename(data.path(), other.path()).unwrap();
     std::fs::create_dir(data.path()).unwrap();
-    std::fs::remove_file(other.path().join("link.key")).unwrap();
+    std::fs::write(other.path().join("link.key"), "B".repeat(42) + "A\n").unwrap();
     std::fs::rename(other.path(), data.path()).unwrap();
     server.restart();
     let mut a = Terminal::start(ming.path(), (100, 24), "en_GB.UTF-8", &[]);

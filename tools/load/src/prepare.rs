@@ -89,6 +89,7 @@ pub fn write(directory: &Path, plan: Plan, progress: &mut dyn FnMut(u64)) -> Res
     let store = DirStore::open_dir(directory, secret.next_u64(), &mut |_| {}).map_err(|error| error.to_string())?;
     store.close().map_err(wrong)?;
     keep(directory, first, &tokens).map_err(wrong)?;
+    make_key(directory, &mut secret).map_err(wrong)?;
     Ok(Prepared { first, tokens })
 }
 
@@ -111,6 +112,14 @@ pub fn read(directory: &Path, users: usize) -> Result<Prepared, String> {
         tokens.push(token.to_owned());
     }
     Ok(Prepared { first: first.ok_or("no users were asked for")?, tokens })
+}
+
+/// The key of the server that will run there: where there are accounts it is not made at the first start.
+fn make_key(directory: &Path, secret: &mut ChaCha20Rng) -> std::io::Result<()> {
+    let mut key = [0; 32];
+    secret.fill_bytes(&mut key);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(directory.join("link.key"))?;
+    writeln!(file, "{}", URL_SAFE_NO_PAD.encode(key))
 }
 
 fn keep(directory: &Path, first: u32, tokens: &[String]) -> std::io::Result<()> {
