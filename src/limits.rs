@@ -212,6 +212,8 @@ const _: () = assert!(SEARCH_USERS <= ONLINE_USERS);
 
 // ---- messages
 
+/// The highest id that a sender can choose (protocol.md 3.1): the half above it is the server's.
+pub const LAST_ID: u64 = (1 << 63) - 1;
 /// Stored messages of one user (protocol.md 1.7).
 pub const MAILBOX_MESSAGES: usize = 10_000;
 /// Room beyond that for what the system itself must tell (requests, answers), so that a full mailbox loses none of it.

@@ -1,8 +1,8 @@
 //! Changes of a user's lists and account, one at a time for each user: decided on what is durable, answered when they are.
 
 use super::friends::Told;
-use super::io::{PasswordJob, PasswordOutcome};
 use super::notice::{Code, Refused};
+use super::password::NewPassword;
 use super::pending::Pending;
 use super::user::{Asker, Lists, Session, User};
 use super::{Cx, Shard, blocks, friends, groups};
@@ -53,7 +53,7 @@ pub(super) enum Op {
     Update {
         asker: Asker,
         profile: StoredProfile,
-        password: Option<Box<str>>,
+        password: Option<NewPassword>,
     },
 }
 
@@ -160,11 +160,8 @@ impl Shard {
     fn begin_change(&mut self, cx: &mut Cx<'_>, number: u32, op: Op) {
         let Some(user) = self.users.get_mut(&number) else { return };
         if let Op::Update { asker, profile, password: Some(password) } = op {
-            // The hash is part of the change: a later update must not overtake it.
             user.changing = true;
-            let job = PasswordJob::Hash { password };
-            let from = self.prefix_of_user(asker.number);
-            return self.ask_password(cx, from, job, Pending::UpdateHash { asker, profile });
+            return self.change_password(cx, asker, profile, password);
         }
         match plan(cx, number, user, &op) {
             Ok((changes, after)) if changes.is_empty() => self.tell_change(cx, number, after),
@@ -173,33 +170,11 @@ impl Shard {
         }
     }
 
-    fn commit_change(&mut self, cx: &mut Cx<'_>, number: u32, changes: Vec<Change>, after: After) {
+    pub(super) fn commit_change(&mut self, cx: &mut Cx<'_>, number: u32, changes: Vec<Change>, after: After) {
         let Some(user) = self.users.get_mut(&number) else { return };
         user.changing = true;
         let pending = Pending::Change { number, changes: changes.clone(), after };
         self.add_mail(cx, number, changes, pending);
-    }
-
-    /// The hash of a new password is there: it is stored with the profile.
-    pub(super) fn update_hashed(
-        &mut self,
-        cx: &mut Cx<'_>,
-        asker: Asker,
-        profile: StoredProfile,
-        outcome: PasswordOutcome,
-    ) {
-        let after = After::Updated { asker };
-        match outcome {
-            PasswordOutcome::Hashed(hash) => {
-                // Whoever is signing in has shown the old password.
-                self.refuse_attempts(cx, asker.number, &Refused::wrong_password());
-                let change = Change::PutProfile(asker.number, profile, Some(hash));
-                self.commit_change(cx, asker.number, vec![change], after);
-            }
-            _ => self.change_ended(cx, asker.number, |shard, cx| {
-                shard.change_failed(cx, after.asker(), &Refused::busy());
-            }),
-        }
     }
 
     /// The store has answered: memory follows, the user is told, and the next change begins.
@@ -215,7 +190,7 @@ impl Shard {
     }
 
     /// Ends a change by telling of it, and begins the next.
-    fn change_ended(&mut self, cx: &mut Cx<'_>, number: u32, tell: impl FnOnce(&mut Self, &mut Cx<'_>)) {
+    pub(super) fn change_ended(&mut self, cx: &mut Cx<'_>, number: u32, tell: impl FnOnce(&mut Self, &mut Cx<'_>)) {
         if let Some(user) = self.users.get_mut(&number) {
             user.changing = false;
         }
@@ -322,7 +297,7 @@ fn plan(cx: &Cx<'_>, number: u32, user: &User, op: &Op) -> Plan {
             let live = user.session.as_ref().is_some_and(Session::takes_mail);
             friends::plan_answered(cx, number, lists, *by, agreed.as_ref(), live)
         }
-        // A new password was hashed before.
+        // One with a new password goes another way.
         Op::Update { asker, profile, .. } => {
             Ok((vec![Change::PutProfile(number, profile.clone(), None)], After::Updated { asker: *asker }))
         }

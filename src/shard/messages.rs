@@ -44,7 +44,7 @@ struct Letter {
 impl Shard {
     /// 0x03: there is no reply. What becomes of it is told by a receipt where it has an id, else in words.
     pub(super) fn message(&mut self, cx: &mut Cx<'_>, me: u32, to: u32, text: &str, id: Option<u64>) {
-        if let Err(why) = check_text(text).and_then(|()| check_recipient(me, to)) {
+        if let Err(why) = check_text(text).and_then(|()| check_recipient(me, to)).and_then(|()| check_id(id)) {
             return match id {
                 Some(id) => self.refused_message(cx, me, to, MessageId::chosen(id), why.code as u8),
                 None => self.notice(cx, me, MESSAGE, &why),
@@ -68,8 +68,13 @@ impl Shard {
             return self.notice(cx, me, BROADCAST, &why);
         }
         let shared: Arc<str> = text.into();
+        let refused = check_id(id).err();
         let letter = self.letter(cx, me, id);
         for (friend, _) in self.friends_of(me).into_iter().filter(|(_, of)| one.is_none_or(|one| one == *of)) {
+            if let Some(why) = &refused {
+                self.refused_message(cx, me, friend, letter.id, why.code as u8);
+                continue;
+            }
             self.counters.messages += 1;
             self.copy_to_monitors(cx, me, me, text);
             self.pass_on(cx, letter, friend, Text::Shared(Arc::clone(&shared)));
@@ -225,6 +230,14 @@ impl Mail {
 /// A system message as it is stored.
 pub(super) fn system_mail(cx: &Cx<'_>, from: u32, kind: Kind, text: &str) -> Mail {
     Mail { seq: 0, flag: SYSTEM, kind: kind as u8, from, id: 0, time_ms: cx.now.unix_ms, text: text.into() }
+}
+
+/// An id is 1 to 2^63 - 1 (protocol.md 3.1): above that are those of the server itself.
+fn check_id(id: Option<u64>) -> Result<(), Refused> {
+    match id {
+        None | Some(1..=limits::LAST_ID) => Ok(()),
+        Some(id) => Err(Refused::new(Code::Malformed, format!("{id} is no id: it must be 1 to {}", limits::LAST_ID))),
+    }
 }
 
 fn check_text(text: &str) -> Result<(), Refused> {

@@ -35,6 +35,7 @@ mod monitor;
 mod notice;
 mod operator;
 mod packets;
+mod password;
 mod peer;
 mod pending;
 mod policy;

@@ -5,6 +5,7 @@ use super::custody::MessageId;
 use super::io::{PasswordJob, PasswordOutcome, Ticket};
 use super::messages::Tell;
 use super::monitor::Monitoring;
+use super::password::PasswordChange;
 use super::prefix::Prefix;
 use super::registration::Registering;
 use super::user::Asker;
@@ -54,6 +55,10 @@ pub(super) enum Pending {
     Asked { asker: Asker, friend: u32, agree: bool },
     /// The card of somebody who has agreed.
     AnswerCard { applicant: u32, by: u32 },
+    /// The account of somebody who gives a new password, and the old one.
+    UpdateAccount { change: Box<PasswordChange>, old: Box<str> },
+    /// Whether the old password fits.
+    UpdateCheck(Box<PasswordChange>),
     /// The hash of a user's new password, to be stored with the profile.
     UpdateHash { asker: Asker, profile: StoredProfile },
     /// A change of a user's lists or account.
@@ -127,6 +132,7 @@ impl Shard {
             Pending::Asked { asker, friend, agree } => self.answer_open(cx, asker, friend, agree, &answer),
             Pending::AnswerCard { applicant, by } => self.answer_card(cx, applicant, by, answer),
             Pending::Change { number, changes, after } => self.changed(cx, number, &changes, after, &answer),
+            Pending::UpdateAccount { change, old } => self.update_account(cx, change, old, answer),
             Pending::Mail(key) => self.mail_page(cx, key, answer),
             Pending::MailDeleted(key) => self.mail_deleted(cx, key, &answer),
             Pending::Message { from, to, id } => self.message_stored(cx, from, to, id, &answer),
@@ -142,6 +148,7 @@ impl Shard {
             Pending::AuditRefuse { asker, text } => self.monitor_refused(cx, asker, text, &answer),
             Pending::RegisterHash(_)
             | Pending::SignInCheck { .. }
+            | Pending::UpdateCheck(_)
             | Pending::UpdateHash { .. }
             | Pending::Search(_) => unreachable!("the store was not asked for this"),
         }
@@ -151,6 +158,7 @@ impl Shard {
         match self.pending.remove(&ticket) {
             Some(Pending::RegisterHash(registering)) => self.register_hashed(cx, registering, outcome),
             Some(Pending::SignInCheck { number, attempt }) => self.sign_in_checked(cx, number, attempt, &outcome),
+            Some(Pending::UpdateCheck(change)) => self.update_checked(cx, change, &outcome),
             Some(Pending::UpdateHash { asker, profile }) => self.update_hashed(cx, asker, profile, outcome),
             Some(_) => unreachable!("the pool was not asked for this"),
             None => {}

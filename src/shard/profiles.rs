@@ -3,12 +3,20 @@
 use super::changes::Op;
 use super::io::{SearchJob, SearchOrder};
 use super::notice::{Code, Refused};
+use super::password::NewPassword;
 use super::pending::Pending;
 use super::search;
 use super::user::Asker;
 use super::{Cx, Shard};
 use crate::store::{Answer, Card, Request, StoredProfile};
 use crate::wire::{Found, List, Profile, Server, check_privacy};
+
+/// Who may write to a user, and who sees the details (protocol.md 3.1); `None`: as it was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Privacy {
+    pub reach: Option<u8>,
+    pub details: Option<u8>,
+}
 
 impl Shard {
     pub(super) fn view(&mut self, cx: &mut Cx<'_>, asker: Asker, friend: u32) {
@@ -36,15 +44,18 @@ impl Shard {
         cx: &mut Cx<'_>,
         asker: Asker,
         profile: &Profile<'_>,
-        reach: Option<u8>,
-        details: Option<u8>,
+        privacy: Privacy,
+        old: Option<&str>,
     ) {
+        let Privacy { reach, details } = privacy;
         if let Err(fault) = profile.check().and_then(|()| check_privacy(reach, details)) {
             return self.refuse(cx, asker, &Refused::from(fault));
         }
-        let password = Some(profile.password).filter(|password| !password.is_empty()).map(Box::from);
-        let op = Op::Update { asker, profile: StoredProfile::of(profile, reach, details), password };
-        self.change(cx, asker.number, op);
+        let linked = self.asking(asker).is_some_and(|session| session.way.link().is_some());
+        let password = (!profile.password.is_empty())
+            .then(|| NewPassword { new: profile.password.into(), old: linked.then(|| old.unwrap_or_default().into()) });
+        let profile = StoredProfile::of(profile, reach, details);
+        self.change(cx, asker.number, Op::Update { asker, profile, password });
     }
 
     pub(super) fn online(&mut self, cx: &mut Cx<'_>, asker: Asker, start: u32, count: u8, direction: u8) {

@@ -3,6 +3,7 @@
 use super::endpoint::Endpoint;
 use super::files::Which;
 use super::notice::Refused;
+use super::profiles::Privacy;
 use super::registration::SignUp;
 use super::user::{Asker, Fingerprint, Latest};
 use super::way::Origin;
@@ -89,7 +90,10 @@ impl Shard {
             User::DeleteFriend { friend, .. } => self.delete_friend(cx, asker, friend),
             User::SetStatus { status, .. } => self.set_status(cx, asker, status),
             User::Monitor { target, .. } => self.monitor(cx, asker, target),
-            User::Update { profile, reach, details, .. } => self.update(cx, asker, &profile, reach, details),
+            User::Update { profile, reach, details, old_password, .. } => {
+                let privacy = Privacy { reach, details };
+                self.update(cx, asker, &profile, privacy, old_password);
+            }
             User::OfferFile { friend, name, size, offer, .. } => {
                 self.offer_file(cx, asker, Which { peer: friend, offer }, name, size);
             }

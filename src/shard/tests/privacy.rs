@@ -134,3 +134,51 @@ fn reach_and_details_that_do_not_exist_are_refused() {
         assert!(own[0].ends_with("reach: Some(1), details: Some(2) }"), "{own:?}");
     });
 }
+
+#[test]
+fn a_new_password_takes_the_old_one() {
+    World::everywhere(|world| {
+        let mut a = Linked::person(world, "a");
+        let update = |old| User::Update {
+            me: 10_000,
+            profile: Profile { password: "another", ..profile("a", 0) },
+            reach: Some(0),
+            details: Some(1),
+            old_password: old,
+        };
+        for old in [None, Some(""), Some("wrong one")] {
+            let shown = a.ask(world, &update(old));
+            assert!(shown[0] == "Updated { ok: 0 }" && shown[1].contains("about: 18, code: 3"), "{old:?}: {shown:?}");
+        }
+        assert_eq!(a.ask(world, &update(Some("secret"))), ["Updated { ok: 1 }"]);
+        let mut again = Linked::open(world, a.number);
+        let shown = again.ask(world, &sign_in(a.number));
+        assert!(shown[0].starts_with("SignedIn { ok: 0"), "{shown:?}");
+        // The session that is there is no place for guessing.
+        for _ in 0..5 {
+            a.ask(world, &update(Some("a guess")));
+        }
+        let shown = a.ask(world, &update(Some("another")));
+        assert!(shown[1].contains("code: 6"), "{shown:?}");
+    });
+}
+
+#[test]
+fn an_id_is_between_one_and_the_largest() {
+    World::everywhere(|world| {
+        let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
+        add(world, &mut a, b.number);
+        b.pull(world);
+        for (at, id) in [0, 1 << 63, u64::MAX].into_iter().enumerate() {
+            a.say(world, b.number, "x", id);
+            let receipt = Server::Receipt { to: b.number, id, state: 3, reason: 1 };
+            assert_eq!(a.pull(world), [format!("{receipt:?}")], "{at}");
+            let me = a.number;
+            let shown = a.ask(world, &User::Broadcast { me, group: 0, text: "x", id: Some(id) });
+            assert_eq!(shown, [format!("{receipt:?}")], "{at}");
+        }
+        assert_eq!(b.pull(world), [""; 0]);
+        a.say(world, b.number, "x", (1 << 63) - 1);
+        assert_eq!(b.pull(world).len(), 1);
+    });
+}
