@@ -30,17 +30,22 @@ pub fn write(out: &mut dyn Write) -> io::Result<()> {
 /// The commands of this one, and theirs.
 fn describe(roff: &mut Roff, command: &Command) {
     for command in command.get_subcommands() {
-        if command.has_subcommands() {
+        let own = command.get_arguments().filter(|argument| !argument.is_global_set() && argument.get_id() != "help");
+        let own: Vec<_> = own.filter_map(explained).collect();
+        // One that only has commands of its own is explained by them.
+        if command.has_subcommands() && own.is_empty() {
             describe(roff, command);
             continue;
         }
         let usage = command.clone().render_usage().to_string();
+        // Of several forms the first is its own; the others are those of its commands.
+        let usage = usage.trim_start_matches("Usage: ").lines().next().unwrap_or_default();
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-        roff.control("TP", []).text([bold(usage.trim_start_matches("Usage: "))]).text([roman(about)]);
-        let own = command.get_arguments().filter(|argument| !argument.is_global_set() && argument.get_id() != "help");
-        for (name, help) in own.filter_map(explained) {
+        roff.control("TP", []).text([bold(usage)]).text([roman(about)]);
+        for (name, help) in own {
             roff.control("RS", []).control("TP", []).text([bold(name)]).text([roman(help)]).control("RE", []);
         }
+        describe(roff, command);
     }
 }
 
@@ -57,8 +62,16 @@ mod tests {
         let mut page = Vec::new();
         super::write(&mut page).unwrap();
         let page = String::from_utf8(page).unwrap();
-        for words in ["oicq send [OPTIONS] <NUMBER> <TEXT>", "oicq file take [OPTIONS] [NUMBER]", "What; \\- reads it"]
-        {
+        for words in [
+            "oicq send [OPTIONS] <NUMBER> <TEXT>",
+            "oicq file take [OPTIONS] [NUMBER]",
+            "What; \\- reads it",
+            "oicq profile [OPTIONS] [NUMBER]",
+            "oicq profile set [OPTIONS] [FIELD=VALUE]...",
+            "oicq sign\\-up [OPTIONS] \\-\\-nickname <NICKNAME>",
+            "\\-\\-new\\-password\\-file FILE",
+            "registration is closed",
+        ] {
             assert!(page.contains(words), "{words}: {page}");
         }
         assert!(!page.contains("(1)\n"), "there is no other page to read");
