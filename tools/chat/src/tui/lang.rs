@@ -94,7 +94,7 @@ words! {
     restored: "connected again", "已重新连接";
     heard: "the server answers again", "服务器恢复应答";
     key_title: "THE SERVER'S KEY HAS CHANGED", "服务器的密钥变了";
-    key_text: "{} shows another key than the one that was kept. Either its operator has made a new one, or somebody else answers in its place and wants to read along. Nothing was said to it.", "{} 出示的密钥与保存的不同。要么管理员换了密钥，要么有人冒充服务器、想偷看消息。还没有向它发送任何内容。";
+    key_text: "{} shows another key than the one that was kept, and no answer with the right one has come. Either its operator has made a new one, or somebody else answers in its place and wants to read along. Nothing was said to it.", "{} 出示的密钥与保存的不同，也没有收到用正确密钥的应答。要么管理员换了密钥，要么有人冒充服务器、想偷看消息。还没有向它发送任何内容。";
     key_kept: "kept:  {}", "保存的：{}";
     key_shown: "shown: {}", "出示的：{}";
     key_question: "Ask the operator. Only if the shown key is right, type  trust  and press Enter; Esc keeps the old one.", "请询问管理员。只有确认出示的密钥正确，才输入 trust 并回车；Esc 保留原来的密钥。";
