@@ -43,6 +43,8 @@ pub enum News {
     File {
         /// The other side.
         peer: u32,
+        /// Which of those with that side: its first offer.
+        id: u32,
         /// Whether it comes in.
         incoming: bool,
         /// Its name.

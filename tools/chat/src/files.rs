@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Longest name that file systems take, less room for what is added to it.
 const NAME_BYTES: usize = 200;
@@ -43,6 +44,8 @@ pub struct Outgoing {
     pub size: u32,
     /// Bytes that the other side has from before a break.
     pub from: u32,
+    /// What it is called here: its first offer. After a break it is offered under another number.
+    pub id: u32,
 }
 
 impl Outgoing {
@@ -58,7 +61,7 @@ impl Outgoing {
             format!("{} has {} bytes; at most {} can be sent", path.display(), metadata.len(), u32::MAX)
         })?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Self { file, path: path.to_owned(), name, size, from: 0 })
+        Ok(Self { file, path: path.to_owned(), name, size, from: 0, id: 0 })
     }
 
     /// What is left after a break: everything from this byte on, or the whole again if that cannot be said.
@@ -100,24 +103,38 @@ pub struct Incoming {
     pub size: u32,
     /// Bytes that are there.
     pub received: u32,
+    /// What it is called here: its first offer.
+    pub id: u32,
+    /// When something of it came last.
+    moved: Instant,
 }
 
 impl Incoming {
-    /// Begins to take what `peer` offers, or goes on with what has come of it before a break.
-    pub fn create(directory: &Path, peer: u32, offered: &str, size: u32) -> Result<Self, String> {
+    /// Begins to take what is offered, or goes on with what has come of it before a break. `in_use` says which parts others
+    /// are being written to.
+    pub fn create(
+        directory: &Path,
+        (peer, id): Key,
+        (offered, size): (&str, u32),
+        in_use: impl Fn(&Path) -> bool,
+    ) -> Result<Self, String> {
         if let Some((whole, from)) = rest_of(offered)
             && let Some(total) = size.checked_add(from)
         {
-            let part = part_path(directory, peer, &safe_name(whole), total);
-            if part.symlink_metadata().is_ok_and(|there| there.is_file() && there.len() >= from.into()) {
-                return Self::open(directory, part, safe_name(whole), total, from);
+            let part = part_path(directory, peer, &safe_name(whole), total, 0);
+            let has_come = part.symlink_metadata().is_ok_and(|there| there.is_file() && there.len() >= from.into());
+            if has_come && !in_use(&part) {
+                return Self::open(directory, part, safe_name(whole), total, from, id);
             }
         }
         let name = safe_name(offered);
-        Self::open(directory, part_path(directory, peer, &name, size), name, size, 0)
+        let mut parts = (0..NUMBERED).map(|number| part_path(directory, peer, &name, size, number));
+        let part = parts.find(|part| !in_use(part));
+        let part = part.ok_or_else(|| format!("there are {NUMBERED} files called {name} already; move some away"))?;
+        Self::open(directory, part, name, size, 0, id)
     }
 
-    fn open(directory: &Path, part: PathBuf, name: String, size: u32, from: u32) -> Result<Self, String> {
+    fn open(directory: &Path, part: PathBuf, name: String, size: u32, from: u32, id: u32) -> Result<Self, String> {
         let said = |error: io::Error| format!("{}: {error}", part.display());
         let mut options = OpenOptions::new();
         options.write(true);
@@ -129,11 +146,16 @@ impl Incoming {
         }
         let mut file = options.open(&part).map_err(said)?;
         file.seek(SeekFrom::Start(from.into())).map_err(said)?;
-        Ok(Self { file, part, directory: directory.to_owned(), name, size, received: from })
+        let moved = Instant::now();
+        Ok(Self { file, part, directory: directory.to_owned(), name, size, received: from, id, moved })
     }
 
-    /// Whether `offered` is this file again, or its rest: then it goes on from there, and nobody need be asked again.
-    pub fn goes_on(&mut self, offered: &str, size: u32) -> bool {
+    /// Whether `offered` is this file again, or its rest: then it goes on from there, and nobody need be asked again. One
+    /// that still arrives has not broken off: then it is another file with the same name.
+    pub fn goes_on(&mut self, offered: &str, size: u32, quiet: Duration) -> bool {
+        if self.moved.elapsed() < quiet {
+            return false;
+        }
         let (name, from) = rest_of(offered).unwrap_or((offered, 0));
         let same = safe_name(name) == self.name && size.checked_add(from) == Some(self.size) && from <= self.received;
         if !same || self.file.seek(SeekFrom::Start(from.into())).is_err() {
@@ -148,6 +170,7 @@ impl Incoming {
         let length = data.len().min((self.size - self.received) as usize);
         self.file.write_all(&data[..length]).map_err(|error| format!("{}: {error}", self.part.display()))?;
         self.received += length as u32;
+        self.moved = Instant::now();
         Ok(())
     }
 
@@ -182,8 +205,8 @@ impl Incoming {
     }
 }
 
-fn part_path(directory: &Path, peer: u32, name: &str, size: u32) -> PathBuf {
-    directory.join(format!("{name}.{peer}-{size}.part"))
+fn part_path(directory: &Path, peer: u32, name: &str, size: u32, number: usize) -> PathBuf {
+    directory.join(numbered(&format!("{name}.{peer}-{size}.part"), number))
 }
 
 /// The SHA-256 of a file, in hex.
@@ -225,6 +248,26 @@ fn numbered(name: &str, number: usize) -> String {
 mod tests {
     use super::*;
 
+    fn take(directory: &Path, id: u32, offered: &str, size: u32) -> Incoming {
+        Incoming::create(directory, (10_001, id), (offered, size), |_| false).unwrap()
+    }
+
+    #[test]
+    fn two_files_with_one_name_arrive_beside_each_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut one = take(directory.path(), 1, "a.txt", 3);
+        let part = one.part().to_owned();
+        let mut other = Incoming::create(directory.path(), (10_001, 2), ("a.txt", 3), |path| path == part).unwrap();
+        assert_ne!(one.part(), other.part());
+        one.write(b"one").unwrap();
+        other.write(b"two").unwrap();
+        assert!(!one.goes_on("a.txt", 3, Duration::from_secs(3_600)), "it still arrives: this is another");
+        let paths = [other.finish().unwrap().0, one.finish().unwrap().0];
+        let contents: Vec<_> = paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+        assert_eq!(contents, ["two", "one"]);
+        assert_eq!(paths.map(|path| path.file_name().unwrap().to_owned()), ["a.txt", "a (1).txt"]);
+    }
+
     #[test]
     fn a_name_never_leaves_the_directory() {
         for (offered, name) in [
@@ -246,7 +289,7 @@ mod tests {
     fn nothing_is_overwritten_and_no_more_is_written_than_was_offered() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("a.txt"), "old").unwrap();
-        let mut incoming = Incoming::create(directory.path(), 10_001, "x/a.txt", 3).unwrap();
+        let mut incoming = take(directory.path(), 1, "x/a.txt", 3);
         incoming.write(b"newer").unwrap();
         assert!(incoming.is_complete());
         let (path, sum) = incoming.finish().unwrap();
@@ -262,17 +305,19 @@ mod tests {
         let path = source.path().join("b.bin");
         std::fs::write(&path, b"0123456789").unwrap();
         let mut outgoing = Outgoing::open(&path).unwrap();
-        let mut incoming = Incoming::create(directory.path(), 10_001, "b.bin", 10).unwrap();
+        let mut incoming = take(directory.path(), 1, "b.bin", 10);
         incoming.write(b"01234").unwrap();
         outgoing.resume(4).unwrap();
         let (name, size) = outgoing.offer();
         assert_eq!((name.as_str(), size), ("b.bin (from byte 4)", 6));
-        assert!(!incoming.goes_on("c.bin (from byte 4)", 6) && !incoming.goes_on(&name, 7));
-        assert!(!incoming.goes_on("b.bin (from byte 6)", 4), "a byte would be missing");
-        assert!(incoming.goes_on(&name, size));
+        assert!(
+            !incoming.goes_on("c.bin (from byte 4)", 6, Duration::ZERO) && !incoming.goes_on(&name, 7, Duration::ZERO)
+        );
+        assert!(!incoming.goes_on("b.bin (from byte 6)", 4, Duration::ZERO), "a byte would be missing");
+        assert!(incoming.goes_on(&name, size, Duration::ZERO));
         drop(incoming);
         // The program was started anew meanwhile.
-        let mut incoming = Incoming::create(directory.path(), 10_001, &name, size).unwrap();
+        let mut incoming = take(directory.path(), 1, &name, size);
         let mut rest = Vec::new();
         outgoing.file.read_to_end(&mut rest).unwrap();
         incoming.write(&rest).unwrap();
@@ -280,7 +325,7 @@ mod tests {
         assert_eq!(std::fs::read(&whole).unwrap(), b"0123456789");
         assert_eq!(sum, checksum(&path).unwrap());
         assert!(whole.ends_with("b.bin"));
-        let other = Incoming::create(directory.path(), 10_001, "d (from byte 3)", 7).unwrap();
+        let other = take(directory.path(), 1, "d (from byte 3)", 7);
         assert_eq!((other.name.as_str(), other.received), ("d (from byte 3)", 0), "nothing to go on with");
     }
 

@@ -20,10 +20,17 @@ struct Bot {
 
 impl Bot {
     fn start(home: &Path) -> Self {
+        let bot = Self::listen(home, &["--downloads", home.to_str().unwrap()]);
+        assert_eq!(bot.hears("listening")["number"], 10_000);
+        bot
+    }
+
+    fn listen(home: &Path, arguments: &[&str]) -> Self {
         let mut process = Command::new(OICQ)
             .arg("--profile")
             .arg(home)
             .args(["listen", "--json"])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -36,9 +43,7 @@ impl Bot {
             }
         });
         let commands = process.stdin.take().unwrap();
-        let bot = Self { process, commands, lines };
-        assert_eq!(bot.hears("listening")["number"], 10_000);
-        bot
+        Self { process, commands, lines }
     }
 
     /// The next line of this type.
@@ -165,4 +170,53 @@ fn a_file_goes_from_script_to_script() {
     assert!(text(&taken.stdout).contains(sum), "{}", text(&taken.stdout));
     assert_eq!(std::fs::read(downloads.join("a.txt")).unwrap(), b"content");
     drop(bot);
+}
+
+#[test]
+fn two_files_go_between_the_same_two_at_once() {
+    let (data, a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(data.path());
+    for (home, name) in [(a.path(), "a"), (b.path(), "b")] {
+        assert!(script(home, &["--server", &server.address], &format!("sign up\n{name}\n")).status.success());
+    }
+    // The same name twice, and large enough to be under way together.
+    let contents: Vec<Vec<u8>> = [1_u8, 2].map(|byte| vec![byte; 3_000_000]).into();
+    let mut bot = Bot::start(a.path());
+    let taking = |offer: u64| format!(r#"{{"do": "take", "number": 10001, "offer": {offer}}}"#);
+    let sending: Vec<_> = contents
+        .iter()
+        .enumerate()
+        .map(|(at, content)| {
+            let directory = b.path().join(at.to_string());
+            std::fs::create_dir(&directory).unwrap();
+            std::fs::write(directory.join("a.bin"), content).unwrap();
+            directory.join("a.bin")
+        })
+        .collect();
+    let listener = Bot::listen(b.path(), &[]);
+    assert_eq!(listener.hears("listening")["number"], 10_001);
+    let senders: Vec<_> = sending
+        .iter()
+        .map(|path| start_script(b.path(), &["file", "send", "10000", path.to_str().unwrap()], ""))
+        .collect();
+    let offers: Vec<u64> = (0..2).map(|_| bot.hears("file-offered")["offer"].as_u64().unwrap()).collect();
+    assert_ne!(offers[0], offers[1]);
+    // The later one first.
+    for offer in offers.iter().rev() {
+        writeln!(bot.commands, "{}", taking(*offer)).unwrap();
+    }
+    for sender in senders {
+        let output = sender.output();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    let mut done = Vec::new();
+    while done.len() < 2 {
+        let line = bot.hears("file");
+        if line["state"] == "done" {
+            done.push(std::fs::read(line["path"].as_str().unwrap()).unwrap());
+        }
+    }
+    done.sort();
+    assert!(done == contents, "each is whole");
+    drop(listener);
 }

@@ -9,6 +9,8 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// What is offered again has been quiet for longer than this: the rest comes after two seconds at the soonest.
+const QUIET: Duration = Duration::from_secs(1);
 /// Events that are written down together: after a night away there are thousands.
 const TOGETHER: usize = 500;
 /// How long to wait before something is written down that could not be.
@@ -68,8 +70,8 @@ impl Engine {
         Some(events.iter().map(|event| !matches!(event, Event::Message { .. }) || new.next() == Some(true)).collect())
     }
 
-    fn happened(self: &Arc<Self>, event: Event) {
-        match &event {
+    fn happened(self: &Arc<Self>, mut event: Event) {
+        match &mut event {
             Event::Receipt { to, id, state } if *state != ReceiptState::Sending => {
                 let kept = self.me().map_or(Ok(()), |me| self.history().receipt(me, *to, *id, State::from(*state)));
                 if let Err(error) = kept {
@@ -96,6 +98,7 @@ impl Engine {
                 let outgoing = self.transfers().offered.remove(&key);
                 if let Some(outgoing) = outgoing {
                     let goes_on = outgoing.from > 0;
+                    *offer = outgoing.id;
                     if *allow {
                         self.send(key, outgoing);
                     }
@@ -160,7 +163,8 @@ impl Engine {
     fn rename(&self, key: Key, name: &str, size: u32) -> bool {
         let mut transfers = self.transfers();
         let of_peer = transfers.arriving.iter_mut().filter(|(old, _)| old.0 == key.0);
-        let Some(old) = of_peer.into_iter().find_map(|(old, one)| one.goes_on(name, size).then_some(*old)) else {
+        let Some(old) = of_peer.into_iter().find_map(|(old, one)| one.goes_on(name, size, QUIET).then_some(*old))
+        else {
             return false;
         };
         if let Some(incoming) = transfers.arriving.remove(&old) {

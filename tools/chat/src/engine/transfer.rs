@@ -26,11 +26,12 @@ struct Unoffered {
 }
 
 impl Engine {
-    /// Offers a file; tells its name and size.
-    pub fn offer(self: &Arc<Self>, to: u32, path: &Path) -> Result<(String, u32), String> {
-        let outgoing = Outgoing::open(path)?;
+    /// Offers a file; tells the number of the offer, its name and size.
+    pub fn offer(self: &Arc<Self>, to: u32, path: &Path) -> Result<(u32, String, u32), String> {
+        let mut outgoing = Outgoing::open(path)?;
         let (name, size) = (outgoing.name.clone(), outgoing.size);
         let offer = self.client().map_err(|error| self.words(&error))?.next_offer();
+        outgoing.id = offer;
         match self.offer_out((to, offer), outgoing) {
             // Answered for already.
             Ok(()) | Err(Unoffered { kept: None, .. }) => {}
@@ -41,7 +42,7 @@ impl Engine {
             Err(unoffered) => return Err(self.words(&unoffered.error)),
         }
         self.keep_offered((to, offer));
-        Ok((name, size))
+        Ok((offer, name, size))
     }
 
     /// Offers it; gives it back if that cannot be done.
@@ -80,13 +81,18 @@ impl Engine {
         });
     }
 
-    /// Takes the file that was offered first of those that `from` offers.
-    pub fn take(self: &Arc<Self>, from: u32, directory: &Path) -> Result<String, String> {
-        let (key, (name, size)) = self.take_offer(from)?;
-        let incoming = Incoming::create(directory, from, &name, size)?;
-        let (name, begun) = (incoming.name.clone(), incoming.received);
-        // In place before the answer goes out: the first piece may come at once.
-        self.transfers().arriving.insert(key, incoming);
+    /// Takes a file that `from` offers: this one, or the first of them. Tells which, and its name.
+    pub fn take(self: &Arc<Self>, from: u32, offer: Option<u32>, directory: &Path) -> Result<(u32, String), String> {
+        let (key, (name, size)) = self.take_offer(from, offer)?;
+        let (name, begun) = {
+            let mut transfers = self.transfers();
+            let in_use = |path: &Path| transfers.arriving.values().any(|other| other.part() == path);
+            let incoming = Incoming::create(directory, key, (&name, size), in_use)?;
+            let begun = (incoming.name.clone(), incoming.received);
+            // In place before the answer goes out: the first piece may come at once.
+            transfers.arriving.insert(key, incoming);
+            begun
+        };
         let answered = self.client().and_then(|client| client.answer_file(from, key.1, true));
         if let Err(error) = answered {
             let mut transfers = self.transfers();
@@ -99,7 +105,7 @@ impl Engine {
                 Error::Unknown | Error::Timeout | Error::Refused { code: NO_SUCH_TRANSFER, .. } => {
                     drop(transfers);
                     let state = FileState::Broken;
-                    self.tell(&News::File { peer: from, incoming: true, name: name.clone(), state });
+                    self.tell(&News::File { peer: from, id: key.1, incoming: true, name: name.clone(), state });
                 }
                 error => {
                     transfers.arriving.remove(&key);
@@ -108,21 +114,25 @@ impl Engine {
             }
         }
         self.finish_if_complete(key);
-        Ok(name)
+        Ok((key.1, name))
     }
 
     /// Does not take it.
-    pub fn reject(self: &Arc<Self>, from: u32) -> Result<(), String> {
-        let ((_, offer), _) = self.take_offer(from)?;
+    pub fn reject(self: &Arc<Self>, from: u32, offer: Option<u32>) -> Result<(), String> {
+        let ((_, offer), _) = self.take_offer(from, offer)?;
         self.client().and_then(|client| client.answer_file(from, offer, false)).map_err(|error| self.words(&error))
     }
 
-    /// The earliest offer of somebody, which is answered now.
-    fn take_offer(&self, from: u32) -> Result<(Key, (String, u32)), String> {
+    /// An offer of somebody, or the earliest, which is answered now.
+    fn take_offer(&self, from: u32, offer: Option<u32>) -> Result<(Key, (String, u32)), String> {
         let mut transfers = self.transfers();
-        let first = transfers.offers.range((from, 0)..=(from, u32::MAX)).next().map(|(key, _)| *key);
-        let offer = first.and_then(|key| Some((key, transfers.offers.remove(&key)?)));
-        offer.ok_or(format!("{from} offers no file"))
+        let (least, most) = offer.map_or((0, u32::MAX), |offer| (offer, offer));
+        let first = transfers.offers.range((from, least)..=(from, most)).next().map(|(key, _)| *key);
+        let taken = first.and_then(|key| Some((key, transfers.offers.remove(&key)?)));
+        taken.ok_or_else(|| match offer {
+            Some(offer) => format!("{from} offers no file {offer}"),
+            None => format!("{from} offers no file"),
+        })
     }
 
     /// Writes a piece that has come.
@@ -130,7 +140,7 @@ impl Engine {
         let mut transfers = self.transfers();
         let Some(incoming) = transfers.arriving.get_mut(&key) else { return };
         let written = incoming.write(data);
-        let (name, received, size) = (incoming.name.clone(), incoming.received, incoming.size);
+        let (name, received, size, id) = (incoming.name.clone(), incoming.received, incoming.size, incoming.id);
         if written.is_err() {
             transfers.arriving.remove(&key);
         }
@@ -140,7 +150,7 @@ impl Engine {
             Ok(()) => FileState::Moving(received, size),
             Err(error) => self.take_no_more(key, error),
         };
-        self.tell(&News::File { peer: key.0, incoming: true, name, state });
+        self.tell(&News::File { peer: key.0, id, incoming: true, name, state });
         self.finish_if_complete(key);
     }
 
@@ -151,12 +161,12 @@ impl Engine {
         }
         let Some(incoming) = transfers.arriving.remove(&key) else { return };
         drop(transfers);
-        let (name, size) = (incoming.name.clone(), incoming.size);
+        let (name, size, id) = (incoming.name.clone(), incoming.size, incoming.id);
         let state = match incoming.finish() {
             Ok((path, checksum)) => FileState::Done { path, size, checksum },
             Err(error) => self.take_no_more(key, error),
         };
-        self.tell(&News::File { peer: key.0, incoming: true, name, state });
+        self.tell(&News::File { peer: key.0, id, incoming: true, name, state });
     }
 
     /// The sender must not believe that it has arrived. What is missing is offered again, and can be taken when there is room.
@@ -178,8 +188,8 @@ impl Engine {
     }
 
     fn send_out(self: &Arc<Self>, (to, offer): Key, mut outgoing: Outgoing) {
-        let (name, base, size) = (outgoing.name.clone(), outgoing.from, outgoing.size);
-        let tell = |state| self.tell(&News::File { peer: to, incoming: false, name: name.clone(), state });
+        let (name, base, size, id) = (outgoing.name.clone(), outgoing.from, outgoing.size, outgoing.id);
+        let tell = |state| self.tell(&News::File { peer: to, id, incoming: false, name: name.clone(), state });
         let Some(client) = self.connected() else { return };
         let (mut told, mut there) = (Instant::now(), 0);
         let sent = client.send_file(to, offer, size - base, &mut outgoing.file, &mut |arrived| {

@@ -51,10 +51,10 @@ pub enum Command {
     Status(Status),
     /// Offer a file.
     Send { number: u32, path: String },
-    /// Take a file that is offered.
-    Take(u32),
+    /// Take a file that is offered: this one of somebody's, or the first.
+    Take { number: u32, offer: Option<u32> },
     /// Reject it.
-    Reject(u32),
+    Reject { number: u32, offer: Option<u32> },
     /// Refuse anything from someone, or take it again.
     Block { number: u32, on: bool },
     /// Do nothing for so many seconds but show what comes.
@@ -100,8 +100,14 @@ pub fn parse(line: &str, has_partner: bool) -> Result<Option<Command>, String> {
         "set" => Command::Set { field: words.text_word("set FIELD VALUE")?, value: words.all() },
         "status" => words.status()?,
         "send" => Command::Send { number: words.number("send NUMBER FILE")?, path: words.text("send NUMBER FILE")? },
-        "take" => Command::Take(words.number("take NUMBER")?),
-        "reject" => Command::Reject(words.number("reject NUMBER")?),
+        "take" => {
+            let form = "take NUMBER [OFFER]";
+            Command::Take { number: words.number(form)?, offer: words.offer(form)? }
+        }
+        "reject" => {
+            let form = "reject NUMBER [OFFER]";
+            Command::Reject { number: words.number(form)?, offer: words.offer(form)? }
+        }
         "block" => Command::Block { number: words.number("block NUMBER")?, on: true },
         "unblock" => Command::Block { number: words.number("unblock NUMBER")?, on: false },
         "wait" => Command::Wait(words.seconds()?),
@@ -159,6 +165,15 @@ impl<'a> Words<'a> {
         let word = self.word();
         word.parse()
             .map_err(|_| format!("'{word}' is not the number of a group (`list` shows them); the form is: {form}"))
+    }
+
+    fn offer(&mut self, form: &str) -> Result<Option<u32>, String> {
+        match self.word() {
+            "" => Ok(None),
+            word => word.parse().map(Some).map_err(|_| {
+                format!("'{word}' is not the number of an offer, which is told with it; the form is: {form}")
+            }),
+        }
     }
 
     fn seconds(&mut self) -> Result<u64, String> {
@@ -251,8 +266,9 @@ set details WHO          who sees your name, address, telephone, e-mail: everybo
 set authorization WHO    who may add you: anyone, ask (me first), or nobody
 status STATUS            online, hidden, busy or offline
 send NUMBER FILE         offer a file
-take NUMBER              take the file that someone offers, into this directory
-reject NUMBER            do not take it
+take NUMBER [OFFER]      take the file that someone offers, into this directory;
+                         of several the first, or the one with this number
+reject NUMBER [OFFER]    do not take it
 block NUMBER             take nothing more from someone; unblock NUMBER: take it again
 wait SECONDS             only show what comes: for scripts
 quit                     sign out and end";
@@ -274,6 +290,8 @@ mod tests {
         assert_eq!(read("group rename 2 Old friends"), Command::RenameGroup { group: 2, name: "Old friends".into() });
         assert_eq!(read("set city 深圳"), Command::Set { field: "city".into(), value: "深圳".into() });
         assert_eq!(read("set hobby"), Command::Set { field: "hobby".into(), value: String::new() });
+        assert_eq!(read("take 10001"), Command::Take { number: 10_001, offer: None });
+        assert_eq!(read("reject 10001 7"), Command::Reject { number: 10_001, offer: Some(7) });
         assert_eq!(parse("   ", true), Ok(None));
     }
 

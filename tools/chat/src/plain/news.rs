@@ -33,7 +33,7 @@ pub fn run(app: &Arc<Engine>, news: &Receiver<News>) {
 fn tell(app: &Arc<Engine>, news: News, told: &mut Instant) -> Option<String> {
     match news {
         News::Event(event) => tell_event(app, event),
-        News::File { peer, incoming, name, state } => {
+        News::File { peer, incoming, name, state, .. } => {
             let name = clean(&name);
             Some(match (state, incoming) {
                 (FileState::Moving(..), true) => return None,
@@ -80,9 +80,12 @@ fn tell_event(app: &Arc<Engine>, event: Event) -> Option<String> {
             format!("{} is {}", person(app, friend), show::status(status))
         }
         Event::NewFriend(friend) => format!("{} is in your list now", person(app, friend.number)),
-        Event::FileOffered { from, name, size, .. } => {
+        Event::FileOffered { from, name, size, offer } => {
             let person = person(app, from);
-            format!("{person} offers {} ({size} bytes); `take {from}` or `reject {from}`", clean(&name))
+            // Of several, each has its number.
+            let several = app.transfers().offers.keys().filter(|(other, _)| *other == from).count() > 1;
+            let which = if several { format!("{from} {offer}") } else { from.to_string() };
+            format!("{person} offers {} ({size} bytes); `take {which}` or `reject {which}`", clean(&name))
         }
         Event::FileAnswered { from, allow: true, .. } => format!("{} takes the file", person(app, from)),
         Event::FileAnswered { from, allow: false, .. } => format!("{} does not take the file", person(app, from)),

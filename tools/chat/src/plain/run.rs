@@ -86,11 +86,11 @@ impl Prompt {
             Command::Profile => self.view(self.me()?)?,
             Command::Set { field, value } => return self.set(field, value),
             Command::Send { number, path } => return self.send(number, &path),
-            Command::Take(number) => {
-                let name = self.engine.take(number, Path::new("."))?;
+            Command::Take { number, offer } => {
+                let (_, name) = self.engine.take(number, offer, Path::new("."))?;
                 show::line(&format!("taking {}", clean(&name)));
             }
-            Command::Reject(number) => self.engine.reject(number)?,
+            Command::Reject { number, offer } => self.engine.reject(number, offer)?,
             Command::Block { number, on } => {
                 client.block(number, on).map_err(said)?;
                 let words = if on { "nothing is taken from" } else { "again, everything is taken from" };
@@ -294,7 +294,7 @@ impl Prompt {
     }
 
     fn send(&self, number: u32, path: &str) -> Result<(), String> {
-        let (name, size) = self.engine.offer(number, Path::new(path))?;
+        let (_, name, size) = self.engine.offer(number, Path::new(path))?;
         show::line(&format!("{name} ({size} bytes) is offered to {}", person(&self.engine, number)));
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! on somebody's screen.
 
 use crate::engine::{Engine, FileState, News, Unchanged};
+use crate::files::Key;
 use crate::{fields, notice, script::told};
 use oicq::client::{AddOutcome, Error, Event, ReceiptState, Recipient, Status, reason};
 use serde_json::{Value, json};
@@ -129,11 +130,11 @@ fn simple(engine: &Arc<Engine>, what: &str, request: &Value) -> Result<Vec<Value
             done("status")
         }
         "take" => {
-            engine.take(user(request, "number")?, &engine.downloads)?;
+            engine.take(user(request, "number")?, offer(request), &engine.downloads)?;
             done("take")
         }
         "reject" => {
-            engine.reject(user(request, "number")?)?;
+            engine.reject(user(request, "number")?, offer(request))?;
             done("reject")
         }
         other => Err(format!(
@@ -150,6 +151,11 @@ fn text<'a>(request: &'a Value, name: &str) -> Result<&'a str, String> {
 fn user(request: &Value, name: &str) -> Result<u32, String> {
     let number = request[name].as_u64().and_then(|number| u32::try_from(number).ok());
     number.ok_or_else(|| format!("\"{name}\" is missing, a service number like 10001"))
+}
+
+/// Which of several; none said is the first.
+fn offer(request: &Value) -> Option<u32> {
+    request["offer"].as_u64().and_then(|offer| offer.try_into().ok())
 }
 
 fn people(people: &[oicq::client::Person]) -> Vec<Value> {
@@ -256,11 +262,14 @@ fn file_send(engine: &Arc<Engine>, request: &Value, emit: &mut dyn FnMut(Value) 
         Err(error) => return fail(emit, &error),
     };
     let news = hear(engine);
-    match engine.offer(to, Path::new(path)) {
-        Ok((name, size)) => emit(json!({ "type": "offered", "to": to, "name": name, "size": size })),
+    let id = match engine.offer(to, Path::new(path)) {
+        Ok((offer, name, size)) => {
+            emit(json!({ "type": "offered", "to": to, "name": name, "size": size, "offer": offer }));
+            offer
+        }
         Err(error) => return fail(emit, &error),
     };
-    follow(engine, &news, to, false, emit)
+    follow(engine, &news, (to, id), false, emit)
 }
 
 fn file_take(engine: &Arc<Engine>, request: &Value, emit: &mut dyn FnMut(Value) -> bool) -> u8 {
@@ -269,26 +278,29 @@ fn file_take(engine: &Arc<Engine>, request: &Value, emit: &mut dyn FnMut(Value) 
     let news = hear(engine);
     let wanted = |number: u32| from.is_none_or(|from| from == number);
     // It may have been offered before this was asked.
-    let offered = engine.transfers().offers.keys().map(|(from, _)| *from).find(|number| wanted(*number));
+    let offered = engine.transfers().offers.keys().copied().find(|(number, _)| wanted(*number));
     let number = offered.or_else(|| {
         news.iter().find_map(|news| match news {
-            News::Event(Event::FileOffered { from, .. }) if wanted(from) => Some(from),
+            News::Event(Event::FileOffered { from, offer, .. }) if wanted(from) => Some((from, offer)),
             _ => None,
         })
     });
-    let Some(number) = number else { return status::FAILED };
-    match engine.take(number, &directory) {
-        Ok(name) => emit(json!({ "type": "taking", "from": number, "name": name })),
+    let Some((number, offer)) = number else { return status::FAILED };
+    let id = match engine.take(number, Some(offer), &directory) {
+        Ok((offer, name)) => {
+            emit(json!({ "type": "taking", "from": number, "name": name, "offer": offer }));
+            offer
+        }
         Err(error) => return fail(emit, &error),
     };
-    follow(engine, &news, number, true, emit)
+    follow(engine, &news, (number, id), true, emit)
 }
 
 /// Tells how it goes with a file until it has come to an end.
 fn follow(
     engine: &Arc<Engine>,
     news: &Receiver<News>,
-    with: u32,
+    with: Key,
     coming: bool,
     emit: &mut dyn FnMut(Value) -> bool,
 ) -> u8 {
@@ -300,7 +312,7 @@ fn follow(
         };
         let line = told::line(engine, &news);
         match news {
-            News::File { peer, incoming, state, .. } if (peer, incoming) == (with, coming) => {
+            News::File { peer, id, incoming, state, .. } if ((peer, id), incoming) == (with, coming) => {
                 line.map(&mut *emit);
                 match state {
                     FileState::Done { .. } => return status::DONE,
@@ -308,7 +320,7 @@ fn follow(
                     FileState::Moving(..) | FileState::Broken => {}
                 }
             }
-            News::Event(Event::FileAnswered { from, allow: false, .. }) if from == with && !coming => {
+            News::Event(Event::FileAnswered { from, allow: false, offer }) if (from, offer) == with && !coming => {
                 line.map(&mut *emit);
                 return status::REFUSED;
             }

@@ -45,10 +45,12 @@ pub fn line(engine: &Engine, news: &News) -> Option<Value> {
                 json!({ "type": "status", "number": friend, "name": name(*friend), "status": show::status(*status) })
             }
             Event::NewFriend(friend) => json!({ "type": "friend", "number": friend.number, "name": friend.nickname }),
-            Event::FileOffered { from, name, size, .. } => {
-                json!({ "type": "file-offered", "from": from, "file": name, "size": size })
+            Event::FileOffered { from, name, size, offer } => {
+                json!({ "type": "file-offered", "from": from, "file": name, "size": size, "offer": offer })
             }
-            Event::FileAnswered { from, allow, .. } => json!({ "type": "file-answered", "from": from, "allow": allow }),
+            Event::FileAnswered { from, allow, offer } => {
+                json!({ "type": "file-answered", "from": from, "allow": allow, "offer": offer })
+            }
             Event::SignInDelayed { .. } => json!({ "type": "connection", "state": "delayed" }),
             Event::SignInAgain { reason } => json!({ "type": "connection", "state": "ended", "reason": reason }),
             Event::Restored { .. } => json!({ "type": "connection", "state": "restored" }),
@@ -59,9 +61,9 @@ pub fn line(engine: &Engine, news: &News) -> Option<Value> {
                 return None;
             }
         },
-        News::File { peer, incoming, name, state } => {
+        News::File { peer, id, incoming, name, state } => {
             let mut line = json!({
-                "type": "file", "with": peer, "incoming": incoming, "file": name,
+                "type": "file", "with": peer, "offer": id, "incoming": incoming, "file": name,
             });
             match state {
                 FileState::Moving(done, size) => {

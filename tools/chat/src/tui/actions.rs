@@ -147,8 +147,8 @@ impl Model {
                 );
             }
             Action::Files => self.files_menu(),
-            Action::TakeFile(number) => self.ask(Request::TakeFile(number)),
-            Action::RejectFile(number) => self.ask(Request::RejectFile(number)),
+            Action::TakeFile(number, offer) => self.ask(Request::TakeFile(number, Some(offer))),
+            Action::RejectFile(number, offer) => self.ask(Request::RejectFile(number, Some(offer))),
             Action::GroupAdd => {
                 self.form(Purpose::GroupAdd, words.m_group_add, self.question(words.name, "", Kind::Text));
             }
@@ -303,10 +303,11 @@ impl Model {
     fn files_menu(&mut self) {
         let words = self.words;
         let mut items = Vec::new();
-        for (from, name, size) in &self.offers {
+        for ((from, offer), name, size) in &self.offers {
             let size = text::bytes((*size).into());
-            items.push((format!("{}: {name} ({size}) ← {}", words.take, self.person(*from)), Action::TakeFile(*from)));
-            items.push((format!("{}: {name}", words.refuse), Action::RejectFile(*from)));
+            let take = format!("{}: {name} ({size}) ← {}", words.take, self.person(*from));
+            items.push((take, Action::TakeFile(*from, *offer)));
+            items.push((format!("{}: {name}", words.refuse), Action::RejectFile(*from, *offer)));
         }
         for file in self.files.iter().rev() {
             let percent = u64::from(file.done) * 100 / u64::from(file.size.max(1));
@@ -478,8 +479,8 @@ impl Model {
             Command::Status(Status::Offline) | Command::SignOut => Request::SignOut,
             Command::Status(status) => Request::SetStatus(status),
             Command::Send { number, path } => Request::OfferFile { number, path: home(&path) },
-            Command::Take(number) => Request::TakeFile(number),
-            Command::Reject(number) => Request::RejectFile(number),
+            Command::Take { number, offer } => Request::TakeFile(number, offer),
+            Command::Reject { number, offer } => Request::RejectFile(number, offer),
             Command::Block { number, on } => Request::Block { number, on },
             Command::Profile => Request::Mine { privacy: false },
             Command::Say { number, text } => {

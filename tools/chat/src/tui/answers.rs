@@ -155,13 +155,13 @@ impl Model {
                 let person = self.person(number);
                 self.notice(if on { words.blocked } else { words.unblocked }, &[&person]);
             }
-            (Request::OfferFile { number, .. }, Answer::Offered { name, size }) => {
+            (Request::OfferFile { number, .. }, Answer::Offered { id, name, size }) => {
                 let name = clean(&name);
                 self.notice(words.offered, &[&name]);
-                self.files.retain(|file| (file.peer, file.incoming, file.ended) != (number, false, false));
                 let since = (self.now, 0);
                 self.files.push(FileLine {
                     peer: number,
+                    id,
                     incoming: false,
                     name,
                     done: 0,
@@ -171,8 +171,12 @@ impl Model {
                     ended: false,
                 });
             }
-            (Request::TakeFile(number) | Request::RejectFile(number), _) => {
-                self.offers.retain(|(from, ..)| *from != number);
+            (Request::TakeFile(number, offer) | Request::RejectFile(number, offer), _) => {
+                let is_it = |(from, id): (u32, u32)| from == number && offer.is_none_or(|offer| offer == id);
+                if let Some(at) = self.offers.iter().position(|(key, ..)| is_it(*key)) {
+                    self.offers.remove(at);
+                }
+                self.ask_about(0);
             }
             _ => {}
         }

@@ -100,8 +100,9 @@ pub enum Request {
         number: u32,
         path: PathBuf,
     },
-    TakeFile(u32),
-    RejectFile(u32),
+    /// From somebody, this offer; of several the first, if none is said.
+    TakeFile(u32, Option<u32>),
+    RejectFile(u32, Option<u32>),
 }
 
 /// What came of it.
@@ -130,6 +131,7 @@ pub enum Answer {
     },
     /// Nobody has answered the offer yet.
     Offered {
+        id: u32,
         name: String,
         size: u32,
     },

@@ -290,8 +290,8 @@ its operator could read what it relays.", "\
 /set password             change the password
 /status STATUS            online, hidden, busy or offline
 /send NUMBER FILE         offer a file
-/take NUMBER              take the file that someone offers
-/reject NUMBER            do not take it
+/take NUMBER [OFFER]      take a file: of several the first, or this one
+/reject NUMBER [OFFER]    do not take it
 /block NUMBER             take nothing more from someone
 /unblock NUMBER           take it again
 /sign out                 sign out and stay here
@@ -319,8 +319,8 @@ its operator could read what it relays.", "\
 /set password             修改密码
 /status 状态              online（在线）、hidden（隐身）、busy、offline
 /send 号码 文件           发送文件
-/take 号码                接收对方发来的文件
-/reject 号码              不接收
+/take 号码 [编号]         接收对方发来的文件（有多个时为第一个）
+/reject 号码 [编号]       不接收
 /block 号码               屏蔽某人
 /unblock 号码             取消屏蔽
 /sign out                 退出登录，程序继续

@@ -62,6 +62,8 @@ pub enum Link {
 pub struct FileLine {
     /// The other side.
     pub peer: u32,
+    /// Which of those with that side.
+    pub id: u32,
     /// Whether it comes in.
     pub incoming: bool,
     /// Its name.
@@ -133,8 +135,8 @@ pub struct Model {
     /// What is wrong with this machine, until it is right again.
     pub trouble: Option<String>,
     pub files: Vec<FileLine>,
-    /// Files that are offered: from whom, name, size.
-    pub offers: Vec<(u32, String, u32)>,
+    /// Files that are offered: from whom and which offer of theirs, name, size.
+    pub offers: Vec<((u32, u32), String, u32)>,
     /// Who asks to add this user, and why; and who has added them.
     pub requests: Vec<(u32, Option<String>)>,
     pub effects: Vec<Effect>,

@@ -360,12 +360,12 @@ fn ask(engine: &Arc<Engine>, words: &Words, request: &Request) -> Result<Answer,
         Request::Find(condition) => return client.search(condition).map(met).map_err(said),
         Request::Block { number, on } => client.block(*number, *on).map_err(said)?,
         Request::OfferFile { number, path } => {
-            let (name, size) = engine.offer(*number, path)?;
-            let waits = engine.transfers().offered.keys().any(|(to, _)| to == number);
-            return Ok(if waits { Answer::Offered { name, size } } else { Answer::Done });
+            let (id, name, size) = engine.offer(*number, path)?;
+            let waits = engine.transfers().offered.contains_key(&(*number, id));
+            return Ok(if waits { Answer::Offered { id, name, size } } else { Answer::Done });
         }
-        Request::TakeFile(number) => drop(engine.take(*number, &engine.downloads)?),
-        Request::RejectFile(number) => engine.reject(*number)?,
+        Request::TakeFile(number, offer) => drop(engine.take(*number, *offer, &engine.downloads)?),
+        Request::RejectFile(number, offer) => engine.reject(*number, *offer)?,
     }
     engine.keep_groups();
     Ok(Answer::Done)

@@ -297,7 +297,7 @@ impl Model {
     fn news(&mut self, news: News) {
         match news {
             News::Event(event) => self.event(event),
-            News::File { peer, incoming, name, state } => self.file(peer, incoming, &clean(&name), state),
+            News::File { peer, id, incoming, name, state } => self.file((peer, id), incoming, &clean(&name), state),
             News::Trouble(text) => {
                 let text = self.words.said(&text);
                 self.note(text.clone());
@@ -384,27 +384,20 @@ impl Model {
                 let person = self.person(friend.number);
                 self.notice(words.new_friend, &[&person]);
             }
-            Event::FileOffered { from, name, size, .. } => {
+            Event::FileOffered { from, name, size, offer } => {
                 self.meet(from);
-                self.offers.retain(|(number, ..)| *number != from);
-                self.offers.push((from, clean(&name), size));
+                let key = (from, offer);
+                self.offers.retain(|(known, ..)| *known != key);
+                self.offers.push((key, clean(&name), size));
                 let (person, size) = (self.person(from), text::bytes(size.into()));
                 self.notice(words.offers_file, &[&person, &clean(&name), &size]);
-                let items = vec![
-                    (words.take.to_owned(), Action::TakeFile(from)),
-                    (words.refuse.to_owned(), Action::RejectFile(from)),
-                ];
-                let title = fill(words.offers_file, &[&person, &clean(&name), &size]);
-                // Keys that are on their way to something else must not answer it.
-                if self.popups.is_empty() && self.input.text().is_empty() {
-                    self.popups.push(Popup::Menu(Menu::new(&title, items)));
-                }
+                self.ask_about(self.offers.len() - 1);
             }
-            Event::FileAnswered { from, allow, .. } => {
+            Event::FileAnswered { from, allow, offer } => {
                 if !allow {
                     let person = self.person(from);
                     self.notice(words.file_refused, &[&person]);
-                    self.files.retain(|file| file.peer != from || file.incoming || file.ended);
+                    self.files.retain(|file| (file.peer, file.id, file.incoming) != (from, offer, false) || file.ended);
                 }
             }
             Event::ServerKey { key } => self.notice(words.key_learnt, &[&fingerprint(&key)]),
@@ -464,16 +457,34 @@ impl Model {
         self.effects.push(Effect::KeepRequests(lines.join("\n")));
     }
 
-    fn file(&mut self, peer: u32, incoming: bool, name: &str, state: FileState) {
+    /// Asks about one of the files that are offered, if nothing else is asked.
+    pub fn ask_about(&mut self, at: usize) {
+        let words = self.words;
+        // Keys that are on their way to something else must not answer it.
+        if !self.popups.is_empty() || !self.input.text().is_empty() {
+            return;
+        }
+        let Some(((from, offer), name, size)) = self.offers.get(at).cloned() else { return };
+        let items = vec![
+            (words.take.to_owned(), Action::TakeFile(from, offer)),
+            (words.refuse.to_owned(), Action::RejectFile(from, offer)),
+        ];
+        let title = fill(words.offers_file, &[&self.person(from), &name, &text::bytes(size.into())]);
+        self.popups.push(Popup::Menu(Menu::new(&title, items)));
+    }
+
+    fn file(&mut self, (peer, id): (u32, u32), incoming: bool, name: &str, state: FileState) {
         let words = self.words;
         let now = self.now;
-        let known = self.files.iter().position(|file| {
-            (file.peer, file.incoming, file.name.as_str(), file.ended) == (peer, incoming, name, false)
-        });
+        let known = self
+            .files
+            .iter()
+            .position(|file| (file.peer, file.id, file.incoming, file.ended) == (peer, id, incoming, false));
         let at = known.unwrap_or_else(|| {
             let name = name.to_owned();
             self.files.push(FileLine {
                 peer,
+                id,
                 incoming,
                 name,
                 done: 0,

@@ -266,7 +266,7 @@ fn requests_are_kept_and_answered() {
 #[test]
 fn a_file_has_a_bar_and_a_checksum() {
     let mut model = talking(&EN, (80, 24));
-    let news = |state| News::File { peer: HONG, incoming: true, name: "photo.jpg".into(), state };
+    let news = |state| News::File { peer: HONG, id: 1, incoming: true, name: "photo.jpg".into(), state };
     model.update(Message::News(news(FileState::Moving(0, 2_000_000))));
     model.now += 2_000;
     model.update(Message::News(news(FileState::Moving(1_000_000, 2_000_000))));
@@ -276,6 +276,31 @@ fn a_file_has_a_bar_and_a_checksum() {
     model.update(Message::News(news(done)));
     assert!(screen(&model).contains("photo.jpg: done, photo.jpg, SHA-256 abc123"));
     assert!(!screen(&model).contains('█'));
+}
+
+#[test]
+fn several_files_of_one_person_are_kept_apart() {
+    let mut model = talking(&EN, (80, 24));
+    for (offer, name) in [(7, "one.jpg"), (8, "two.jpg")] {
+        model.update(Message::News(News::Event(Event::FileOffered { from: HONG, name: name.into(), size: 10, offer })));
+    }
+    assert!(screen(&model).contains("offers a file: one.jpg"), "{}", screen(&model));
+    press(&mut model, KeyCode::Enter);
+    let request = Request::TakeFile(HONG, Some(7));
+    assert!(effects(&mut model).contains(&Effect::Ask { request: request.clone(), form: false }));
+    model.update(Message::Done { request, form: false, result: Ok(Answer::Done) });
+    assert!(screen(&model).contains("offers a file: two.jpg"), "the next one is asked about: {}", screen(&model));
+    press(&mut model, KeyCode::Enter);
+    effects(&mut model);
+    // One name, two transfers.
+    let news = |id, state| News::File { peer: HONG, id, incoming: true, name: "one.jpg".into(), state };
+    model.update(Message::News(news(7, FileState::Moving(5, 10))));
+    model.update(Message::News(news(8, FileState::Moving(2, 10))));
+    let shown = screen(&model);
+    assert!(shown.contains("50 %") && shown.contains("20 %"), "{shown}");
+    model.update(Message::News(news(7, FileState::Failed("x".into()))));
+    let shown = screen(&model);
+    assert!(!shown.contains("50 %") && shown.contains("20 %"), "{shown}");
 }
 
 #[test]
