@@ -27,6 +27,16 @@ pub const ACK_BYTES: usize = 1 + 4 + 8 + 2 + 2;
 pub const SEGMENT_HEADER_BYTES: usize = 1 + 4 + 1 + 2;
 /// Bytes of a frame in one segment: with an ack before it the datagram is full.
 pub const SEGMENT_BYTES: usize = DATAGRAM_BYTES - DATA_HEADER_BYTES - ACK_BYTES - SEGMENT_HEADER_BYTES - TAG_BYTES;
+/// A challenge or a response: the type and the nonce.
+pub const NONCE_BYTES: usize = 1 + 8;
+/// How often a client answers one challenge at most: with doubling pauses that takes half a minute's third.
+pub const RESPONSES: u8 = 5;
+/// The smallest packet that challenges an address.
+pub const CHALLENGE_PACKET_BYTES: usize = DATA_HEADER_BYTES + NONCE_BYTES + TAG_BYTES;
+// Whatever a client says, an ack or a response alone, the answer with a challenge is no longer than it.
+const _: () = assert!(CHALLENGE_PACKET_BYTES <= DATA_HEADER_BYTES + ACK_BYTES + TAG_BYTES);
+// The answer to a padded connection test holds a challenge, an ack, the test's reply and a close without words.
+const _: () = assert!(CHALLENGE_PACKET_BYTES + ACK_BYTES + 3 + HEADER_BYTES + 4 + 4 <= TEST_BYTES);
 /// Segments that may be unacknowledged, and so those beyond a gap that are kept (protocol.md 2.4).
 pub const SEGMENTS_IN_FLIGHT: usize = 64;
 /// Counters that the replay window tells apart (protocol.md 2.3).

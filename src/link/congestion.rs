@@ -62,6 +62,11 @@ impl Congestion {
         }
     }
 
+    /// The way is another one, of which nothing is known; what goes out from packet `next` on takes it.
+    pub fn restart(&mut self, next: u64) {
+        *self = Self { recovery: next as u32, ..Self::new() };
+    }
+
     /// Nothing gets through for several timeouts in a row: begin anew.
     pub fn collapse(&mut self) {
         self.window = LEAST;

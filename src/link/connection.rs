@@ -1,18 +1,18 @@
 //! One link: what arrives, what goes out, and when (protocol.md 2.3 to 2.5).
 
+mod sending;
+
 use super::frames::Frames;
 use super::inbound::Inbound;
 use super::outbound::Outbound;
-use super::packet::{Packet, Side, begin_data, write_length};
-use super::record::{Ack, Record};
+use super::packet::{Packet, Side};
+use super::proof::Proof;
+use super::record::Record;
 use super::seal::{self, Ciphers, Keys};
 use super::start::{self, FIRST, Resumed, Salt, Starts};
 use super::window::ReplayWindow;
-use crate::limits::{
-    ACK_BYTES, DATA_HEADER_BYTES, DATAGRAM_BYTES, HEADER_BYTES, SEGMENT_BYTES, SEGMENT_HEADER_BYTES,
-    SEGMENTS_IN_FLIGHT, TAG_BYTES, TEST_BYTES,
-};
-use crate::wire::{Reader, User};
+use crate::limits::{DATA_HEADER_BYTES, SEGMENT_BYTES, TAG_BYTES};
+use crate::wire::Reader;
 use std::fmt;
 use std::hint::black_box;
 
@@ -68,6 +68,8 @@ pub struct Arrival {
     pub progress: bool,
     /// The peer has closed the link.
     pub close: Option<Close>,
+    /// It answers a challenge.
+    pub response: Option<u64>,
 }
 
 /// A packet was not taken.
@@ -117,6 +119,8 @@ pub struct Link {
     speaks: bool,
     side: Side,
     closed: bool,
+    /// The peer's address has yet to prove itself: see [`Link::confine`].
+    confined: bool,
 }
 
 #[derive(Default)]
@@ -126,6 +130,8 @@ struct Extra {
     loose: Vec<Box<[u8]>>,
     close: Option<(CloseCode, Box<str>)>,
     unacknowledged: Vec<Vec<u8>>,
+    /// A challenge that is to be answered (clients only).
+    proof: Option<Proof>,
 }
 
 impl Link {
@@ -152,6 +158,7 @@ impl Link {
             speaks: false,
             side,
             closed: false,
+            confined: false,
         }
     }
 
@@ -251,7 +258,7 @@ impl Link {
         let (_, key) = start::directions(self.side, &self.keys);
         seal::open(ciphers, key, counter, packet).ok_or(Dropped::Forged)?;
         let newest = self.window.remember(counter);
-        let arrival = Arrival { newest, start: Start::Same, progress: false, close: None };
+        let arrival = Arrival { newest, start: Start::Same, progress: false, close: None, response: None };
         self.take(now_ms, arrival, packet, frames)
     }
 
@@ -268,7 +275,7 @@ impl Link {
         let starts = self.extra.as_mut().and_then(|extra| extra.starts.as_mut());
         let Some(starts) = starts else { return Err(Dropped::NotMine) };
         starts.forget_proposals(now_ms);
-        let mut arrival = Arrival { newest: true, start: Start::Same, progress: false, close: None };
+        let mut arrival = Arrival { newest: true, start: Start::Same, progress: false, close: None, response: None };
         if let Some(proven) = starts.open(ciphers, counter, packet) {
             if proven.left {
                 arrival.start = Start::Left;
@@ -300,9 +307,12 @@ impl Link {
         frames: &mut Frames,
     ) -> Result<Arrival, Dropped> {
         let mut reader = Reader::new(&packet[DATA_HEADER_BYTES..packet.len() - TAG_BYTES], DATA_HEADER_BYTES);
+        let mut challenge = None;
         while let Some(record) = Record::read(&mut reader).map_err(|_| Dropped::Malformed)? {
             match record {
-                Record::Ack(ack) => arrival.progress |= self.outbound.acknowledge(now_ms, ack, self.counter),
+                Record::Ack(ack) => {
+                    arrival.progress |= self.outbound.acknowledge(now_ms, ack, self.counter, !self.confined);
+                }
                 Record::Segment { seq, last, bytes } => {
                     self.inbound.accept(now_ms, seq, last, bytes, frames).map_err(|_| Dropped::Malformed)?;
                 }
@@ -312,9 +322,31 @@ impl Link {
                     self.closed |= code != CloseCode::ServerStops as u8;
                     arrival.close = Some(Close { code, reason: reason.to_owned() });
                 }
+                Record::Challenge(nonce) => challenge = Some(nonce),
+                Record::Response(nonce) => arrival.response = Some(nonce),
             }
         }
+        if self.side == Side::Client {
+            self.challenged(now_ms, challenge);
+        }
         Ok(arrival)
+    }
+
+    /// A packet of the server has come, with a challenge or without: then our address has proven itself.
+    fn challenged(&mut self, now_ms: u64, challenge: Option<u64>) {
+        match (challenge, &mut self.extra) {
+            (Some(nonce), extra) => extra.get_or_insert_default().proof = Some(Proof::new(now_ms, nonce)),
+            (None, Some(extra)) if extra.proof.is_some() => {
+                extra.proof = None;
+                self.shed_extra();
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// When an answer to a challenge is to go out.
+    fn proof_due(&self) -> Option<u64> {
+        self.extra.as_ref()?.proof?.due()
     }
 
     /// Segment numbers of both directions start from 0, half-received frames are dropped (protocol.md 2.5).
@@ -360,9 +392,18 @@ impl Link {
         self.inbound.want_ack();
     }
 
-    /// The peer is somewhere else now: what was in flight to where it was goes out again at once.
-    pub fn path_changed(&mut self) {
-        self.outbound.path_changed();
+    /// The peer is somewhere else now: what was in flight to where it was goes out again at once, and has its time anew.
+    pub fn path_changed(&mut self, now_ms: u64) {
+        self.outbound.path_changed(now_ms);
+    }
+
+    /// The peer may not be where its packets come from: nothing that it acknowledges opens the congestion window, until
+    /// `confined` is false. What goes there meanwhile is for [`poll_unproven`](Self::poll_unproven) to make.
+    pub fn confine(&mut self, confined: bool) {
+        if confined && !self.confined {
+            self.outbound.congestion.restart(self.counter);
+        }
+        self.confined = confined;
     }
 
     /// Says farewell: the next packet is the last one.
@@ -377,78 +418,12 @@ impl Link {
         self.closed
     }
 
-    /// Appends one sealed packet, if one is to go out now.
-    pub fn poll(&mut self, now_ms: u64, ciphers: &mut Ciphers, out: &mut Vec<u8>) -> bool {
-        self.poll_within(now_ms, DATAGRAM_BYTES, ciphers, out)
-    }
-
-    /// The same with a packet of at most so many bytes, which must be room for an ack (64 bytes). What does not fit waits.
-    pub fn poll_within(&mut self, now_ms: u64, most: usize, ciphers: &mut Ciphers, out: &mut Vec<u8>) -> bool {
-        if self.closed && !self.is_leaving() {
-            return false;
-        }
-        if self.side == Side::Client && self.answer_proposal(now_ms, ciphers, out) {
-            return true;
-        }
-        self.outbound.look(now_ms, self.counter);
-        let ack_is_due = self.inbound.ack_due().is_some_and(|due| due <= now_ms);
-        let room = most.saturating_sub(DATA_HEADER_BYTES + ACK_BYTES + SEGMENT_HEADER_BYTES + TAG_BYTES);
-        if !ack_is_due && !self.speaks && !self.outbound.is_ready(room) {
-            return false;
-        }
-        let start = self.begin(out);
-        if let Some(ack) = self.inbound.ack(now_ms) {
-            Record::Ack(ack).write(out);
-            self.inbound.acknowledged();
-        }
-        let most = start + most.min(DATAGRAM_BYTES) - TAG_BYTES;
-        if self.speaks {
-            self.write_extra(out, most);
-        }
-        while let Some(room) = most.checked_sub(out.len() + SEGMENT_HEADER_BYTES)
-            && let Some((seq, last, bytes)) = self.outbound.take(now_ms, room, self.counter)
-        {
-            Record::Segment { seq, last, bytes }.write(out);
-        }
-        self.finish(ciphers, out, start);
-        true
-    }
-
-    fn write_extra(&mut self, out: &mut Vec<u8>, most: usize) {
-        const LOOSE_HEADER_BYTES: usize = 3;
-        const CLOSE_HEADER_BYTES: usize = 4;
-        let Some(extra) = &mut self.extra else { return };
-        let mut written = 0;
-        for frame in &extra.loose {
-            if out.len() + LOOSE_HEADER_BYTES + frame.len() > most {
-                break;
-            }
-            Record::Loose(frame).write(out);
-            written += 1;
-        }
-        extra.loose.drain(..written);
-        if let Some((code, reason)) = extra.close.take() {
-            // The code always fits; words are cut where the peer has not proven to be there.
-            let room = most.saturating_sub(out.len() + CLOSE_HEADER_BYTES);
-            let mut end = room.min(reason.len());
-            while !reason.is_char_boundary(end) {
-                end -= 1;
-            }
-            Record::Close { code: code as u8, reason: &reason[..end] }.write(out);
-            self.closed = true;
-            // Nothing else goes out or comes in any more.
-            self.outbound.reset();
-            self.inbound.forget_incomplete();
-        }
-        self.speaks = !extra.loose.is_empty();
-        self.shed_extra();
-    }
-
     /// Gives back the memory of what is rare, if there is nothing of it.
     fn shed_extra(&mut self) {
         self.extra.take_if(|extra| {
-            let Extra { starts, loose, close, unacknowledged } = &**extra;
-            starts.is_none() && loose.is_empty() && close.is_none() && unacknowledged.is_empty()
+            let Extra { starts, loose, close, unacknowledged, proof } = &**extra;
+            let queues = loose.is_empty() && unacknowledged.is_empty();
+            starts.is_none() && queues && close.is_none() && proof.is_none()
         });
     }
 
@@ -457,44 +432,13 @@ impl Link {
         self.speaks && self.extra.as_ref().is_some_and(|extra| extra.close.is_some())
     }
 
-    fn begin(&self, out: &mut Vec<u8>) -> usize {
-        let start = out.len();
-        begin_data(out, self.side, self.number, self.session, self.counter);
-        start
-    }
-
-    fn finish(&mut self, ciphers: &mut Ciphers, out: &mut Vec<u8>, start: usize) {
-        let (key, _) = start::directions(self.side, &self.keys);
-        seal_packet(ciphers, key, self.counter, out, start);
-        self.counter += 1;
-    }
-
-    /// Appends an answer to a proposed start, if one is due: an ack and a connection test, under its keys.
-    fn answer_proposal(&mut self, now_ms: u64, ciphers: &mut Ciphers, out: &mut Vec<u8>) -> bool {
-        let starts = self.extra.as_mut().and_then(|extra| extra.starts.as_mut());
-        let answer = starts.and_then(|starts| starts.next_answer(now_ms));
-        let Some((keys, counter)) = answer else { return false };
-        let start = out.len();
-        begin_data(out, Side::Client, self.number, self.session, counter);
-        Record::Ack(Ack { next: 0, bits: 0, delay_ms: 0, window: SEGMENTS_IN_FLIGHT as u16 }).write(out);
-        let mut test = Vec::new();
-        User::Test { me: self.number }.encode(&mut test);
-        Record::Loose(&test).write(out);
-        // Its answer must have room where nothing is sent beyond what has come.
-        out.resize((start + TEST_BYTES - TAG_BYTES).max(out.len()), 0);
-        seal_packet(ciphers, &keys.to_server, counter, out, start);
-        true
-    }
-
-    /// Appends a packet with this plaintext, as `from` would seal it: for those who try what a peer with the
-    /// right keys could send.
-    #[doc(hidden)]
-    pub fn seal_for_test(&mut self, from: Side, plain: &[u8], ciphers: &mut Ciphers, out: &mut Vec<u8>) {
-        let start = out.len();
-        begin_data(out, from, self.number, self.session, self.counter);
-        out.extend_from_slice(plain);
-        let (key, _) = start::directions(from, &self.keys);
-        seal_packet(ciphers, key, self.counter, out, start);
+    /// The plaintext of a packet of the peer; nothing is changed by it.
+    #[cfg(test)]
+    pub fn peek_for_test(&self, packet: &[u8]) -> Option<Vec<u8>> {
+        let Ok(Packet::Data { counter, .. }) = Packet::decode(packet, self.side.peer()) else { return None };
+        let (_, key) = start::directions(self.side, &self.keys);
+        let mut packet = packet.to_vec();
+        Some(seal::open(&mut Ciphers::new(1), key, counter, &mut packet)?.to_vec())
     }
 
     /// Nothing is expected for a while: memory that is not needed now is given back.
@@ -510,8 +454,11 @@ impl Link {
         if self.speaks || self.outbound.is_ready(SEGMENT_BYTES) {
             return Some(0);
         }
-        let answer = self.starts().filter(|_| self.side == Side::Client).and_then(Starts::answer_at);
-        [self.inbound.ack_due(), self.outbound.timeout(), self.outbound.dies_at(), answer].into_iter().flatten().min()
+        let mut due = [self.inbound.ack_due(), self.outbound.timeout(), self.outbound.dies_at(), None, None];
+        if self.side == Side::Client {
+            (due[3], due[4]) = (self.starts().and_then(Starts::answer_at), self.proof_due());
+        }
+        due.into_iter().flatten().min()
     }
 
     /// Whether the peer is gone: a segment was not acknowledged for 32 s.
@@ -535,11 +482,4 @@ impl fmt::Debug for Link {
         let Self { number, session, side, .. } = self;
         write!(f, "Link({side:?} {number} session {session})")
     }
-}
-
-/// Gives a packet its length, and seals it.
-fn seal_packet(ciphers: &mut Ciphers, key: &[u8; 32], counter: u64, out: &mut Vec<u8>, start: usize) {
-    let length = out.len() - start + TAG_BYTES - HEADER_BYTES;
-    write_length(&mut out[start..], length);
-    seal::seal(ciphers, key, counter, out, start);
 }

@@ -28,6 +28,7 @@ mod inbound;
 mod nonces;
 mod outbound;
 mod packet;
+mod proof;
 mod record;
 mod rtt;
 mod seal;

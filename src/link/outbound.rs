@@ -106,8 +106,9 @@ impl Outbound {
         (self.next.wrapping_sub(length).wrapping_add(arrived).wrapping_sub(seq) as i32) > 0
     }
 
-    /// Takes what the peer says has arrived; whether any of it is new. `next_counter` is the next packet to go out.
-    pub fn acknowledge(&mut self, now_ms: u64, ack: Ack, next_counter: u64) -> bool {
+    /// Takes what the peer says has arrived; whether any of it is new. `next_counter` is the next packet to go out; `opens`:
+    /// the congestion window may grow by it.
+    pub fn acknowledge(&mut self, now_ms: u64, ack: Ack, next_counter: u64, opens: bool) -> bool {
         let Some(flight) = &mut self.flight else {
             if ack.next.wrapping_sub(self.next) as i32 <= 0 {
                 self.peer_window = ack.window.min(SEGMENTS_IN_FLIGHT as u16);
@@ -153,7 +154,7 @@ impl Outbound {
             self.trip.measure(now_ms.saturating_sub(sent_ms).saturating_sub(u64::from(ack.delay_ms)));
         }
         self.trip.progress();
-        self.congestion.acknowledged(count, newest, full);
+        self.congestion.acknowledged(count, newest, full && opens);
         flight.find_lost(&counters[..count], next_counter, &mut self.congestion);
         flight.drop_arrived();
         flight.timeout_ms = if flight.in_flight > 0 { now_ms + self.trip.timeout_ms() } else { 0 };
@@ -179,10 +180,13 @@ impl Outbound {
         }
     }
 
-    /// What is in flight went another way, and is as good as lost: the way, not its load, is to blame.
-    pub fn path_changed(&mut self) {
+    /// What is in flight went another way, and is as good as lost: the way, not its load, is to blame. Its time begins anew
+    /// (protocol.md 2.4).
+    pub fn path_changed(&mut self, now_ms: u64) {
         self.trip.progress();
         if let Some(flight) = &mut self.flight {
+            let sent = flight.sent as usize;
+            flight.queue.iter_mut().take(sent).for_each(|segment| segment.first_ms = now_ms);
             flight.lose_all(|_| ());
         }
     }

@@ -8,6 +8,8 @@ const ACK: u8 = 0x01;
 const SEGMENT: u8 = 0x02;
 const LOOSE: u8 = 0x03;
 const CLOSE: u8 = 0x04;
+const CHALLENGE: u8 = 0x05;
+const RESPONSE: u8 = 0x06;
 
 /// Flag of a segment: the last of its frame.
 const LAST: u8 = 1;
@@ -29,9 +31,20 @@ pub(super) struct Ack {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Record<'a> {
     Ack(Ack),
-    Segment { seq: u32, last: bool, bytes: &'a [u8] },
+    Segment {
+        seq: u32,
+        last: bool,
+        bytes: &'a [u8],
+    },
     Loose(&'a [u8]),
-    Close { code: u8, reason: &'a str },
+    Close {
+        code: u8,
+        reason: &'a str,
+    },
+    /// To an address that has yet to prove itself.
+    Challenge(u64),
+    /// What proves it.
+    Response(u64),
 }
 
 impl<'a> Record<'a> {
@@ -55,8 +68,10 @@ impl<'a> Record<'a> {
             }
             LOOSE => Self::Loose(short(reader)?),
             CLOSE => Self::Close { code: u8::read(reader)?, reason: <&str>::read(reader)? },
+            CHALLENGE => Self::Challenge(u64::read(reader)?),
+            RESPONSE => Self::Response(u64::read(reader)?),
             other => {
-                let (need, have) = (usize::from(CLOSE), usize::from(other));
+                let (need, have) = (usize::from(RESPONSE), usize::from(other));
                 return Err(WireError { fault: Fault::UnknownType, offset, need, have });
             }
         }))
@@ -89,6 +104,14 @@ impl<'a> Record<'a> {
                 CLOSE.write(writer);
                 code.write(writer);
                 reason.write(writer);
+            }
+            Self::Challenge(nonce) => {
+                CHALLENGE.write(writer);
+                nonce.write(writer);
+            }
+            Self::Response(nonce) => {
+                RESPONSE.write(writer);
+                nonce.write(writer);
             }
         }
     }

@@ -1,10 +1,11 @@
 //! Links apart from any session: of those who have not signed in yet, of those who have just left, and of those who were
 //! signed in when the server last ended and have not been heard of since (protocol.md 2.5).
 
-use super::channel::{Channel, Path};
+use super::channel::Channel;
 use super::endpoint::Endpoint;
 use super::mailbox::Delivery;
 use super::notice::Refused;
+use super::path::Path;
 use super::pending::Pending;
 use super::prefix::Prefix;
 use super::shares::{Place, Room};
@@ -163,7 +164,7 @@ impl Shard {
         let Some(apart) = self.apart.get_mut(&key) else { return };
         let asleep = matches!(apart.role, Role::Kept { waking: false, .. });
         let soon = apart.resumed_ms.is_some_and(|at| now_ms < at + limits::RESUME_PAUSE.as_millis() as u64);
-        let Some(to) = apart.channel.path.endpoint.filter(|_| asleep && !soon) else { return };
+        let Some(to) = apart.channel.path.endpoint().filter(|_| asleep && !soon) else { return };
         apart.resumed_ms = Some(now_ms);
         self.counters.resumes += 1;
         cx.send_resume(to, &apart.channel.link);
@@ -333,7 +334,7 @@ impl Shard {
     /// Stays without a farewell until all that was sent has arrived: an answer to a sign-out must not be lost.
     pub(super) fn linger(&mut self, cx: &mut Cx<'_>, channel: Box<Channel>, code: CloseCode) {
         // What is nowhere is counted with nobody.
-        let prefix = channel.path.endpoint.map_or(Prefix::NOWHERE, |at| at.prefix());
+        let prefix = channel.path.home().map_or(Prefix::NOWHERE, |at| at.prefix());
         if let Room::Replaces(oldest) = self.leaving.room(prefix) {
             // A farewell that is lost is told by `unknown` just as well.
             self.take_apart(oldest);

@@ -2,17 +2,14 @@
 
 use super::Cx;
 use super::custody::Custody;
-use super::endpoint::Endpoint;
 use super::io::{Outbox, Send};
+use super::path::Path;
 use super::wheel::{SessionKey, Wheel};
-use crate::limits::DATAGRAM_BYTES;
+use crate::limits::CHALLENGE_PACKET_BYTES;
 use crate::link::{Ciphers, CloseCode, Link};
 use crate::wire::Server;
 use std::hint::black_box;
-use std::net::SocketAddr;
 
-/// The least that a path must take before it is worth sending anything: a packet with an ack alone.
-const LEAST_BYTES: usize = 64;
 /// How long to wait before a path that takes nothing is looked at again.
 const BLOCKED_MS: u64 = 250;
 
@@ -33,63 +30,6 @@ pub(super) struct Channel {
     /// It has another one since.
     pub unsaved: bool,
     touched: bool,
-}
-
-/// Where the peer is, and how much may be sent there.
-#[derive(Debug)]
-pub(super) struct Path {
-    /// `None` after a restart, until the peer is heard of.
-    pub endpoint: Option<Endpoint>,
-    /// An address that has not shown that it receives what is sent there gets no more bytes than have come from it.
-    credit: u32,
-    used: bool,
-}
-
-/// The credit of an address that needs none.
-const PROVEN: u32 = u32::MAX;
-
-impl Path {
-    /// A path whose peer has received something there: it was in the handshake.
-    pub fn proven(endpoint: Option<Endpoint>) -> Self {
-        Self { endpoint, credit: PROVEN, used: false }
-    }
-
-    /// A path whose peer has been heard of there and may not be there: nothing is sent before its packet is counted.
-    pub fn unproven(endpoint: Endpoint) -> Self {
-        Self { endpoint: Some(endpoint), credit: 0, used: false }
-    }
-
-    /// Where the peer can be reached after a restart: an address that has proven nothing is not kept.
-    pub fn proven_address(&self) -> Option<(SocketAddr, u16)> {
-        let endpoint = self.endpoint.filter(|_| self.credit == PROVEN)?;
-        Some((endpoint.address(), endpoint.listener()?))
-    }
-
-    /// A genuine packet, the newest so far, came from here; whether that is somewhere else than before.
-    pub fn heard(&mut self, from: Endpoint, bytes: usize) -> bool {
-        if self.endpoint == Some(from) {
-            // Something was sent here, and the peer goes on from here: it is there. Only who has the keys could pretend that.
-            self.credit = if self.used { PROVEN } else { self.credit.saturating_add(bytes as u32) };
-            return false;
-        }
-        // Another port of the same machine, a connection, and this machine itself need no proof.
-        let same_ip = self.endpoint.is_some_and(|before| before.ip() == from.ip()) && self.credit == PROVEN;
-        let proven = same_ip || from.connection().is_some() || from.is_loopback();
-        *self = Self { endpoint: Some(from), credit: if proven { PROVEN } else { bytes as u32 }, used: false };
-        true
-    }
-
-    /// How many bytes may be sent there now.
-    fn room(&self) -> usize {
-        (self.credit as usize).min(DATAGRAM_BYTES)
-    }
-
-    fn sent(&mut self, bytes: usize) {
-        self.used = true;
-        if self.credit != PROVEN {
-            self.credit = self.credit.saturating_sub(bytes as u32);
-        }
-    }
 }
 
 impl Channel {
@@ -159,22 +99,38 @@ impl Channel {
     /// Sends what is to go out now, and sets the timer for what comes later.
     pub fn flush(&mut self, now_ms: u64, ciphers: &mut Ciphers, wheel: &mut Wheel, out: &mut Outbox) {
         self.touched = false;
-        loop {
-            let (start, room) = (out.bytes.len(), self.path.room());
-            if room < LEAST_BYTES || !self.link.poll_within(now_ms, room, ciphers, &mut out.bytes) {
-                break;
+        let mut start = out.bytes.len();
+        if self.path.is_proven() {
+            while self.link.poll(now_ms, ciphers, &mut out.bytes) {
+                self.send_packet(start, out);
+                start = out.bytes.len();
             }
-            match self.path.endpoint {
-                Some(to) => {
-                    let length = out.bytes.len() - start;
-                    self.path.sent(length);
-                    out.sends.push(Send { to, start: start as u32, length: length as u32 });
-                }
-                // It is as good as lost, and will be sent again.
-                None => out.bytes.truncate(start),
-            }
+        } else {
+            self.challenge(now_ms, ciphers, out);
         }
         self.set_timer(now_ms, wheel);
+    }
+
+    /// One packet to an address that has yet to prove itself, if there is something to say and enough has come from there.
+    #[cold]
+    fn challenge(&mut self, now_ms: u64, ciphers: &mut Ciphers, out: &mut Outbox) {
+        let Some((nonce, room, due)) = self.path.challenge() else { return };
+        if room < CHALLENGE_PACKET_BYTES || !(due || self.link.has_answer(now_ms)) {
+            return;
+        }
+        let start = out.bytes.len();
+        self.link.poll_unproven(now_ms, room, nonce, ciphers, &mut out.bytes);
+        self.path.challenged(out.bytes.len() - start);
+        self.send_packet(start, out);
+    }
+
+    /// Hands over the packet that begins here.
+    fn send_packet(&self, start: usize, out: &mut Outbox) {
+        match self.path.endpoint() {
+            Some(to) => out.sends.push(Send { to, start: start as u32, length: (out.bytes.len() - start) as u32 }),
+            // It is as good as lost, and will be sent again.
+            None => out.bytes.truncate(start),
+        }
     }
 
     fn deadline(&self) -> Option<u64> {
@@ -189,8 +145,8 @@ impl Channel {
             }
             return;
         };
-        // What is to go out now and has not gone is too long for what the path takes.
-        let blocked = due == 0 || self.path.room() < LEAST_BYTES;
+        // What is to go out now and has not gone waits for the address to prove itself.
+        let blocked = due == 0 || !self.path.is_proven();
         let due = due.max(now_ms + if blocked { BLOCKED_MS } else { 1 });
         if self.timer_ms == 0 || due < self.timer_ms {
             self.timer_ms = due;
@@ -222,7 +178,7 @@ impl Channel {
     /// Reads a little of each part: see [`expect`](super::Shard::expect).
     pub fn expect(&self) {
         self.link.expect();
-        black_box((self.path.credit, self.timer_ms, self.saved_secs));
+        black_box((self.path.is_proven(), self.timer_ms, self.saved_secs));
     }
 }
 

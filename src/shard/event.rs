@@ -67,6 +67,6 @@ impl Shard {
     /// Where the session of a user of this shard is, for the log.
     pub(super) fn seat(&self, number: u32) -> Option<Endpoint> {
         let way = &self.session(number)?.way;
-        way.bare().or_else(|| way.link()?.path.endpoint)
+        way.bare().or_else(|| way.link()?.path.endpoint())
     }
 }

@@ -1,8 +1,9 @@
 //! Handshakes (protocol.md 2.2), and the budgets of those who have proven nothing yet.
 
-use super::channel::{Channel, Path};
+use super::channel::Channel;
 use super::endpoint::Endpoint;
 use super::io::{Outbox, Send};
+use super::path::Path;
 use super::prefix::Prefix;
 use super::recent::PrefixCounts;
 use super::shares::{Place, Room, Shares};
@@ -123,8 +124,8 @@ impl Handshakes {
         link.narrow();
         // Whoever has the keys has read the welcome, which went to the address of the hello. Its first packet can come from
         // elsewhere: somebody between may have sent a copy of it.
-        let there = handshake.from.ip() == from.ip() || from.connection().is_some() || from.is_loopback();
-        let path = if there { Path::proven(Some(from)) } else { Path::unproven(from) };
+        let there = handshake.from == from || from.connection().is_some();
+        let path = if there { Path::proven(Some(from)) } else { Path::unknown() };
         Some((Channel::new(link, path, now_ms, 0), handshake.from.prefix()))
     }
 

@@ -22,7 +22,8 @@ pub(super) enum Delivery {
     },
     /// A page is being sent, a burst at a time (bare frames).
     Sending { page: Box<Page>, more: bool },
-    /// There may be more in the mailbox, and the user has yet to say that the last of it has come (links).
+    /// There may be more in the mailbox, and the user has yet to say that the last of it has come (links), or to show that
+    /// the address is theirs.
     Waiting,
     /// The mailbox is empty: messages go straight out.
     Live,
@@ -90,6 +91,11 @@ impl Shard {
     /// Asks for the next page of a mailbox.
     pub(super) fn fetch_mail(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else { return };
+        // Nothing stored goes to an address that may be somebody else's (protocol.md 2.3).
+        if session.way.link().is_some_and(|channel| !channel.path.is_proven()) {
+            session.delivery = Delivery::Waiting;
+            return;
+        }
         session.delivery = Delivery::new();
         // Over a link the messages before it are there still, until the user's program says that it has them.
         let after = session.way.link().map_or(0, |channel| channel.mail_sent);

@@ -36,6 +36,7 @@ mod notice;
 mod operator;
 mod packets;
 mod password;
+mod path;
 mod peer;
 mod pending;
 mod policy;

@@ -5,6 +5,7 @@ use super::channel::Channel;
 use super::endpoint::Endpoint;
 use super::files::Which;
 use super::notice::{Code, Refused};
+use super::path::Heard;
 use super::registration::SignUp;
 use super::requests::{sender, subject};
 use super::user::{Asker, Session};
@@ -15,6 +16,7 @@ use crate::limits;
 use crate::link::{Arrival, CloseCode, Dropped, Packet, Side};
 use crate::store::{Change, Request};
 use crate::wire::{Dialect, Fault, Server, User, WireError, word_at_eight};
+use rand_chacha::rand_core::Rng;
 
 impl Shard {
     /// A whole packet: a datagram, or what was cut from a stream.
@@ -121,12 +123,21 @@ impl Shard {
             },
         };
         channel.touch(cx);
-        let before = channel.path.endpoint;
-        if arrival.newest && channel.path.heard(from, length) {
-            channel.link.path_changed();
-            channel.unsaved = true;
-            self.counters.moved += u64::from(before.is_some());
+        let first = channel.path.endpoint().is_none();
+        let chance = &mut self.handshakes.chance;
+        let heard = if arrival.newest { channel.path.heard(from, length, || chance.next_u64()) } else { Heard::There };
+        if heard != Heard::There {
+            channel.link.path_changed(now_ms);
+            channel.link.confine(heard == Heard::Nowhere);
+            self.counters.moved += u64::from(!first);
         }
+        let proven = arrival.response.is_some_and(|nonce| channel.path.answered(from, nonce));
+        if proven {
+            channel.link.confine(false);
+            // A packet without a challenge says so.
+            channel.link.want_ack();
+        }
+        channel.unsaved |= proven || heard == Heard::Elsewhere;
         if channel.unsaved {
             self.save_address(cx, key);
         }
@@ -138,7 +149,7 @@ impl Shard {
             for frame in frames.iter() {
                 if frame.loose { self.loose_frame(cx, key, frame.bytes) } else { self.link_frame(cx, key, frame.bytes) }
             }
-            if arrival.progress {
+            if arrival.progress || proven || heard == Heard::Elsewhere {
                 self.link_progress(cx, key);
             }
             return;
@@ -337,7 +348,7 @@ impl Shard {
         if !channel.timer_ran(now_ms, &mut self.wheel) && live {
             return;
         }
-        if kept && channel.path.endpoint.is_some() && !channel.link.is_waiting() {
+        if kept && channel.path.endpoint().is_some() && !channel.link.is_waiting() {
             if self.pending.len() >= limits::KEPT_ACKS_QUESTIONS {
                 self.wheel.soon(now_ms + limits::KEPT_ACKS_PAUSE.as_millis() as u64, key);
                 return self.store_early(cx, key, now_ms);

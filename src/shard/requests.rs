@@ -2,11 +2,13 @@
 
 use super::endpoint::Endpoint;
 use super::files::Which;
+use super::mailbox::Delivery;
 use super::notice::Refused;
 use super::profiles::Privacy;
 use super::registration::SignUp;
 use super::user::{Asker, Fingerprint, Latest};
 use super::way::Origin;
+use super::wheel::SessionKey;
 use super::{Classic, Cx, OFFLINE, Shard};
 use crate::limits;
 use crate::wire::{Dialect, Server, User};
@@ -53,6 +55,11 @@ impl Shard {
         }
         session.heard_ms = now_ms as u32;
         let id = session.id;
+        if matches!(session.delivery, Delivery::Waiting) {
+            // It goes on from where it signed in, so somebody is there (protocol.md 1.8).
+            self.fetch_mail(cx, SessionKey { number: me, session: id });
+            return self.session_frame(cx, from, request, bytes);
+        }
         match *request {
             User::Message { to, text, .. } => return self.message(cx, me, to, text, None),
             User::Broadcast { group, text, .. } => return self.broadcast(cx, me, group, text, None),

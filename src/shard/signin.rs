@@ -313,7 +313,12 @@ impl Shard {
             self.peer(cx, friend, Peer::Watch { watcher: number, seen });
         }
         self.show(cx, number);
-        if record.has_mail || attempt.mail_came || replaced {
+        let unproven = matches!(attempt.from, Origin::Bare(at) if at.connection().is_none() && !at.is_loopback());
+        if (record.has_mail || attempt.mail_came || replaced) && unproven {
+            if let Some(session) = self.session_mut(number) {
+                session.delivery = Delivery::Waiting;
+            }
+        } else if record.has_mail || attempt.mail_came || replaced {
             self.fetch_mail(cx, key);
         } else if let Some(session) = self.session_mut(number) {
             // Nothing waits, so what comes from now on goes straight out.

@@ -129,14 +129,18 @@ impl Shard {
         {
             return prefix;
         }
-        self.address_of(origin).map_or(Prefix::NOWHERE, |at| at.prefix())
+        let at = match origin {
+            Origin::Bare(at) => Some(at),
+            Origin::Link(key) => self.channel(key).and_then(|channel| channel.path.home()),
+        };
+        at.map_or(Prefix::NOWHERE, |at| at.prefix())
     }
 
     /// The same of somebody who is signed in.
     pub(super) fn prefix_of_user(&self, number: u32) -> Prefix {
         let at = self.session(number).and_then(|session| match &session.way {
             Way::Bare(at) => Some(**at),
-            Way::Link(channel) => channel.path.endpoint,
+            Way::Link(channel) => channel.path.home(),
         });
         at.map_or(Prefix::NOWHERE, |at| at.prefix())
     }
@@ -145,7 +149,7 @@ impl Shard {
     pub(super) fn address_of(&mut self, origin: Origin) -> Option<Endpoint> {
         match origin {
             Origin::Bare(endpoint) => Some(endpoint),
-            Origin::Link(key) => self.channel(key)?.path.endpoint,
+            Origin::Link(key) => self.channel(key)?.path.endpoint(),
         }
     }
 }

@@ -157,7 +157,6 @@ impl World {
     pub(super) fn stream_up_arrives(&mut self, stream: u32, mut bytes: Vec<u8>) {
         let Some(line) = self.lines.get(&stream) else { return };
         let address = self.people[line.nth].address;
-        self.oracle.connected(address);
         let from = Endpoint::stream(address, stream);
         if self.cluster.runs() {
             self.give_packet(from, &mut bytes);

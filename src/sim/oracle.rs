@@ -206,9 +206,7 @@ impl Oracle {
             self.wrong(&format!("the server sends what is no packet: {error}"));
         }
         let Some(at) = at else { return };
-        let machine = self.traffic.get(&SocketAddr::new(at.ip(), 0)).is_some_and(|ip| ip.proven);
         let traffic = self.traffic.entry(at).or_default();
-        traffic.proven |= machine;
         traffic.to += bytes.len() as u64;
         if !traffic.proven && traffic.to > traffic.from {
             let Traffic { from, to, .. } = *traffic;
@@ -219,22 +217,9 @@ impl Oracle {
     /// The server gets a datagram. `proven`: its sender has got something there before.
     pub fn arrives(&mut self, from: SocketAddr, bytes: &[u8], proven: bool) {
         self.note_bytes(bytes);
-        let data = matches!(Packet::decode(bytes, Side::Client), Ok(Packet::Data { .. }));
-        // The server takes it for proof that a session goes on from where it was answered.
-        let goes_on = data && self.traffic.get(&from).is_some_and(|traffic| traffic.to > 0);
-        if proven || goes_on {
-            // Other ports of the machine are as good.
-            self.traffic.entry(SocketAddr::new(from.ip(), 0)).or_default().proven = true;
-        }
-        let proven = self.traffic.get(&SocketAddr::new(from.ip(), 0)).is_some_and(|ip| ip.proven);
         let traffic = self.traffic.entry(from).or_default();
         traffic.from += bytes.len() as u64;
         traffic.proven |= proven;
-    }
-
-    /// Something has come by a connection: its machine is there.
-    pub fn connected(&mut self, from: SocketAddr) {
-        self.traffic.entry(SocketAddr::new(from.ip(), 0)).or_default().proven = true;
     }
 
     /// The server takes a packet. Whether it had the same one before, since its start: then it must not take it again.

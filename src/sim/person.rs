@@ -171,13 +171,13 @@ impl Person {
     /// Somewhere else: another port, or another network.
     pub fn go(&mut self, nth: usize, chance: &mut Chance) {
         self.moves += 1;
-        let before = self.address.ip();
+        let before = self.address;
         self.address = if chance.percent(50) {
             SocketAddr::new(self.address.ip(), 1_024 + (chance.below(60_000) as u16))
         } else {
             address(nth, self.moves, chance)
         };
-        self.heard_here &= self.address.ip() == before;
+        self.heard_here &= self.address == before;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Two ends of a link over a network that drops, doubles, delays and changes what passes.
 
-use crate::limits::{DATAGRAM_BYTES, FRAME_BYTES, UNACKNOWLEDGED};
+use crate::limits::{ACK_BYTES, CHALLENGE_PACKET_BYTES, DATAGRAM_BYTES, FRAME_BYTES, TEST_BYTES, UNACKNOWLEDGED};
 use crate::link::{Arrival, Ciphers, CloseCode, Dropped, Frames, Keys, Link, Side};
 use proptest::prelude::*;
 
@@ -323,11 +323,54 @@ fn a_close_is_the_last_packet() {
 /// What an address has not paid for is not sent there, not even words.
 #[test]
 fn a_close_fits_the_room_that_there_is() {
+    for room in CHALLENGE_PACKET_BYTES..200 {
+        let (mut client, mut server) = (End::new(Side::Client), End::new(Side::Server));
+        server.link.close(CloseCode::Replaced, "在别处登录 signed in from another place");
+        server.link.want_ack();
+        let mut packet = Vec::new();
+        server.link.poll_unproven(0, room, 7, &mut server.ciphers, &mut packet);
+        assert!(packet.len() <= room, "{} of {room}", packet.len());
+        let arrival = client.take(0, &packet).expect("taken");
+        if let Some(close) = arrival.close {
+            assert_eq!(close.code, 1);
+            assert!("在别处登录 signed in from another place".starts_with(&close.reason));
+        }
+        assert!(!client.link.is_closed() || room >= CHALLENGE_PACKET_BYTES + 4);
+        assert!(client.link.is_closed() || room < CHALLENGE_PACKET_BYTES + ACK_BYTES + 4);
+    }
+}
+
+#[test]
+fn a_challenge_is_answered_until_no_more_come() {
     let (mut client, mut server) = (End::new(Side::Client), End::new(Side::Server));
-    server.link.close(CloseCode::Replaced, "在别处登录 signed in from another place");
-    let mut packet = Vec::new();
-    assert!(server.link.poll_within(0, 64, &mut server.ciphers, &mut packet) && packet.len() <= 64, "{}", packet.len());
-    let close = client.take(0, &packet).expect("taken").close.expect("closed");
-    assert_eq!(close.code, 1);
-    assert!("在别处登录 signed in from another place".starts_with(&close.reason));
+    let challenge = |server: &mut End| {
+        let mut packet = Vec::new();
+        server.link.poll_unproven(0, 100, 7, &mut server.ciphers, &mut packet);
+        packet
+    };
+    let first = challenge(&mut server);
+    assert_eq!(first.len(), CHALLENGE_PACKET_BYTES);
+    client.take(0, &first).expect("taken");
+    // The first answer is lost.
+    assert_eq!(client.packet(0).map(|packet| packet.len()), Some(CHALLENGE_PACKET_BYTES));
+    assert!(client.packet(100).is_none() && client.link.deadline() == Some(500));
+    let again = client.packet(500).expect("said again");
+    assert_eq!(server.take(500, &again).expect("taken").response, Some(7));
+    server.link.want_ack();
+    let ack = server.packet(500).expect("it says that it has it");
+    client.take(501, &ack).expect("taken");
+    assert_eq!((client.link.deadline(), client.packet(10_000)), (None, None));
+}
+
+/// A test is padded, so that its answer fits beside a challenge; nothing else is.
+#[test]
+fn a_lone_connection_test_is_padded() {
+    let (mut client, mut server) = (End::new(Side::Client), End::new(Side::Server));
+    client.link.send_loose(&frame(0, 12));
+    assert_eq!(client.packet(0).map(|packet| packet.len()), Some(TEST_BYTES));
+    client.link.send_loose(&frame(0, 12));
+    client.link.send(&frame(0, 10));
+    assert!(client.packet(0).is_some_and(|packet| packet.len() < TEST_BYTES));
+    server.link.send_loose(&frame(0, 12));
+    assert!(server.packet(0).is_some_and(|packet| packet.len() < TEST_BYTES));
 }

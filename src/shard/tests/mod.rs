@@ -8,6 +8,7 @@ mod link;
 mod linked;
 mod messages;
 mod monitor;
+mod moves;
 mod people;
 mod presence;
 mod privacy;

@@ -74,9 +74,13 @@ pub fn profile(nickname: &str, authorization: u8) -> Profile<'_> {
 
 impl World {
     pub fn new(shards: u32) -> Self {
+        Self::taking(shards, Classic::Loopback)
+    }
+
+    /// One that takes bare frames from there.
+    pub fn taking(shards: u32, classic: Classic) -> Self {
         let board = Arc::new(Board::new(Seed::new([8; 32])));
-        let shard =
-            |index| Shard::new(Territory { index, shards }, Arc::clone(&board), Classic::Loopback, &Identity::EXAMPLE);
+        let shard = |index| Shard::new(Territory { index, shards }, Arc::clone(&board), classic, &Identity::EXAMPLE);
         let mut store = Store::in_memory(1);
         store.guard_audit([3; 32], 0).expect("it works");
         Self {
