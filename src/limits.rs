@@ -331,6 +331,18 @@ const _: () = assert!(WAITING_CHECKS + PASSWORD_QUEUE <= ENTERING_LINKS);
 const _: () = assert!(ATTACK_PAUSE.as_secs() < ENTERING.as_secs());
 const _: () = assert!(REPEAT.as_secs() < IDLE.as_secs());
 
+/// Invites at a time: more than anybody makes by hand, and they are looked through for each new one.
+pub const INVITES: usize = 10_000;
+/// Bans at a time. Every shard has all of them in memory.
+pub const BANS: usize = 10_000;
+/// Answers to one prefix that is banned, in each shard and in [`BANNED_WINDOW`]: a handshake has up to three, so its people
+/// learn why they are not let in, and cost next to nothing.
+pub const BANNED_ANSWERS: u32 = 4;
+/// See [`BANNED_ANSWERS`].
+pub const BANNED_WINDOW: Duration = Duration::from_secs(1);
+/// Banned prefixes that are counted for that; the others get no answer.
+pub const BANNED_PREFIXES: usize = 4_096;
+
 // ---- passwords
 
 /// Memory of one Argon2id computation, in KiB (protocol.md 2.6).

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 mod common;
 
 use common::{Server, oicqd, said};
+use oicq::client::{Client, Connect, Error, Event, Events, OwnedProfile, Status};
 
 /// How long something may take on a busy machine before a test says that it never happened.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -188,4 +189,208 @@ fn a_server_starts_beside_a_broken_audit_log_and_nobody_monitors() {
     drop(server);
     let server = Server::start_logging(data.path(), &[], &log);
     assert!(!server.banner.contains("AUDIT"), "{}", server.banner);
+}
+
+/// A client of this server that has registered and signed in.
+fn linked(line: &str, nickname: &str) -> (Client, Events, u32) {
+    let (client, events) = Client::connect(Connect::new(line.trim().parse().expect("a line"))).expect("sockets");
+    let number = client.register(&OwnedProfile::new(nickname, "secret")).expect("registered");
+    client.sign_in(number, "secret", false).expect("signed in");
+    (client, events, number)
+}
+
+fn wait_for<T>(events: &Events, wanted: impl Fn(Event) -> Option<T>) -> T {
+    std::iter::from_fn(|| events.recv_timeout(PATIENCE)).find_map(wanted).expect("it happens")
+}
+
+#[test]
+fn registration_follows_the_flag_and_the_file() {
+    let (data, etc) = (directory(), directory());
+    let file = etc.path().join("oicqd.toml");
+    let name = file.to_str().expect("text");
+    fs::write(&file, "[registration]\nmode = \"closed\"\n").expect("written");
+    let server = Server::start_logging(data.path(), &["--config", name], &etc.path().join("log"));
+    let line = done(data.path(), &["line"]);
+    let (client, _events) = Client::connect(Connect::new(line.trim().parse().expect("a line"))).expect("sockets");
+    let register = || client.register(&OwnedProfile::new("Ann", "secret"));
+    let refused_with = |code: u8, words: &str| {
+        let error = register().expect_err("refused");
+        let told = matches!(&error, Error::Refused { code: found, text, .. } if *found == code && text.contains(words));
+        assert!(told, "{error:?}");
+    };
+    refused_with(18, "registration is closed");
+    fs::write(&file, "[registration]\nmode = \"invite\"\n").expect("written");
+    done(data.path(), &["reload"]);
+    refused_with(18, "an invite code is needed");
+    fs::write(&file, "[registration]\nmode = \"approve\"\n").expect("written");
+    server.signal("HUP");
+    until("the mode is another one", || register().is_ok());
+    let error = client.sign_in(10_000, "secret", false).expect_err("it waits");
+    assert!(matches!(&error, Error::Refused { code: 18, .. }), "{error:?}");
+    let waiting = done(data.path(), &["account", "list", "--pending"]);
+    assert_eq!(waiting, "10000  Ann  (waits for approval)\n");
+    done(data.path(), &["account", "approve", "10000"]);
+    refused(data.path(), &["account", "approve", "10000"]);
+    refused(data.path(), &["account", "approve", "77777"]);
+    client.sign_in(10_000, "secret", false).expect("approved");
+    drop(server);
+    // The flag goes before the file.
+    let server = Server::start_logging(data.path(), &["--config", name, "--register", "open"], &etc.path().join("log"));
+    let line = done(data.path(), &["line"]);
+    drop(linked(&line, "Bob"));
+    drop(server);
+}
+
+#[test]
+fn invites_are_made_listed_and_taken_back() {
+    let data = directory();
+    done(data.path(), &["account", "add", "--nickname", "Ann"]);
+    for running in [false, true] {
+        let server = running.then(|| Server::start(data.path(), 1));
+        let code = done(data.path(), &["invite", "add", "--uses", "3", "--for", "7d", "--note", "for the office"]);
+        assert_eq!((code.trim().len(), code.matches('-').count()), (19, 3), "{code}");
+        let list = done(data.path(), &["invite", "list"]);
+        let line = list.lines().find(|line| !line.contains("good no more")).expect("it is listed");
+        assert!(
+            line.contains("used 0 of 3") && line.contains("for the office") && !line.contains(code.trim()),
+            "{line}"
+        );
+        let parsed: serde_json::Value =
+            serde_json::from_str(done(data.path(), &["invite", "list", "--json"]).trim()).expect("sound JSON");
+        assert_eq!((&parsed["uses"], &parsed["good"]), (&3.into(), &true.into()));
+        done(data.path(), &["invite", "revoke", &code.trim().to_lowercase()]);
+        refused(data.path(), &["invite", "revoke", code.trim()]);
+        assert_eq!(done(data.path(), &["invite", "list"]), "");
+        drop(server);
+    }
+    refused(data.path(), &["invite", "add", "--uses", "0"]);
+    refused(data.path(), &["invite", "add", "--for", "soon"]);
+}
+
+#[test]
+fn bans_outlive_the_server_and_end_by_themselves() {
+    let data = directory();
+    let server = Server::start(data.path(), 2);
+    let line = done(data.path(), &["line"]);
+    let (client, events, number) = linked(&line, "Ann");
+    let who = number.to_string();
+    let ban = ["ban", "account", &who, "--reason", "three complaints"];
+    let told = done(data.path(), &[&ban[..], &["--for", "1h"]].concat());
+    assert!(told.contains("banned until") && told.contains("three complaints"), "{told}");
+    let words =
+        wait_for(&events, |event| if let Event::SignInAgain { reason, .. } = event { Some(reason) } else { None });
+    assert!(format!("{words:?}").contains("three complaints"), "{words:?}");
+    let refused_in_words = || {
+        let error = client.sign_in(number, "secret", false).expect_err("banned");
+        assert!(
+            matches!(&error, Error::Refused { code: 19, text, .. } if text.contains("three complaints")),
+            "{error:?}"
+        );
+    };
+    refused_in_words();
+    let address = server.address.to_string();
+    drop(server);
+    let server = Server::start_at(data.path(), 1, &address);
+    refused_in_words();
+    let list = done(data.path(), &["ban", "list"]);
+    assert!(list.starts_with(&format!("{number}  since ")) && list.contains(": three complaints"), "{list}");
+    done(data.path(), &["ban", "lift", &who]);
+    refused(data.path(), &["ban", "lift", &who]);
+    client.sign_in(number, "secret", false).expect("it is lifted");
+    done(data.path(), &[&ban[..], &["--for", "1s"]].concat());
+    until("it ends by itself", || client.sign_in(number, "secret", false).is_ok());
+    drop(server);
+}
+
+#[test]
+fn networks_are_banned_but_not_by_mistake() {
+    let data = directory();
+    let server = Server::start(data.path(), 2);
+    let line = done(data.path(), &["line"]);
+    let (client, events, number) = linked(&line, "Ann");
+    for network in ["127.0.0.0/8", "::/0", "0.0.0.0/0", "127.0.0.1/32"] {
+        let told = refused(data.path(), &["ban", "net", network, "--reason", "x", "--forever"]);
+        assert!(told.contains("--force"), "{told}");
+    }
+    assert!(refused(data.path(), &["ban", "address", "::1", "--reason", "x", "--forever"]).contains("--force"));
+    refused(data.path(), &["ban", "account", "77777", "--reason", "x", "--forever"]);
+    refused(data.path(), &["ban", "account", "10000", "--reason", " ", "--forever"]);
+    done(data.path(), &["ban", "address", "::ffff:192.0.2.7", "--reason", "x", "--forever"]);
+    assert!(done(data.path(), &["ban", "list"]).starts_with("192.0.2.7  since"));
+    client.test().expect("it is somebody else");
+    done(data.path(), &["ban", "net", "127.0.0.0/8", "--reason", "a test", "--for", "1h", "--force"]);
+    wait_for(&events, |event| matches!(event, Event::SignInAgain { .. }).then_some(()));
+    let error = client.sign_in(number, "secret", false).expect_err("banned");
+    assert!(matches!(&error, Error::Refused { code: 19, text, .. } if text.contains("a test")), "{error:?}");
+    let json = done(data.path(), &["ban", "list", "--json"]);
+    let networks: Vec<serde_json::Value> = json
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("sound")["network"].clone())
+        .collect();
+    assert_eq!(networks, ["127.0.0.0/8", "192.0.2.7"]);
+    drop(server);
+    done(data.path(), &["ban", "lift", "127.0.0.0/8"]);
+}
+
+#[test]
+fn an_account_is_shown_and_an_announcement_counts_its_readers() {
+    let data = directory();
+    let server = Server::start(data.path(), 2);
+    let line = done(data.path(), &["line"]);
+    let (client, events, number) = linked(&line, "Ann");
+    let (_other, _others_events, _) = linked(&line, "Bob");
+    let who = number.to_string();
+    let shown = done(data.path(), &["account", "show", &who]);
+    for words in
+        ["Ann", "signed in        over the link since ", "from 127.0.0.1:", "tokens           1", "banned           no"]
+    {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert_eq!(done(data.path(), &["announce", "tea"]), "announced to 2 people online\n");
+    client.set_status(Status::Offline).expect("signed out");
+    until("it is written", || done(data.path(), &["account", "show", &who]).contains("signed in        no"));
+    drop(server);
+    let shown: serde_json::Value =
+        serde_json::from_str(&done(data.path(), &["account", "show", &who, "--json"])).expect("sound JSON");
+    assert_eq!((&shown["signed_in"], &shown["number"]), (&false.into(), &number.into()));
+    assert!(shown["last_seen_at"].as_str().is_some_and(|at| at.starts_with("127.0.0.1:")), "{shown}");
+    assert!(shown["last_seen_ms"].as_u64() >= shown["registered_ms"].as_u64(), "{shown}");
+    refused(data.path(), &["account", "show", "77777"]);
+    drop(events);
+}
+
+#[test]
+fn the_log_says_who_did_what_and_never_what_is_secret() {
+    let (data, etc) = (directory(), directory());
+    let log = etc.path().join("log");
+    let server = Server::start_logging(data.path(), &["--log", "info"], &log);
+    let line = done(data.path(), &["line"]);
+    let (client, events, number) = linked(&line, "Ann");
+    let token = wait_for(&events, |event| if let Event::Token { token, .. } = event { Some(token) } else { None });
+    let _ = client.message(number, "a text for nobody else");
+    let (wrong, _) = Client::connect(Connect::new(line.trim().parse().expect("a line"))).expect("sockets");
+    wrong.sign_in(number, "a wrong guess", false).expect_err("wrong");
+    done(data.path(), &["announce", "words to everyone"]);
+    let code = done(data.path(), &["invite", "add"]);
+    done(data.path(), &["account", "passwd", &number.to_string()]);
+    wait_for(&events, |event| matches!(event, Event::SignInAgain { .. }).then_some(()));
+    done(data.path(), &["stop"]);
+    drop(server);
+    let said = fs::read_to_string(&log).expect("text");
+    let user = fs::metadata(&log).expect("there");
+    let user = format!("user={}", std::os::unix::fs::MetadataExt::uid(&user));
+    let line_with = |words: &[&str]| {
+        assert!(said.lines().any(|line| words.iter().all(|word| line.contains(word))), "{words:?}\n{said}");
+    };
+    let who = format!("number={number}");
+    line_with(&["sign-up", &who, "address=127.0.0.1:"]);
+    line_with(&["sign-in number", &who, "address=127.0.0.1:"]);
+    line_with(&["sign-in refused", &who, "address=127.0.0.1:", "wrong"]);
+    line_with(&["sign-out", &who, "ended by the operator"]);
+    line_with(&["operator", "order=\"password\"", &format!("about=\"{number}\""), &user]);
+    line_with(&["operator", "order=\"announce\""]);
+    for secret in ["secret", "a wrong guess", "a text for nobody", "words to everyone", "$argon2", &token, code.trim()]
+    {
+        assert!(!said.contains(secret), "{secret} is in the log:\n{said}");
+    }
 }

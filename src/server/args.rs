@@ -2,8 +2,9 @@
 
 use crate::limits::SHARDS;
 use crate::shard::{Classic, RegistrationMode};
+use crate::store::Network;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// An instant-messaging server for the OICQ protocol.
@@ -130,7 +131,13 @@ pub enum Command {
     Mailbox(Mailbox),
     /// Makes the server a new key, where the file link.key is lost. Every client must learn it.
     NewKey,
-    /// Tells everyone online something, as the system.
+    /// Makes codes with which people may register while registration needs an invite (`--register invite`).
+    #[command(subcommand)]
+    Invite(Invite),
+    /// Bans accounts, addresses and networks, each with a reason and an end; works with a running server and without.
+    #[command(subcommand)]
+    Ban(Ban),
+    /// Tells everyone online something, as the system, and says how many there were.
     Announce {
         /// The words.
         text: String,
@@ -214,8 +221,29 @@ pub enum Account {
         #[arg(long)]
         purge: bool,
     },
+    /// Lets somebody in who has registered and waits for approval (`--register approve`).
+    Approve {
+        /// The account.
+        number: u32,
+    },
     /// Lists all accounts.
-    List,
+    List {
+        /// Only those that wait for approval.
+        #[arg(long)]
+        pending: bool,
+        /// One object of JSON a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows an account: when it was registered, whether and from where it is signed in or was last seen, its tokens, stored
+    /// messages, ban and grants.
+    Show {
+        /// The account.
+        number: u32,
+        /// As an object of JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Shows where an account is signed in over the link, or all that are.
     Sessions {
         /// The account; without it all.
@@ -244,6 +272,123 @@ pub enum Mailbox {
         #[arg(long, value_name = "NUMBER")]
         from: Option<u32>,
     },
+}
+
+/// What can be done with invites.
+#[derive(Debug, Subcommand)]
+pub enum Invite {
+    /// Makes a code and prints it. It is not kept: it cannot be printed again.
+    Add {
+        /// How many accounts can be registered with it.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        uses: u32,
+        /// How long it is good, as in 30m, 12h, 7d or 2w; without it, until it is used up or revoked.
+        #[arg(long = "for", value_name = "TIME", value_parser = span_ms)]
+        span: Option<u64>,
+        /// For whom it is: the list shows it.
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Lists the invites, with what is left of them and who has used them last.
+    List {
+        /// One object of JSON a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Takes an invite back: nobody can register with it any more.
+    Revoke {
+        /// Its code, or what stands first in its line of the list.
+        #[arg(value_name = "CODE|ID")]
+        which: String,
+    },
+}
+
+/// What can be done with bans.
+#[derive(Debug, Subcommand)]
+pub enum Ban {
+    /// Bans an account: its session ends, and it cannot sign in.
+    Account {
+        /// The account.
+        number: u32,
+        /// Why and for how long.
+        #[command(flatten)]
+        sentence: Sentence,
+    },
+    /// Bans an address: sessions from there end, and nobody can register or sign in from there.
+    Address {
+        /// The address, IPv4 or IPv6.
+        address: IpAddr,
+        /// Why and for how long.
+        #[command(flatten)]
+        sentence: Sentence,
+    },
+    /// Bans a network in the same way.
+    Net {
+        /// The network, as in 192.0.2.0/24 or 2001:db8::/32.
+        #[arg(value_name = "ADDRESS/LENGTH")]
+        network: Network,
+        /// Why and for how long.
+        #[command(flatten)]
+        sentence: Sentence,
+    },
+    /// Lists the bans; those that have ended stay for 30 days.
+    List {
+        /// One object of JSON a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ends a ban before its time.
+    Lift {
+        /// The account, address or network, as the list shows it.
+        #[arg(value_name = "NUMBER|ADDRESS|NETWORK")]
+        who: String,
+    },
+}
+
+/// Why somebody is banned, and for how long.
+#[derive(Debug, Clone, Group)]
+pub struct Sentence {
+    /// Why: the banned person is told it.
+    #[arg(long)]
+    pub reason: String,
+    /// For how long.
+    #[command(flatten)]
+    pub term: Term,
+    /// Bans addresses of this machine itself, or very many, too.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// How long a ban holds.
+#[derive(Debug, Clone, Group)]
+#[group(required = true, multiple = false)]
+pub struct Term {
+    /// For so long, as in 30m, 12h, 7d or 2w.
+    #[arg(long = "for", value_name = "TIME", value_parser = span_ms)]
+    pub span: Option<u64>,
+    /// Until it is lifted.
+    #[arg(long)]
+    pub forever: bool,
+}
+
+/// A stretch of time such as 7d, in ms.
+fn span_ms(text: &str) -> Result<u64, String> {
+    const WRONG: &str = "write a number and s, m, h, d or w, as in 7d";
+    let unit = text.chars().next_back().ok_or(WRONG)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 24 * 3_600,
+        'w' => 7 * 24 * 3_600,
+        _ => return Err(WRONG.to_owned()),
+    };
+    let count: u64 = text[..text.len() - 1].parse().map_err(|_| WRONG)?;
+    match count.checked_mul(seconds * 1_000) {
+        // A century: beyond that nobody counts in days.
+        Some(span) if (1..=36_525 * 24 * 3_600_000).contains(&span) => Ok(span),
+        _ => Err("it is 1s to 36525d".to_owned()),
+    }
 }
 
 /// What can be done with grants.
@@ -336,6 +481,15 @@ mod tests {
             &["oicqd", "grant", "monitor", "--account", "1", "--target", "2", "--reason", "x"],
             &["oicqd", "grant", "monitor", "--account", "1", "--target", "2", "--reason", "x", "--hours", "0"],
             &["oicqd", "account", "add"],
+            &["oicqd", "ban", "account", "10000", "--reason", "x"],
+            &["oicqd", "ban", "account", "10000", "--for", "7d"],
+            &["oicqd", "ban", "account", "10000", "--reason", "x", "--for", "7d", "--forever"],
+            &["oicqd", "ban", "account", "10000", "--reason", "x", "--for", "7"],
+            &["oicqd", "ban", "net", "192.0.2.0/33", "--reason", "x", "--forever"],
+            &["oicqd", "ban", "address", "192.0.2", "--reason", "x", "--forever"],
+            &["oicqd", "invite", "add", "--uses", "0"],
+            &["oicqd", "invite", "add", "--for", "0d"],
+            &["oicqd", "invite", "add", "--for", "1é"],
         ] {
             assert!(Arguments::try_parse_from(bad).is_err(), "{bad:?}");
         }

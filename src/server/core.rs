@@ -10,7 +10,7 @@ use super::searching::Searches;
 use super::storage::{Reply, Storage};
 use super::streams::{Streams, shard_of};
 use crate::limits::{DATAGRAM_BATCH, STORE_HELD, STREAM_READ_BYTES, STREAM_TURN_BYTES};
-use crate::shard::{Endpoint, Input, Now, Outbox, PasswordOutcome, SearchOrder, Shard, Ticket, steer};
+use crate::shard::{Control, Endpoint, Input, Now, Outbox, PasswordOutcome, SearchOrder, Shard, Ticket, steer};
 use crate::store::{Request, SessionRecord};
 use crossbeam::channel::Sender;
 use std::collections::VecDeque;
@@ -301,6 +301,16 @@ impl Core {
             Message::Report(answer) => {
                 // Whoever asked may have given up.
                 let _ = answer.send(self.report());
+                return;
+            }
+            Message::Announce(text, answer) => {
+                let before = self.shard.counters().announced;
+                self.shard.handle(self.now, Input::Control(Control::Announce(text)), &mut self.out);
+                let _ = answer.send(self.shard.counters().announced - before);
+                return;
+            }
+            Message::Presence(number, answer) => {
+                let _ = answer.send(self.shard.presence(number));
                 return;
             }
             Message::Stop => {

@@ -14,7 +14,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// What the filter of the log calls these lines.
-const TARGET: &str = "oicq::event";
+pub const TARGET: &str = "oicq::event";
 /// How often what was left out is told of those who have become quiet.
 const SWEEP_MS: u64 = 10_000;
 

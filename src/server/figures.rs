@@ -77,7 +77,7 @@ macro_rules! figures {
 
 figures! {
     counters {
-        online, registered, sign_ins, sign_ins_refused, timed_out, messages, delivered, stored, presence, malformed,
+        online, announced, registered, sign_ins, sign_ins_refused, timed_out, messages, delivered, stored, presence, malformed,
         foreign, unsigned, repeats, refused, classic_refused, receipts, hellos, retries, replaced, handshakes,
         unknown, forged, replayed, resumes, moved, gone, kept, resumed,
     }

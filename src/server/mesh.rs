@@ -7,7 +7,7 @@
 use super::sys::EventFd;
 use crate::limits::{INBOX_BATCHES, PEER_BATCH, SHARDS};
 use crate::server::figures::Report;
-use crate::shard::{Control, Endpoint, PasswordOutcome, Peer, Ticket};
+use crate::shard::{Control, Endpoint, PasswordOutcome, Peer, Presence, Ticket};
 use crate::store::{Answer, Card};
 use crossbeam::channel;
 use crossbeam::queue::ArrayQueue;
@@ -76,6 +76,10 @@ pub enum Message {
     Control(Control),
     /// The operator wants to know how it goes.
     Report(channel::Sender<Report>),
+    /// The operator tells everyone online; the answer is how many of that shard were told.
+    Announce(Box<str>, channel::Sender<u64>),
+    /// The operator asks how a user of that shard is signed in.
+    Presence(u32, channel::Sender<Option<Presence>>),
     /// The server ends: take nothing more from outside.
     Stop,
     /// It has ended: all that was taken is with the store.

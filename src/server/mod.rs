@@ -31,7 +31,7 @@ mod trial;
 mod turns;
 
 use crate::seeded::Seed;
-use crate::shard::{Board, Identity, Shard, Territory};
+use crate::shard::{Bans, Board, Identity, Shard, Territory};
 use crate::store::{self, Accounts, DirStore, Progress, SessionRecord, Step, StoreEvent};
 use argon2::password_hash::rand_core::{OsRng, RngCore};
 use args::{Arguments, Serve};
@@ -297,6 +297,7 @@ impl Start {
         let board = Arc::new(Board::new(Seed::new(random())));
         let policy = Arc::new(settings.policy);
         let accounts = store.accounts();
+        let bans = Arc::new(Bans::of(accounts.bans().map_err(failed("the store"))?));
         // It is stored nowhere: what a restored backup could bring back, it could bring back twice.
         let salt = random();
         let mut kept = kept_sessions(&store, shards, &listening).map_err(failed("the store"))?;
@@ -329,8 +330,8 @@ impl Start {
             let identity = Identity { private, seed: random(), salt, always_retry };
             let place = Place {
                 shard: Box::new({
-                    let (board, policy) = (Arc::clone(&board), Arc::clone(&policy));
-                    move || Shard::new(territory, board, classic, &identity).under(policy)
+                    let (board, policy, bans) = (Arc::clone(&board), Arc::clone(&policy), Arc::clone(&bans));
+                    move || Shard::new(territory, board, classic, &identity).under(policy, bans)
                 }),
                 kept: std::mem::take(&mut kept[index]),
                 port: Port::new(Arc::clone(&mesh), index),

@@ -152,6 +152,23 @@ pub fn effective_user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// The user at the other end of a Unix socket.
+pub fn peer_user(socket: &impl AsRawFd) -> Option<u32> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the pointers are to a live `ucred` and to its length.
+    let found = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut length,
+        )
+    };
+    (found == 0).then_some(peer.uid)
+}
+
 /// Lets the calling thread run only when others leave time: 0 is normal, 19 the lowest.
 pub fn be_nice(nice: i32) {
     // SAFETY: no pointers are passed. On Linux id 0 means the calling thread. Failing leaves the normal priority.

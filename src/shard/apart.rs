@@ -15,7 +15,7 @@ use super::wheel::SessionKey;
 use super::{Cx, OFFLINE, Peer, Shard};
 use crate::limits;
 use crate::link::{CloseCode, Keys, Link};
-use crate::store::{Answer, Change, Mail, Request, SessionRecord};
+use crate::store::{Answer, Change, Mail, Request, Seen, SessionRecord};
 
 /// A link without a session.
 pub(super) struct Apart {
@@ -255,6 +255,7 @@ impl Shard {
     /// The lists of a kept session are there.
     pub(super) fn awake(&mut self, cx: &mut Cx<'_>, key: SessionKey, answer: Answer) {
         let Some(apart) = self.apart.get_mut(&key) else { return };
+        let from = apart.channel.path.endpoint();
         let Role::Kept { status, waking } = &mut apart.role else { return };
         let status = *status;
         let record = match answer {
@@ -266,6 +267,9 @@ impl Shard {
                 return;
             }
         };
+        if self.end_if_banned(cx, key, from) {
+            return;
+        }
         let Some(apart) = self.take_apart(key) else { return };
         self.kept.remove(&key.number);
         self.counters.kept -= 1;
@@ -316,6 +320,8 @@ impl Shard {
             self.counters.kept -= 1;
             self.counters.online -= 1;
             self.forget_session(cx, key);
+            let silence_ms = cx.now.mono_ms.saturating_sub(apart.heard_ms);
+            self.write_seen(cx, key.number, silence_ms, apart.channel.path.endpoint());
             self.store_mails(cx, key.number, apart.early);
             // The session that takes its place shows itself.
             if code != CloseCode::Replaced {
@@ -399,6 +405,13 @@ impl Shard {
             started_ms: cx.now.unix_ms,
             address,
         })
+    }
+
+    /// When and where a user was last here is written once, when a session ends.
+    pub(super) fn write_seen(&mut self, cx: &mut Cx<'_>, number: u32, silence_ms: u64, at: Option<Endpoint>) {
+        let at_ms = cx.now.unix_ms.saturating_sub(silence_ms);
+        let seen = Seen { at_ms, address: at.map(|at| at.address()) };
+        self.ask_store(cx, Request::Commit(vec![Change::PutSeen(number, seen)]), Pending::Nothing);
     }
 
     /// This session is kept in the store no more.

@@ -21,6 +21,8 @@ pub(super) struct Attempt {
     pub request: Fingerprint,
     /// The next token, which the answer brings (links only).
     pub token: Box<str>,
+    /// The account waits for the operator's approval: whoever has the password is told so.
+    pub pending: bool,
     /// Something has been put into the mailbox since.
     pub mail_came: bool,
     /// Nobody waits for it any more.
@@ -41,6 +43,7 @@ impl Attempt {
             status,
             request,
             token,
+            pending: false,
             mail_came: false,
             abandoned: false,
             held,

@@ -5,6 +5,7 @@
 
 use super::endpoint::Endpoint;
 use super::{Cx, Shard};
+use std::net::SocketAddr;
 
 /// Something worth a line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +64,23 @@ impl Cx<'_> {
     }
 }
 
+/// How a user is signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presence {
+    /// 1 online, 2 hidden, 3 do not disturb.
+    pub status: u8,
+    /// From where, if that is known.
+    pub address: Option<SocketAddr>,
+}
+
 impl Shard {
+    /// How a user of this shard is signed in; `None` if they are not. Sessions from before the start that have not been heard
+    /// of are in the store alone.
+    pub fn presence(&self, number: u32) -> Option<Presence> {
+        let status = self.session(number)?.status;
+        Some(Presence { status, address: self.seat(number).map(|seat| seat.address()) })
+    }
+
     /// Where the session of a user of this shard is, for the log.
     pub(super) fn seat(&self, number: u32) -> Option<Endpoint> {
         let way = &self.session(number)?.way;

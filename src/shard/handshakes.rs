@@ -147,6 +147,9 @@ impl Shard {
     pub(super) fn hello(&mut self, cx: &mut Cx<'_>, from: Endpoint, number: u32, cookie: &[u8], noise: &[u8]) {
         let now_ms = cx.now.mono_ms;
         self.counters.hellos += 1;
+        if self.is_barred(cx, from) {
+            return;
+        }
         self.handshakes.forget(now_ms);
         let user = (limits::FIRST_USER..=limits::LAST_USER).contains(&number) || number >= limits::FIRST_GUEST;
         if !user {

@@ -1,5 +1,6 @@
 //! What goes into a shard and what comes out of it.
 
+use super::bans::Bans;
 use super::endpoint::Endpoint;
 use super::event::Event;
 use super::peer::Peer;
@@ -139,6 +140,8 @@ pub enum Control {
     },
     /// What the operator has set now.
     Policy(Arc<Policy>),
+    /// Everybody who is banned now.
+    Bans(Arc<Bans>),
 }
 
 /// Work for the password pool: Argon2id takes tens of milliseconds and 19 MiB.
@@ -270,6 +273,8 @@ impl Outbox {
 pub struct Counters {
     /// Users signed in now.
     pub online: u64,
+    /// Words of the operator told to users.
+    pub announced: u64,
     /// Registrations.
     pub registered: u64,
     /// Sign-ins.

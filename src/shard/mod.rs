@@ -13,6 +13,7 @@
 
 mod apart;
 mod attempts;
+mod bans;
 mod blocks;
 mod board;
 #[cfg(any(test, feature = "sim"))]
@@ -58,12 +59,13 @@ mod wheel;
 #[cfg(test)]
 mod tests;
 
+pub use bans::Bans;
 pub use board::{Board, OFFLINE};
 #[cfg(any(test, feature = "sim"))]
 pub use census::Census;
 pub use custody::MessageId;
 pub use endpoint::Endpoint;
-pub use event::{Event, What};
+pub use event::{Event, Presence, What};
 pub use files::FileOffer;
 pub use handshakes::Identity;
 pub use io::{
@@ -110,6 +112,11 @@ pub struct Shard {
     board: Arc<Board>,
     classic: Classic,
     policy: Arc<Policy>,
+    bans: Arc<Bans>,
+    /// Users who may have been banned, to be looked at.
+    to_look_at: Vec<u32>,
+    /// Banned prefixes that were answered in this second.
+    barred: PrefixCounts,
     counters: Counters,
     /// Users who are online or for whom a change is in progress.
     users: SeededMap<u32, Box<User>>,
@@ -178,6 +185,9 @@ impl Shard {
             board,
             classic,
             policy: Arc::default(),
+            bans: Arc::default(),
+            to_look_at: Vec::new(),
+            barred: PrefixCounts::new(limits::BANNED_WINDOW, limits::BANNED_PREFIXES, &seed),
             counters: Counters::default(),
             users: seed.map(),
             loading: seed.map(),
@@ -211,9 +221,9 @@ impl Shard {
         }
     }
 
-    /// The same shard under another policy than the default one.
-    pub fn under(mut self, policy: Arc<Policy>) -> Self {
-        self.policy = policy;
+    /// The same shard under another policy than the default one, and with these bans.
+    pub fn under(mut self, policy: Arc<Policy>, bans: Arc<Bans>) -> Self {
+        (self.policy, self.bans) = (policy, bans);
         self
     }
 
@@ -256,7 +266,7 @@ impl Shard {
     /// When [`Input::Tick`] is wanted at the latest, in ms of [`Now::mono_ms`]; `None` while there is nothing to wait for, 0
     /// while timers that have run are still to be handled.
     pub fn deadline(&self) -> Option<u64> {
-        if !self.due.is_empty() {
+        if !self.due.is_empty() || !self.to_look_at.is_empty() {
             return Some(0);
         }
         let recent = [
@@ -275,6 +285,7 @@ impl Shard {
     }
 
     fn tick(&mut self, cx: &mut Cx<'_>) {
+        self.look_for_banned(cx);
         if self.due.is_empty() {
             self.registrations.forget(cx.now.mono_ms);
             self.registrations_by_prefix.forget(cx.now.mono_ms);
@@ -316,6 +327,7 @@ impl Shard {
             Control::Revoke { monitor, target } => self.revoke(cx, monitor, target),
             Control::Deleted(number) => self.forget_account(cx, number),
             Control::Policy(policy) => self.policy = policy,
+            Control::Bans(bans) => self.set_bans(cx, bans),
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) enum Code {
     UnknownType = 14,
     NoSuchProgram = 15,
     MailboxFull = 16,
+    NotOpen = 18,
+    Banned = 19,
 }
 
 impl Code {
@@ -46,6 +48,8 @@ impl Code {
             Self::UnknownType => "unknown type",
             Self::NoSuchProgram => "no such program",
             Self::MailboxFull => "the mailbox is full",
+            Self::NotOpen => "registration is not open",
+            Self::Banned => "banned",
         }
     }
 }
@@ -121,6 +125,10 @@ impl From<Refusal> for Refused {
             Refusal::NoSuchAsk => Self::new(Code::NoSuchEntry, "that request is not open any more"),
             Refusal::NoNumberLeft => Self::new(Code::Busy, "all numbers are given out"),
             Refusal::Blocked => Self::new(Code::RefusedByOther, "that user takes nothing from you"),
+            Refusal::BadInvite => Self::new(Code::NotOpen, "this invite code is not good"),
+            Refusal::TooManyInvites | Refusal::TooManyBans | Refusal::NoSuchBan => {
+                Self::new(Code::NotPermitted, "only the operator can do that")
+            }
             Refusal::AuditBroken => Self::new(Code::NotPermitted, "monitoring is switched off"),
             Refusal::TooManyBlocks => {
                 let why = format!("you block {} people already; nobody can block more", crate::limits::BLOCKS);

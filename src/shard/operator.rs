@@ -2,6 +2,7 @@
 
 use super::apart::Role;
 use super::notice::{Code, Refused};
+use super::way::Way;
 use super::wheel::SessionKey;
 use super::{Cx, Shard, sending};
 use crate::link::CloseCode;
@@ -9,16 +10,23 @@ use crate::link::CloseCode;
 impl Shard {
     /// The operator ends a session.
     pub(super) fn expel(&mut self, cx: &mut Cx<'_>, number: u32, text: &str) {
-        if !self.territory.owns(number) {
-            return;
+        if self.territory.owns(number) {
+            self.expel_for(cx, number, &Refused::new(Code::NotPermitted, text));
         }
-        self.refuse_attempts(cx, number, &Refused::new(Code::NotPermitted, text));
+    }
+
+    /// Ends the session of a user of this shard, and refuses whoever is signing in to that number.
+    pub(super) fn expel_for(&mut self, cx: &mut Cx<'_>, number: u32, why: &Refused) {
+        let text = &*why.text;
+        self.refuse_attempts(cx, number, why);
         if let Some(session) = self.kept.get(&number).copied() {
             self.end_apart(cx, SessionKey { number, session }, CloseCode::Operator, text);
         }
-        if let Some(session) = self.session(number) {
-            if let Some(endpoint) = session.way.bare() {
-                cx.send(endpoint, &sending::words(text));
+        if let Some(session) = self.session_mut(number) {
+            match &mut session.way {
+                Way::Bare(endpoint) => drop(cx.send(**endpoint, &sending::words(text))),
+                // In the last packet, before the farewell: it is not sent again, and the farewell has the same words.
+                Way::Link(channel) => channel.send_loose(cx, &why.notice(0)),
             }
             self.end_session_with(cx, number, CloseCode::Operator, text);
         }

@@ -123,6 +123,10 @@ impl Shard {
             },
         };
         channel.touch(cx);
+        if channel.path.endpoint() != Some(from) && self.bans.of_address(from.ip(), cx.now.unix_ms).is_some() {
+            // The session does not move there: somebody between could have sent a copy of a packet from a banned address.
+            return;
+        }
         let first = channel.path.endpoint().is_none();
         let chance = &mut self.handshakes.chance;
         let heard = if arrival.newest { channel.path.heard(from, length, || chance.next_u64()) } else { Heard::There };
@@ -252,9 +256,18 @@ impl Shard {
             Ok(request) => request,
             Err(error) => return self.unreadable(cx, key, bytes, error),
         };
+        let number = if matches!(request, User::Register { .. }) { 0 } else { key.number };
+        if matches!(request, User::Register { .. } | User::SignIn { .. }) && self.refuse_banned(cx, origin, number) {
+            return;
+        }
         match request {
-            User::Register { profile, reach, details, .. } if key.number >= limits::FIRST_GUEST => {
-                self.register(cx, origin, &SignUp { profile, reach, details }, bytes);
+            User::Register { profile, reach, details, invite } if key.number >= limits::FIRST_GUEST => {
+                self.register(
+                    cx,
+                    origin,
+                    &SignUp { profile, reach, details, invite: invite.unwrap_or_default() },
+                    bytes,
+                );
             }
             User::SignIn { me, password, mode, token } if me == key.number => {
                 self.sign_in(cx, origin, me, password, token.unwrap_or(""), mode, bytes);

@@ -15,6 +15,8 @@ use crate::store::{Answer, Card, Change, Request, StoredProfile};
 
 /// What an answer is for.
 pub(super) enum Pending {
+    /// Whether the invite of a new account, with this password, is good.
+    RegisterInvite(Registering, Box<str>),
     /// The hash of a new account's password.
     RegisterHash(Registering),
     /// The number of a new account.
@@ -112,6 +114,9 @@ impl Shard {
     pub(super) fn stored(&mut self, cx: &mut Cx<'_>, ticket: Ticket, answer: Answer) {
         let Some(pending) = self.pending.remove(&ticket) else { return };
         match pending {
+            Pending::RegisterInvite(registering, password) => {
+                self.register_invite(cx, registering, password, &answer);
+            }
             Pending::Register(registering) => self.registered(cx, registering, &answer),
             Pending::SignInAccount { number, attempt, password } => {
                 self.sign_in_account(cx, number, attempt, password, answer);

@@ -28,9 +28,20 @@ impl Shard {
             self.counters.malformed += 1;
             return close_stream(cx, from);
         };
+        let number = sender(&request);
+        if matches!(request, User::Register { .. } | User::SignIn { .. })
+            && (self.is_barred(cx, from) || self.refuse_banned(cx, Origin::Bare(from), number))
+        {
+            return;
+        }
         match request {
-            User::Register { profile, reach, details, .. } => {
-                self.register(cx, Origin::Bare(from), &SignUp { profile, reach, details }, bytes);
+            User::Register { profile, reach, details, invite } => {
+                self.register(
+                    cx,
+                    Origin::Bare(from),
+                    &SignUp { profile, reach, details, invite: invite.unwrap_or_default() },
+                    bytes,
+                );
             }
             User::SignIn { me, password, mode, .. } => {
                 self.sign_in(cx, Origin::Bare(from), me, password, "", mode, bytes);

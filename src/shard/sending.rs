@@ -159,6 +159,7 @@ impl Shard {
         let mut first = None;
         for session in self.users.values_mut().filter_map(|user| user.session.as_mut()) {
             session.way.send_copy(cx, &mut first, &words(text));
+            self.counters.announced += 1;
         }
     }
 }

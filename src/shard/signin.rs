@@ -122,7 +122,12 @@ impl Shard {
         let detail = why.map_or("too many failures", |why| why.code.detail());
         cx.event(What::SignInRefused(detail), me, self.address_of(from));
         match from {
-            Origin::Bare(to) => drop(cx.send(to, &REFUSED)),
+            Origin::Bare(to) => {
+                cx.send(to, &REFUSED);
+                if let Some(why) = why.filter(|why| matches!(why.code, Code::NotOpen | Code::Banned)) {
+                    self.notice_to(cx, from, SIGN_IN, why);
+                }
+            }
             Origin::Link(_) => {
                 self.send_to(cx, from, &REFUSED_LINK);
                 if let Some(why) = why {
@@ -142,7 +147,12 @@ impl Shard {
     ) {
         let Some(prefix) = self.attempt(number, attempt).map(|one| one.prefix) else { return };
         let hash = match answer {
-            Answer::Account(Some(account)) if !account.disabled => account.password,
+            Answer::Account(Some(account)) if !account.disabled => {
+                if let Some(attempt) = self.attempt_mut(number, attempt) {
+                    attempt.pending = account.pending;
+                }
+                account.password
+            }
             // Nobody learns from the time that it takes that there is no such account, or that it is shut.
             Answer::Account(_) => PasswordJob::NOBODY.into(),
             _ => return self.attempt_failed(cx, number, attempt, &Refused::storage()),
@@ -185,6 +195,14 @@ impl Shard {
         if attempt.abandoned {
             self.take_attempt(number, id);
             return;
+        }
+        if attempt.pending {
+            let why = Refused::new(Code::NotOpen, "this account waits for the operator's approval");
+            return self.attempt_failed(cx, number, id, &why);
+        }
+        let at = self.address_of(from);
+        if let Some(why) = self.ban_of(cx, number, at) {
+            return self.attempt_failed(cx, number, id, &why);
         }
         self.failures.signed_in(number, prefix);
         if let Origin::Link(key) = from {
@@ -396,6 +414,8 @@ impl Shard {
         let seat = self.seat(number);
         let Some(session) = self.users.get_mut(&number).and_then(|user| user.session.take()) else { return };
         cx.event(What::SignedOut(ending(code)), number, seat);
+        let silence_ms = (cx.now.mono_ms as u32).wrapping_sub(session.heard_ms);
+        self.write_seen(cx, number, u64::from(silence_ms), seat);
         self.counters.online -= 1;
         self.unwatch_friends(cx, number);
         self.cancel_search(cx, number);

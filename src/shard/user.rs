@@ -184,6 +184,12 @@ impl Lists {
             | Change::PutGrant(_)
             | Change::DeleteGrant { .. }
             | Change::DeleteAccount(_)
+            | Change::Approve(_)
+            | Change::PutInvite(_)
+            | Change::DeleteInvite(_)
+            | Change::PutBan(_)
+            | Change::LiftBan(_)
+            | Change::PutSeen(..)
             | Change::AcknowledgeAudit => {}
         }
     }

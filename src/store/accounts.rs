@@ -4,7 +4,7 @@ use super::behind::Behind;
 use super::index::{Index, Lookup, Visit};
 use super::key::{self, Key};
 use super::ledger::Counters;
-use super::{AuditCheck, AuditHead, Grant, Mail, SessionRecord, read};
+use super::{AuditCheck, AuditHead, Ban, Grant, Invite, Mail, Seen, SessionRecord, read};
 use std::fmt;
 use std::io;
 use std::ops::{ControlFlow, Range};
@@ -23,6 +23,10 @@ trait Source: Send + Sync {
     fn grants(&self) -> io::Result<Vec<Grant>>;
     fn sessions(&self, visit: &mut dyn FnMut(SessionRecord)) -> io::Result<()>;
     fn audit(&self) -> io::Result<AuditCheck>;
+    fn bans(&self) -> io::Result<Vec<Ban>>;
+    fn invites(&self) -> io::Result<Vec<Invite>>;
+    fn seen(&self, number: u32) -> io::Result<Option<Seen>>;
+    fn tokens(&self, number: u32) -> io::Result<usize>;
 }
 
 impl<I: Index> Source for Behind<I> {
@@ -49,6 +53,22 @@ impl<I: Index> Source for Behind<I> {
     fn audit(&self) -> io::Result<AuditCheck> {
         let known = self.counters()?.map_or_else(AuditHead::default, |counters| counters.audit);
         Ok(AuditCheck::new(known, read::audit_seal(self)?))
+    }
+
+    fn bans(&self) -> io::Result<Vec<Ban>> {
+        read::bans(self)
+    }
+
+    fn invites(&self) -> io::Result<Vec<Invite>> {
+        read::invites(self)
+    }
+
+    fn seen(&self, number: u32) -> io::Result<Option<Seen>> {
+        read::seen(self, number)
+    }
+
+    fn tokens(&self, number: u32) -> io::Result<usize> {
+        read::token_count(self, number)
     }
 }
 
@@ -132,6 +152,26 @@ impl Accounts {
     /// What the audit log is to be checked against.
     pub fn audit(&self) -> io::Result<AuditCheck> {
         self.0.audit()
+    }
+
+    /// All bans, those that have ended included.
+    pub fn bans(&self) -> io::Result<Vec<Ban>> {
+        self.0.bans()
+    }
+
+    /// All invites, those that are good no more included.
+    pub fn invites(&self) -> io::Result<Vec<Invite>> {
+        self.0.invites()
+    }
+
+    /// When and where a user was last here, as far as it was written.
+    pub fn seen(&self, number: u32) -> io::Result<Option<Seen>> {
+        self.0.seen(number)
+    }
+
+    /// How many tokens of an account there are.
+    pub fn tokens(&self, number: u32) -> io::Result<usize> {
+        self.0.tokens(number)
     }
 }
 

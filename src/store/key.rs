@@ -27,6 +27,9 @@ const TEXT_USES: u8 = 18;
 const ASKS: u8 = 19;
 /// 13 was once that of sessions whose keys stood there as they are.
 const SESSION: u8 = 23;
+const BAN: u8 = 20;
+const INVITE: u8 = 21;
+const SEEN: u8 = 22;
 /// What is about this index and no other: never in the journal nor in a base.
 const LOCAL: u8 = 0xFF;
 
@@ -80,7 +83,7 @@ impl Key {
     /// Whether keys of this kind begin with a user's number, and each user has few of them: of others there can be any
     /// number for one user.
     pub(super) fn is_of_few(kind: u8) -> bool {
-        matches!(kind, ACCOUNT | GROUP | FRIENDS | WATCHERS | TOKENS | SESSION)
+        matches!(kind, ACCOUNT | GROUP | FRIENDS | WATCHERS | TOKENS | SESSION | SEEN)
     }
 
     /// A key that was read from the index, if it can be one.
@@ -224,6 +227,19 @@ pub(super) fn text_uses(from: u32, id: u64) -> Key {
     Key::new(TEXT_USES).number(from).with(&id.to_be_bytes())
 }
 
+pub(super) fn ban(id: u32) -> Key {
+    Key::new(BAN).number(id)
+}
+
+pub(super) fn invite(id: u64) -> Key {
+    Key::new(INVITE).with(&id.to_be_bytes())
+}
+
+/// When and where a user was last here.
+pub(super) fn seen(number: u32) -> Key {
+    Key::new(SEEN).number(number)
+}
+
 /// Ties an index to the record of how far it has come.
 pub(super) fn nonce() -> Key {
     Key::new(LOCAL)
@@ -257,6 +273,16 @@ pub(super) fn grants() -> Range<Key> {
 /// All messages.
 pub(super) fn mails() -> Range<Key> {
     Key::new(MAIL)..Key::new(MAIL + 1)
+}
+
+/// All bans.
+pub(super) fn bans() -> Range<Key> {
+    Key::new(BAN)..Key::new(BAN + 1)
+}
+
+/// All invites.
+pub(super) fn invites() -> Range<Key> {
+    Key::new(INVITE)..Key::new(INVITE + 1)
 }
 
 /// All sessions.

@@ -15,6 +15,7 @@
 
 mod accounts;
 mod audit;
+mod ban;
 mod base;
 mod behind;
 #[cfg(any(test, feature = "sim"))]
@@ -23,6 +24,7 @@ mod disk;
 mod draft;
 mod error;
 mod index;
+mod invite;
 mod journal;
 mod key;
 mod layout;
@@ -35,6 +37,7 @@ mod plan;
 mod read;
 mod record;
 mod runner;
+mod seen;
 mod session;
 mod stalled;
 #[allow(clippy::module_inception)]
@@ -43,21 +46,26 @@ mod store;
 mod tests;
 mod text;
 mod token;
+mod utc;
 
 pub use accounts::{Accounts, MailView, VisitAccount, VisitMail};
 pub use audit::{AuditBreak, AuditCheck, AuditHead, NAME as AUDIT_LOG, SetAside};
+pub use ban::{Ban, Banned, Network};
 pub use base::{Compacted, Compaction};
 pub use disk::{Disk, FsDisk, SimDisk, boot_id};
 pub use error::OpenError;
 pub use index::{Index, Lookup, MemoryIndex, Op, Packed, SledIndex, Visit, is_index_thread, panics_are_caught};
+pub use invite::Invite;
 pub use layout::{distrust_index, is_store};
 pub use open::{Progress, Step};
 pub use record::{Account, AccountView, Card, Grant, Mail, StoredProfile, UserRecord, details, reach};
 pub use runner::{StoreEvent, spawn};
+pub use seen::Seen;
 pub use session::SessionRecord;
 pub use stalled::Stalled;
 pub use store::{DirStore, MemoryStore, Store};
 pub use text::Text;
+pub use utc::Utc;
 
 use std::net::SocketAddr;
 
@@ -114,6 +122,15 @@ pub enum Request {
     Session(u32),
     /// A new account gets the next free number: [`Answer::Registered`]. Its group 1, "My Friends", comes with it.
     Register(Box<Account>),
+    /// The same, if the invite with this hash is good when the account is made: it is used once more.
+    RegisterInvited(Box<Account>, [u8; 32]),
+    /// Until when the invite with this hash is good (ms since 1970 UTC), if it is: [`Answer::Until`].
+    Invite {
+        /// The SHA-256 of its code.
+        hash: [u8; 32],
+        /// When it should be.
+        now_ms: u64,
+    },
     /// Changes, all or none: [`Answer::Done`], [`Answer::Mailed`] or [`Answer::Refused`].
     Commit(Vec<Change>),
     /// Appends an event to the audit log (protocol.md 4.3): [`Answer::Done`].
@@ -130,6 +147,8 @@ pub enum Change {
     PutPassword(u32, Box<str>),
     /// The operator shuts the account, and its tokens and its session are gone; or opens it again.
     SetDisabled(u32, bool),
+    /// The operator lets somebody in who has registered and waits for it.
+    Approve(u32),
     /// The group has this name.
     PutGroup(u32, u8, Box<str>),
     /// The group is gone. Its friends must have been moved by the same commit.
@@ -239,6 +258,17 @@ pub enum Change {
     },
     /// Deletes an account with everything that belongs to it, out of the lists of others too. The number is not used again.
     DeleteAccount(u32),
+    /// Somebody may register with a code. Refused if there are too many (`limits::INVITES`).
+    PutInvite(Invite),
+    /// The invite with this id is good no more. Refused if there is none.
+    DeleteInvite(u64),
+    /// Somebody is banned, instead of an earlier ban of the same; an account's session is not kept. Refused if there are too
+    /// many (`limits::BANS`).
+    PutBan(Ban),
+    /// These are banned no more. Refused if they are not.
+    LiftBan(Banned),
+    /// A user was here.
+    PutSeen(u32, Seen),
     /// The operator knows that the audit log was broken: leave to monitor counts again.
     AcknowledgeAudit,
 }
@@ -300,6 +330,14 @@ pub enum Refusal {
     Blocked,
     /// This user blocks as many people as one may.
     TooManyBlocks,
+    /// There is no such invite, it has ended, or it is used up.
+    BadInvite,
+    /// There are as many invites as there may be.
+    TooManyInvites,
+    /// There are as many bans as there may be.
+    TooManyBans,
+    /// These are not banned.
+    NoSuchBan,
     /// The audit log is or was broken, and the operator has not acknowledged it: nobody monitors anybody.
     AuditBroken,
 }

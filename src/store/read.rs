@@ -2,13 +2,15 @@
 
 use super::audit::AuditSeal;
 use super::index::Lookup;
+use super::invite::id_of;
 use super::key::{self, Key};
 use super::ledger::Ledger;
 use super::plan::mail::WALK;
 use super::plan::read_until;
 use super::record::{details, reach};
 use super::{
-    Account, AccountView, Answer, Card, Grant, Mail, Refusal, Request, SessionRecord, Text, UserRecord, lists, token,
+    Account, AccountView, Answer, Ban, Card, Grant, Invite, Mail, Refusal, Request, Seen, SessionRecord, Text,
+    UserRecord, lists, token,
 };
 use crate::limits;
 use crate::wire::WireError;
@@ -56,7 +58,15 @@ pub(super) fn answer<I: Lookup>(index: &I, ledger: &mut Ledger, request: &Reques
             Answer::Refused(Refusal::AuditBroken)
         }
         Request::Grant { monitor, target } => Answer::Grant(grant(index, *monitor, *target)?),
-        Request::Register(_) | Request::Commit(_) | Request::Audit(_) => return Ok(None),
+        Request::Invite { hash, now_ms } => {
+            let invite = index.get(&key::invite(id_of(hash)))?;
+            let invite = invite.map(|value| Invite::decode(value.as_ref()).ok_or_else(malformed)).transpose()?;
+            let good = invite.filter(|invite| invite.hash == *hash && invite.is_good(*now_ms));
+            Answer::Until(good.map(|invite| invite.until_ms))
+        }
+        Request::RegisterInvited(..) | Request::Register(_) | Request::Commit(_) | Request::Audit(_) => {
+            return Ok(None);
+        }
     }))
 }
 
@@ -212,6 +222,38 @@ pub(super) fn long_mailboxes<I: Lookup>(index: &I) -> io::Result<Vec<u32>> {
 fn grant<I: Lookup>(index: &I, monitor: u32, target: u32) -> io::Result<Option<Grant>> {
     let value = index.get(&key::grant(monitor, target))?;
     value.map(|value| Grant::decode(monitor, target, value.as_ref()).map_err(damaged)).transpose()
+}
+
+/// How many tokens of an account there are.
+pub(super) fn token_count<I: Lookup>(index: &I, number: u32) -> io::Result<usize> {
+    let Some(value) = index.get(&key::tokens(number))? else { return Ok(0) };
+    token::decode(value.as_ref()).map(|tokens| tokens.len()).ok_or_else(malformed)
+}
+
+/// All bans.
+pub(super) fn bans<I: Lookup>(index: &I) -> io::Result<Vec<Ban>> {
+    let mut bans = Vec::new();
+    each(index, key::bans(), |_, value| {
+        bans.push(Ban::decode(value).ok_or_else(malformed)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(bans)
+}
+
+/// All invites.
+pub(super) fn invites<I: Lookup>(index: &I) -> io::Result<Vec<Invite>> {
+    let mut invites = Vec::new();
+    each(index, key::invites(), |_, value| {
+        invites.push(Invite::decode(value).ok_or_else(malformed)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(invites)
+}
+
+/// When and where a user was last here.
+pub(super) fn seen<I: Lookup>(index: &I, number: u32) -> io::Result<Option<Seen>> {
+    let value = index.get(&key::seen(number))?;
+    value.map(|value| Seen::decode(value.as_ref()).ok_or_else(malformed)).transpose()
 }
 
 /// What is known of the audit log beside the file and its end.

@@ -17,9 +17,15 @@ pub struct Account {
     pub password: Box<str>,
     /// The operator has shut it: nobody can sign in.
     pub disabled: bool,
+    /// It waits for the operator's approval: nobody can sign in yet.
+    pub pending: bool,
     /// When it was registered, in milliseconds since 1970 UTC.
     pub created_ms: u64,
 }
+
+/// Flags of an account's record.
+const DISABLED: u8 = 1;
+const PENDING: u8 = 2;
 
 /// Who may write to a user (protocol.md 3.1).
 pub mod reach {
@@ -73,7 +79,7 @@ impl Account {
     pub fn of(profile: StoredProfile, password: Box<str>, created_ms: u64) -> Self {
         let StoredProfile { public, authorization, reach, details } = profile;
         let (reach, details) = (reach.unwrap_or(reach::EVERYBODY), details.unwrap_or(details::LISTED));
-        Self { profile: public, authorization, reach, details, password, disabled: false, created_ms }
+        Self { profile: public, authorization, reach, details, password, disabled: false, pending: false, created_ms }
     }
 
     /// Takes another profile. The password stays as it is.
@@ -101,7 +107,8 @@ impl Account {
         let mut bytes = Vec::with_capacity(self.profile.len() + self.password.len() + 14);
         let mut writer = Writer::new(&mut bytes);
         self.authorization.write(&mut writer);
-        u8::from(self.disabled).write(&mut writer);
+        let flags = if self.disabled { DISABLED } else { 0 } | if self.pending { PENDING } else { 0 };
+        flags.write(&mut writer);
         self.created_ms.write(&mut writer);
         (&*self.password).write(&mut writer);
         writer.put(&self.profile);
@@ -120,6 +127,7 @@ impl Account {
             details: view.details,
             password: view.password.into(),
             disabled: view.disabled,
+            pending: view.pending,
             created_ms: view.created_ms,
         })
     }
@@ -136,6 +144,8 @@ pub struct AccountView<'a> {
     pub details: u8,
     /// See [`Account::disabled`].
     pub disabled: bool,
+    /// See [`Account::pending`].
+    pub pending: bool,
     /// See [`Account::created_ms`].
     pub created_ms: u64,
     /// See [`Account::password`].
@@ -150,7 +160,8 @@ impl<'a> AccountView<'a> {
     pub fn decode(bytes: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes, 0);
         let authorization = u8::read(&mut reader)?;
-        let disabled = u8::read(&mut reader)? != 0;
+        let flags = u8::read(&mut reader)?;
+        let (disabled, pending) = (flags & DISABLED != 0, flags & PENDING != 0);
         let created_ms = u64::read(&mut reader)?;
         let password = <&str>::read(&mut reader)?;
         let from_profile = reader.rest();
@@ -160,7 +171,7 @@ impl<'a> AccountView<'a> {
             [] => (reach::EVERYBODY, details::LISTED),
             _ => (u8::read(&mut reader)?, u8::read(&mut reader)?),
         };
-        Ok(Self { authorization, reach, details, disabled, created_ms, password, profile, profile_bytes })
+        Ok(Self { authorization, reach, details, disabled, pending, created_ms, password, profile, profile_bytes })
     }
 
     /// What a list of people shows of it.

@@ -543,6 +543,7 @@ fn overtakes(stalled: &mut Stalled, request: &Request) -> bool {
 fn plan_request<I: Lookup>(plan: &mut Plan<'_, I>, request: &Request, audit_ready: bool) -> io::Result<Planned> {
     let planned = match request {
         Request::Register(account) => plan.register(account).map(Answer::Registered),
+        Request::RegisterInvited(account, hash) => plan.register_invited(account, hash).map(Answer::Registered),
         Request::Commit(changes) => {
             plan.commit(changes).map(|places| if places.is_empty() { Answer::Done } else { Answer::Mailed(places) })
         }
@@ -558,6 +559,7 @@ fn plan_request<I: Lookup>(plan: &mut Plan<'_, I>, request: &Request, audit_read
         | Request::Asked { .. }
         | Request::Token { .. }
         | Request::Session(_)
+        | Request::Invite { .. }
         | Request::Grant { .. } => return Ok(Planned::Read),
     };
     match planned {

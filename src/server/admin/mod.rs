@@ -2,11 +2,11 @@
 
 mod password;
 
-use super::args::{Account, Command, Config, End, Grant, Mailbox};
+use super::args::{Account, Ban, Command, Config, End, Grant, Invite, Mailbox, Sentence};
 use super::control::commands::{self, Figures, Office};
 use super::control::protocol::{self, Order};
 use super::{Fatal, checks, config, control, guard_audit, identity, open_store, passwords, sys};
-use crate::shard::Control;
+use crate::shard::{Control, Presence};
 use crate::store::{Accounts, Answer, DirStore, Request};
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,8 @@ pub fn run(command: Command, data: &Path) -> Result<(), Fatal> {
         Command::Mailbox(Mailbox::Show { number }) => either_way(data, Order::Mailbox(number)),
         Command::Mailbox(Mailbox::Purge { number, from }) => either_way(data, Order::Purge(number, from)),
         Command::NewKey => new_key(data),
+        Command::Invite(command) => either_way(data, invite(command)),
+        Command::Ban(command) => either_way(data, ban(command)),
         Command::Announce { text } => with_server(data, &Order::Announce(text)),
         Command::Config(command) => configuration(command),
         Command::Reload => with_server(data, &Order::Reload),
@@ -58,7 +60,9 @@ fn account(command: Account, data: &Path) -> Result<(), Fatal> {
         Account::Disable { number } => either_way(data, Order::Disable(number)),
         Account::Enable { number } => either_way(data, Order::Enable(number)),
         Account::Delete { number, purge } => either_way(data, Order::Delete(number, purge)),
-        Account::List => either_way(data, Order::Accounts),
+        Account::Approve { number } => either_way(data, Order::Approve(number)),
+        Account::List { pending, json } => either_way(data, Order::Accounts(pending, json)),
+        Account::Show { number, json } => either_way(data, Order::Show(number, json)),
         Account::Sessions { number } => either_way(data, Order::Sessions(number.unwrap_or(0))),
         Account::Signout { number } => either_way(data, Order::SignOut(number)),
     }
@@ -76,8 +80,36 @@ fn grant(command: Grant, data: &Path) -> Result<(), Fatal> {
     }
 }
 
+fn invite(command: Invite) -> Order {
+    match command {
+        Invite::Add { uses, span, note } => {
+            Order::Invite(uses, span.map_or(u64::MAX, |span| now_ms().saturating_add(span)), note.unwrap_or_default())
+        }
+        Invite::List { json } => Order::Invites(json),
+        Invite::Revoke { which } => Order::Uninvite(which),
+    }
+}
+
+fn ban(command: Ban) -> Order {
+    let order = |who: String, sentence: Sentence| {
+        let until_ms = sentence.term.span.map_or(u64::MAX, |span| now_ms().saturating_add(span));
+        Order::Ban(who, until_ms, sentence.reason, sentence.force)
+    };
+    match command {
+        Ban::Account { number, sentence } => order(number.to_string(), sentence),
+        Ban::Address { address, sentence } => order(address.to_string(), sentence),
+        Ban::Net { network, sentence } => order(network.to_string(), sentence),
+        Ban::List { json } => Order::Bans(json),
+        Ban::Lift { who } => Order::Lift(who),
+    }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
+
 fn end_ms(end: &End) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+    let now = now_ms();
     match (end.hours, end.until) {
         (Some(hours), _) => now + u64::from(hours) * 3_600_000,
         (None, until) => until.unwrap_or(0).saturating_mul(1000),
@@ -118,6 +150,7 @@ fn either_way(data: &Path, order: Order) -> Result<(), Fatal> {
     if matches!(order, Order::Grant(..) | Order::Revoke(..) | Order::Acknowledge) {
         guard_audit(&mut store)?;
     }
+    tracing::info!(target: super::events::TARGET, order = order.word(), about = order.about(), user = sys::effective_user(), "operator");
     let mut office = Alone { accounts: store.accounts(), store, data: data.to_owned() };
     let done = commands::run(order, &mut office, &mut show);
     office.store.close().map_err(|error| Fatal(format!("cannot close the store: {error}")))?;
@@ -169,6 +202,14 @@ impl Office for Alone {
     fn tell(&mut self, _: Control) {}
 
     fn line(&self) -> Option<String> {
+        None
+    }
+
+    fn announce(&mut self, _: &str) -> Option<u64> {
+        None
+    }
+
+    fn presence(&mut self, _: u32) -> Option<Presence> {
         None
     }
 

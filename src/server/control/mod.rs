@@ -1,17 +1,17 @@
 //! The control plane: one ordinary thread that serves a Unix socket in the data directory, for its owner alone.
 
 pub mod commands;
-mod mailboxes;
 pub mod protocol;
 
 use super::Fatal;
+use super::events::TARGET as EVENTS;
 use super::figures::Report;
 use super::mesh::{Mesh, Message};
 use super::passwords::Passwords;
 use super::reload::Reloader;
 use super::searching::Searches;
 use super::storage::Storage;
-use crate::shard::Control;
+use crate::shard::{Control, Presence};
 use crate::store::{Accounts, Answer, Request};
 use commands::{Figures, Office};
 use crossbeam::channel::bounded;
@@ -115,7 +115,8 @@ fn serve(caller: &UnixStream, desk: &mut Desk) -> io::Result<()> {
     let mut answer = BufWriter::new(caller);
     let result = match Order::read(&line) {
         Some(order) => {
-            tracing::info!(order = order.word(), "the operator");
+            let user = crate::server::sys::peer_user(caller);
+            tracing::info!(target: EVENTS, order = order.word(), about = order.about(), user, "operator");
             commands::run(order, desk, &mut |text| protocol::write_text(&mut answer, text))
         }
         None => Err("the server does not know this command: use the oicqd that is running".to_owned()),
@@ -162,6 +163,22 @@ impl Office for Desk {
             password_queue: self.passwords.depth(),
             searches: self.searches.depth(),
         })
+    }
+
+    fn announce(&mut self, text: &str) -> Option<u64> {
+        let shards = self.mesh.shards();
+        let (sender, receiver) = bounded::<u64>(shards);
+        let text: Box<str> = text.into();
+        self.mesh.post_all(|| Message::Announce(text.clone(), sender.clone()));
+        let until = Instant::now() + PATIENCE;
+        Some((0..shards).filter_map(|_| receiver.recv_deadline(until).ok()).sum())
+    }
+
+    fn presence(&mut self, number: u32) -> Option<Presence> {
+        let (sender, receiver) = bounded(1);
+        let owner = number as usize % self.mesh.shards();
+        self.mesh.post(owner, vec![Message::Presence(number, sender)]);
+        receiver.recv_timeout(PATIENCE).ok()?
     }
 
     fn running(&self) -> bool {

@@ -25,8 +25,24 @@ pub enum Order {
     Mailbox(u32),
     /// Deletes what is in a mailbox; of this sender, or all.
     Purge(u32, Option<u32>),
-    /// Lists the accounts.
-    Accounts,
+    /// Lets somebody in who waits for approval.
+    Approve(u32),
+    /// Lists the accounts: those that wait for approval alone, as JSON.
+    Accounts(bool, bool),
+    /// Shows an account; as JSON.
+    Show(u32, bool),
+    /// Makes an invite: for how many accounts, until when (ms since 1970 UTC), for whom.
+    Invite(u32, u64, String),
+    /// Lists the invites; as JSON.
+    Invites(bool),
+    /// Takes an invite back: its code, or its place in the list.
+    Uninvite(String),
+    /// Bans somebody: who, until when (ms since 1970 UTC), why, and whether it is meant.
+    Ban(String, u64, String, bool),
+    /// Lists the bans; as JSON.
+    Bans(bool),
+    /// Lifts a ban.
+    Lift(String),
     /// Lists the sessions of an account; of all for 0.
     Sessions(u32),
     /// Ends the session of an account, and its tokens.
@@ -64,7 +80,15 @@ impl Order {
             Self::Delete(..) => "delete",
             Self::Mailbox(_) => "mailbox",
             Self::Purge(..) => "purge",
-            Self::Accounts => "accounts",
+            Self::Approve(_) => "approve",
+            Self::Accounts(..) => "accounts",
+            Self::Show(..) => "show",
+            Self::Invite(..) => "invite",
+            Self::Invites(_) => "invites",
+            Self::Uninvite(_) => "uninvite",
+            Self::Ban(..) => "ban",
+            Self::Bans(_) => "bans",
+            Self::Lift(_) => "lift",
             Self::Sessions(_) => "sessions",
             Self::SignOut(_) => "signout",
             Self::Reload => "reload",
@@ -88,9 +112,17 @@ impl Order {
             Self::Disable(number)
             | Self::Enable(number)
             | Self::Mailbox(number)
+            | Self::Approve(number)
             | Self::Sessions(number)
             | Self::SignOut(number) => vec![number.to_string()],
-            Self::Accounts | Self::Grants | Self::Acknowledge | Self::Reload | Self::Line => vec![],
+            Self::Grants | Self::Acknowledge | Self::Reload | Self::Line => vec![],
+            Self::Accounts(pending, json) => vec![pending.to_string(), json.to_string()],
+            Self::Show(number, json) => vec![number.to_string(), json.to_string()],
+            Self::Invite(uses, until_ms, note) => vec![uses.to_string(), until_ms.to_string(), escape(note)],
+            Self::Ban(who, until_ms, reason, force) => {
+                vec![escape(who), until_ms.to_string(), escape(reason), force.to_string()]
+            }
+            Self::Uninvite(text) | Self::Lift(text) => vec![escape(text)],
             Self::Delete(number, purge) => vec![number.to_string(), purge.to_string()],
             Self::Purge(number, from) => {
                 vec![number.to_string(), from.map_or_else(String::new, |from| from.to_string())]
@@ -101,7 +133,7 @@ impl Order {
             }
             Self::Revoke(monitor, target) => vec![monitor.to_string(), target.to_string()],
             Self::Audit(text) | Self::Announce(text) => vec![escape(text)],
-            Self::Stats(json) => vec![json.to_string()],
+            Self::Invites(json) | Self::Bans(json) | Self::Stats(json) => vec![json.to_string()],
         };
         let mut line = self.word().to_owned();
         for value in values {
@@ -110,6 +142,42 @@ impl Order {
         }
         line.push('\n');
         line
+    }
+
+    /// What it is about, for the log: never a password, nor what is said to everyone.
+    pub fn about(&self) -> String {
+        match self {
+            Self::Add(nickname, _) => format!("{nickname:?}"),
+            Self::Password(number, _)
+            | Self::Disable(number)
+            | Self::Enable(number)
+            | Self::Delete(number, _)
+            | Self::Mailbox(number)
+            | Self::Purge(number, None)
+            | Self::Approve(number)
+            | Self::Sessions(number)
+            | Self::Show(number, _)
+            | Self::SignOut(number) => number.to_string(),
+            Self::Grant(monitor, target, ..) | Self::Revoke(monitor, target) => format!("{monitor} {target}"),
+            Self::Invite(uses, _, note) => format!("{uses} {note:?}"),
+            Self::Ban(who, _, reason, _) => format!("{who} {reason:?}"),
+            Self::Lift(who) => who.clone(),
+            Self::Purge(number, Some(from)) => format!("{number} {from}"),
+            Self::Stop(true) => "and all sessions".to_owned(),
+            Self::Accounts(..)
+            | Self::Invites(_)
+            // It may be the code itself.
+            | Self::Uninvite(_)
+            | Self::Bans(_)
+            | Self::Reload
+            | Self::Line
+            | Self::Stop(false)
+            | Self::Grants
+            | Self::Audit(_)
+            | Self::Acknowledge
+            | Self::Announce(_)
+            | Self::Stats(_) => String::new(),
+        }
     }
 
     /// Reads a line; `None` if it is none of ours.
@@ -124,7 +192,17 @@ impl Order {
             ["mailbox", number] => Self::Mailbox(number.parse().ok()?),
             ["purge", number, ""] => Self::Purge(number.parse().ok()?, None),
             ["purge", number, from] => Self::Purge(number.parse().ok()?, Some(from.parse().ok()?)),
-            ["accounts"] => Self::Accounts,
+            ["approve", number] => Self::Approve(number.parse().ok()?),
+            ["accounts", pending, json] => Self::Accounts(pending.parse().ok()?, json.parse().ok()?),
+            ["show", number, json] => Self::Show(number.parse().ok()?, json.parse().ok()?),
+            ["invite", uses, until, note] => Self::Invite(uses.parse().ok()?, until.parse().ok()?, unescape(note)?),
+            ["invites", json] => Self::Invites(json.parse().ok()?),
+            ["uninvite", which] => Self::Uninvite(unescape(which)?),
+            ["ban", who, until, reason, force] => {
+                Self::Ban(unescape(who)?, until.parse().ok()?, unescape(reason)?, force.parse().ok()?)
+            }
+            ["bans", json] => Self::Bans(json.parse().ok()?),
+            ["lift", who] => Self::Lift(unescape(who)?),
             ["sessions", number] => Self::Sessions(number.parse().ok()?),
             ["signout", number] => Self::SignOut(number.parse().ok()?),
             ["reload"] => Self::Reload,
@@ -218,7 +296,15 @@ mod tests {
             Order::Mailbox(4),
             Order::Purge(5, None),
             Order::Purge(6, Some(7)),
-            Order::Accounts,
+            Order::Approve(10_000),
+            Order::Accounts(true, false),
+            Order::Show(10_000, true),
+            Order::Invite(3, u64::MAX, "for\tAnn".into()),
+            Order::Invites(false),
+            Order::Uninvite("a b".into()),
+            Order::Ban("192.0.2.0/24".into(), 7, "because\nof that".into(), true),
+            Order::Bans(true),
+            Order::Lift("10001".into()),
             Order::Sessions(0),
             Order::SignOut(10_000),
             Order::Reload,

@@ -40,14 +40,14 @@ impl Scan {
     }
 
     /// Looks at one account: in rising order of number, or in falling order if the query is descending. Breaks when it
-    /// needs no more. The accounts that the operator has disabled are not found.
+    /// needs no more. Accounts that the operator has disabled, or not yet approved, are not found.
     pub fn offer(&mut self, number: u32, account: &AccountView<'_>, status: u8) -> ControlFlow<()> {
         if !self.remaining.contains(&number) {
             // Out of range, or seen before: a caller that does not prune loses time, not correctness.
             return self.flow();
         }
         self.remaining = self.beyond(number);
-        if !account.disabled && self.query.matches(number, &account.profile, status) {
+        if !account.disabled && !account.pending && self.query.matches(number, &account.profile, status) {
             self.found.push(account.card(number));
             if self.found.len() >= self.query.limit {
                 self.remaining = NOBODY;

@@ -1,5 +1,6 @@
 //! The whole rule book under a virtual clock: shards, a store in memory, and people who send frames.
 
+mod admission;
 mod classic;
 mod files;
 mod friends;

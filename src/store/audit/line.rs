@@ -2,7 +2,7 @@
 
 use super::{AuditHead, AuditSeal};
 use crate::limits;
-use crate::store::AuditEvent;
+use crate::store::{AuditEvent, Utc};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ pub(super) fn write(head: &AuditHead, seal: &AuditSeal, event: &AuditEvent, log:
     let _ = write!(
         log,
         "{seq} {} {} {} {} \"{}\" {} ",
-        Utc(event.time_ms),
+        Utc(event.time_ms).rfc3339(),
         event.action.word(),
         event.monitor,
         event.target,
@@ -65,43 +65,5 @@ pub(super) struct Hex<'a>(pub &'a [u8]);
 impl std::fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// A time in milliseconds since 1970, as RFC 3339 writes it.
-pub(super) struct Utc(pub u64);
-
-impl std::fmt::Display for Utc {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (days, ms) = (self.0 / 86_400_000, self.0 % 86_400_000);
-        // Days since 1 March of the year 0, in eras of 400 years (Hinnant, chrono-compatible date algorithms).
-        let days = days + 719_468;
-        let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-        let year = era * 400 + year_of_era + u64::from(month <= 2);
-        let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1000)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Utc;
-
-    #[test]
-    fn times_are_right() {
-        for (ms, text) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
-            (951_868_799_999, "2000-02-29T23:59:59.999Z"),
-            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-            (1_735_689_599_001, "2024-12-31T23:59:59.001Z"),
-        ] {
-            assert_eq!(Utc(ms).to_string(), text);
-        }
     }
 }

@@ -23,8 +23,7 @@ mod seal;
 pub use seal::{AuditCheck, AuditSeal, SetAside};
 
 use super::disk::{Disk, Window};
-use super::{AuditAction, AuditEvent, OpenError};
-use line::Utc;
+use super::{AuditAction, AuditEvent, OpenError, Utc};
 use std::io;
 
 /// The file.
@@ -92,22 +91,24 @@ pub(super) struct Audit {
 
 impl Audit {
     /// Opens the log, whose end was `known` when the journal last spoke of it. All of it is checked. Lines after that end
-    /// were not answered: good ones are kept, others go.
+    /// were not answered: good ones are kept, and what is left of a torn one goes.
     pub(super) fn open<D: Disk>(disk: &mut D, known: AuditHead, seal: Option<AuditSeal>) -> Result<Self, OpenError> {
         let failed = || OpenError::io(format!("read {NAME}"));
         let size = disk.size(NAME).map_err(failed())?.unwrap_or(0);
         let mut window = Window::new(disk, NAME);
         let mut check = AuditCheck::new(known, seal.clone()).begin();
+        let mut torn = false;
         while check.head.bytes < size && !check.is_over() {
             // A line is read back in one piece, however long its escapes have made it.
             let bytes = window.at(check.head.bytes, line::MOST_BYTES).map_err(failed())?;
             let length = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+            // What a crash has left of an append ends nowhere, or has places that were never written.
+            torn = !bytes[..length].ends_with(b"\n") || bytes[..length].contains(&0);
             check.line(&bytes[..length]);
         }
         let (head, broken) = match check.end() {
             Ok(head) => (head, None),
-            // What follows the known end is what a crash has left of an append.
-            Err(broken) if broken.line > known.seq && broken.offset >= known.bytes => (check.head, None),
+            Err(broken) if torn && broken.line > known.seq && broken.offset >= known.bytes => (check.head, None),
             Err(broken) => (known, Some(broken)),
         };
         let dirty = broken.is_none() && size > head.bytes;
@@ -204,7 +205,7 @@ impl Audit {
 
 /// The name under which a broken log is set aside: the first that is free.
 pub(super) fn aside_name(time_ms: u64, taken: &[String]) -> String {
-    let time: String = Utc(time_ms).to_string().chars().filter(|char| *char != ':').collect();
+    let time: String = Utc(time_ms).rfc3339().chars().filter(|char| *char != ':').collect();
     let mut name = format!("audit-broken-{time}.log");
     for nth in 2_u32.. {
         if !taken.contains(&name) {

@@ -4,6 +4,7 @@ mod asks;
 mod blocks;
 pub(super) mod friends;
 pub(super) mod mail;
+mod office;
 mod sessions;
 pub(super) mod shares;
 mod texts;
@@ -15,7 +16,7 @@ use super::draft::Draft;
 use super::index::Lookup;
 use super::key::{self, Key};
 use super::ledger::Ledger;
-use super::{Account, Change, Grant, Refusal, read};
+use super::{Account, Banned, Change, Grant, Refusal, read};
 use crate::limits;
 use std::io;
 
@@ -107,6 +108,17 @@ impl<'a, I: Lookup> Plan<'a, I> {
                 self.change_account(*number, |account| account.disabled = *disabled)?;
                 if *disabled {
                     self.shut_out(*number)?;
+                }
+            }
+            Change::Approve(number) => self.approve(*number)?,
+            Change::PutInvite(invite) => self.put_invite(invite)?,
+            Change::DeleteInvite(id) => self.delete_invite(*id)?,
+            Change::PutBan(ban) => self.put_ban(ban)?,
+            Change::LiftBan(who) => self.lift_ban(*who)?,
+            Change::PutSeen(number, seen) => {
+                // Who is gone is seen no more.
+                if self.draft.has(self.index, key::account(*number))? {
+                    self.draft.put(key::seen(*number), seen.encode());
                 }
             }
             Change::PutGroup(owner, group, name) => {
@@ -221,6 +233,10 @@ impl<'a, I: Lookup> Plan<'a, I> {
         self.delete_mail(number, u64::MAX)?;
         self.delete_blocks(number)?;
         self.shut_out(number)?;
+        self.delete(key::seen(number))?;
+        if let Err(Stop::Failed(error)) = self.lift_ban(Banned::Account(number)) {
+            return Err(error.into());
+        }
         // The operator grants by hand: there are never many.
         for grant in self.draft.keys(self.index, key::grants())? {
             if Key::grant_parts(&grant).is_some_and(|(monitor, target)| monitor == number || target == number) {

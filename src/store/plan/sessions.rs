@@ -27,6 +27,11 @@ impl<I: Lookup> Plan<'_, I> {
     /// Whoever is in, or has a token to come in, needs the password from now on.
     pub(super) fn shut_out(&mut self, number: u32) -> Planned<()> {
         self.delete(key::tokens(number))?;
+        self.end_sessions(number)
+    }
+
+    /// No session of theirs is kept.
+    pub(super) fn end_sessions(&mut self, number: u32) -> Planned<()> {
         for session in self.draft.keys(self.index, key::sessions_of(number))? {
             self.draft.delete(session);
         }

@@ -173,6 +173,27 @@ fn a_log_that_is_changed_under_a_running_server_takes_nothing_more() {
 }
 
 #[test]
+fn a_line_that_somebody_has_appended_breaks_the_log_and_a_torn_one_does_not() {
+    let whole = log(with_lines(&["one", "two"]).disk());
+    let last = whole.lines().last().expect("two lines");
+    for (tail, line) in [
+        (format!("{last}\n"), Some(3)),
+        ("garbage\n".to_owned(), Some(3)),
+        (unsealed(3, &["three"], last_hash(&whole)), Some(3)),
+        ("\n".to_owned(), Some(3)),
+        ("3 2000-01-01T".to_owned(), None),
+        ("3 2000\0\0\0\0\0\n".to_owned(), None),
+    ] {
+        let store = with_lines(&["one", "two"]);
+        replace(&mut store.disk().clone(), &format!("{whole}{tail}"));
+        let mut store = restart(store);
+        assert_eq!(store.take_audit_alarm().map(|broken| broken.line), line, "{tail}");
+        let kept = if line.is_some() { format!("{whole}{tail}") } else { whole.clone() };
+        assert_eq!(log(store.disk()), kept, "{tail}");
+    }
+}
+
+#[test]
 fn lines_of_the_version_without_macs_count_up_to_the_first_with_one() {
     let old = unsealed(1, &["one", "two"], "0".repeat(64));
     let mut disk = SimDisk::new(3);

@@ -177,8 +177,14 @@ impl Model {
             Change::DeleteGrant { monitor, target } => {
                 self.grants.remove(&(*monitor, *target));
             }
-            // The model has no audit log.
-            Change::AcknowledgeAudit => {}
+            // The model has no office.
+            Change::AcknowledgeAudit
+            | Change::Approve(_)
+            | Change::PutInvite(_)
+            | Change::DeleteInvite(_)
+            | Change::PutBan(_)
+            | Change::LiftBan(_)
+            | Change::PutSeen(..) => {}
             Change::DeleteAccount(gone) => {
                 self.accounts.remove(gone);
                 self.mail.remove(gone);

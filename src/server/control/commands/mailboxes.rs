@@ -1,8 +1,8 @@
 //! What operators do with mailboxes: they see who fills them, never a text, and take out what somebody has left.
 
-use super::commands::{Done, Office, Show, commit, say, time};
+use super::{Done, Office, Show, commit, say};
 use crate::limits::MAILBOX_PAGE;
-use crate::store::{Change, MailView, Request};
+use crate::store::{Change, MailView, Request, Utc};
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
@@ -26,13 +26,13 @@ impl Heap {
 
     fn words(&self) -> String {
         let Self { messages, bytes, oldest_ms, newest_ms } = self;
-        format!("{messages} messages, {bytes} bytes, from {} to {}", time(*oldest_ms), time(*newest_ms))
+        format!("{messages} messages, {bytes} bytes, from {} to {}", Utc(*oldest_ms), Utc(*newest_ms))
     }
 }
 
 /// How much is in a mailbox: in all, and of each sender, those with most first.
 pub fn show(office: &mut dyn Office, number: u32, show: Show<'_>) -> Done {
-    super::commands::account(office, number)?;
+    super::account(office, number)?;
     let (mut all, mut senders) = (Heap::default(), BTreeMap::<u32, Heap>::new());
     let visited = office.accounts().mailbox(number, &mut |mail| {
         all.add(&mail);
@@ -51,7 +51,7 @@ pub fn show(office: &mut dyn Office, number: u32, show: Show<'_>) -> Done {
 
 /// Deletes what is in a mailbox, or what one sender has left there.
 pub fn purge(office: &mut dyn Office, number: u32, from: Option<u32>, show: Show<'_>) -> Done {
-    super::commands::account(office, number)?;
+    super::account(office, number)?;
     let gone = take_out(office, &mut |office, visit| {
         office.accounts().mailbox(number, &mut |mail| match from {
             Some(from) if mail.from != from => ControlFlow::Continue(()),
