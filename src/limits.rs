@@ -294,8 +294,9 @@ pub const HELD_BYTES: usize = 64 * 1024;
 pub const REGISTRATIONS_AT_ONCE: u32 = 4;
 /// Questions to the store and the password pool that a shard has open; beyond it requests are refused as "busy".
 pub const QUESTIONS: usize = 262_144;
-/// Tokens of one account that are good at a time, one for each device that it is used on (protocol.md 2.6).
-pub const TOKENS: usize = 8;
+/// Tokens of one account that are good at a time: eight devices, and two for each, since the one before is good until the
+/// present one is used (protocol.md 2.6).
+pub const TOKENS: usize = 16;
 /// Sign-ins of one number in progress at once, so that wrong ones cannot fill the password pool. One whose connection has
 /// ended counts until its check has.
 pub const SIGN_IN_ATTEMPTS: usize = 4;

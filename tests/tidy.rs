@@ -29,7 +29,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// What the rules may use of the store: what is kept, what is asked and what is answered, never how.
-const STORE_FOR_SHARDS: [&str; 23] = [
+const STORE_FOR_SHARDS: [&str; 24] = [
     "Account",
     "AccountView",
     "Answer",
@@ -43,6 +43,7 @@ const STORE_FOR_SHARDS: [&str; 23] = [
     "Invite",
     "Mail",
     "Network",
+    "NewToken",
     "Refusal",
     "Request",
     "Seen",

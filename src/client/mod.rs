@@ -19,7 +19,7 @@
 //! # fn main() {}
 //! # #[cfg(feature = "server")]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use oicq::client::{Client, Connect, Event, OwnedProfile, ReceiptState, ServerLine, Status};
+//! use oicq::client::{Client, Connect, Event, OwnedProfile, ReceiptState, ServerLine};
 //! use std::time::Duration;
 //!
 //! # let server = oicq::server::Trial::start()?;
@@ -56,7 +56,7 @@
 //!         _ => {}
 //!     }
 //! }
-//! li.set_status(Status::Offline)?;
+//! li.leave()?;
 //! # Ok(())
 //! # }
 //! ```
@@ -66,7 +66,7 @@
 //! | what | where it comes from | what it is for |
 //! |---|---|---|
 //! | the server's key | [`Event::ServerKey`] | [`Connect::pinned`]: another one is refused |
-//! | a token | [`Event::Token`] | [`Client::sign_in_with_token`], for 30 days; as secret as the password |
+//! | a token | [`Event::Token`] | [`Client::sign_in_with_token`], for 30 days, or until a later one is used; as secret as the password |
 //! | messages without a receipt | [`Client::unsent`] | [`Connect::outbox`], or [`Client::hold`] |
 //! | what was shown | [`Client::seen`] | [`Connect::seen`]: nothing is shown twice |
 //!

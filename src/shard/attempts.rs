@@ -19,6 +19,8 @@ pub(super) struct Attempt {
     /// The status after it: online or hidden.
     pub status: u8,
     pub request: Fingerprint,
+    /// The token that was signed in with, and the session in which it was given.
+    pub by: Option<([u8; 32], u32)>,
     /// The next token, which the answer brings (links only).
     pub token: Box<str>,
     /// The account waits for the operator's approval: whoever has the password is told so.
@@ -42,6 +44,7 @@ impl Attempt {
             by_token,
             status,
             request,
+            by: None,
             token,
             pending: false,
             mail_came: false,

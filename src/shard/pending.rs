@@ -21,7 +21,7 @@ pub(super) enum Pending {
     RegisterHash(Registering),
     /// The number of a new account.
     Register(Registering),
-    /// Until when the token of somebody who signs in is good.
+    /// What is known of the token of somebody who signs in.
     SignInToken { number: u32, attempt: u64 },
     /// The token and the session of somebody whose password or token was right.
     SignInKept { number: u32, attempt: u64 },

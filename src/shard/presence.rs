@@ -22,20 +22,18 @@ pub(super) const NEVER_TOLD: u8 = u8::MAX;
 impl Shard {
     /// 0x10: another status, or the end of the session.
     pub(super) fn set_status(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8) {
-        if status == OFFLINE {
-            self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
-            if let Some(from) = self.session(asker.number).and_then(|session| session.way.bare()) {
-                self.signed_out.insert(cx.now.mono_ms, (asker.number, from), ());
-            }
-            return self.end_session_with(cx, asker.number, CloseCode::SignedOut, "");
-        }
-        if !(ONLINE..OFFLINE).contains(&status) {
+        if !(ONLINE..=OFFLINE).contains(&status) {
             let why = format!("status {status} does not exist: 1 online, 2 hidden, 3 do not disturb, 4 offline");
             return self.refuse(cx, asker, &Refused::new(Code::Malformed, why));
         }
         if self.session(asker.number).is_some_and(|session| session.way.link().is_some()) {
             // It stays what it is over a restart of the server, so it is on disk before it is answered.
-            let change = Change::SetSessionStatus { number: asker.number, session: asker.session, status };
+            let (number, session) = (asker.number, asker.session);
+            let change = match status {
+                // Whoever signs out wants nobody to come in again with what this session was given.
+                OFFLINE => Change::EndTokens { number, session },
+                _ => Change::SetSessionStatus { number, session, status },
+            };
             return self.ask_store(cx, Request::Commit(vec![change]), Pending::StatusKept { asker, status });
         }
         self.status_set(cx, asker, status);
@@ -48,10 +46,21 @@ impl Shard {
 
     fn status_set(&mut self, cx: &mut Cx<'_>, asker: Asker, status: u8) {
         if let Some(session) = self.session_mut(asker.number).filter(|session| session.id == asker.session) {
+            if status == OFFLINE {
+                return self.sign_out(cx, asker);
+            }
             session.status = status;
             self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
             self.show(cx, asker.number);
         }
+    }
+
+    fn sign_out(&mut self, cx: &mut Cx<'_>, asker: Asker) {
+        self.reply(cx, asker, &Server::StatusSet { me: asker.number, status: OFFLINE });
+        if let Some(from) = self.session(asker.number).and_then(|session| session.way.bare()) {
+            self.signed_out.insert(cx.now.mono_ms, (asker.number, from), ());
+        }
+        self.end_session_with(cx, asker.number, CloseCode::SignedOut, "");
     }
 
     /// Puts a user's visible status on the board, and tells those who list the user if it has changed.

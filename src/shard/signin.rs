@@ -17,7 +17,7 @@ use super::wheel::SessionKey;
 use super::{Cx, Peer, Shard, sending};
 use crate::limits;
 use crate::link::CloseCode;
-use crate::store::{Answer, Change, Request, UserRecord};
+use crate::store::{Answer, Change, NewToken, Request, UserRecord};
 use crate::wire::{Dialect, List, Server, User};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -88,6 +88,9 @@ impl Shard {
         if by_token {
             let hash = Sha256::digest(token).into();
             let pending = Pending::SignInToken { number: me, attempt: id };
+            if let Some(attempt) = self.attempt_mut(me, id) {
+                attempt.by = Some((hash, 0));
+            }
             return self.ask_store(cx, Request::Token { number: me, hash }, pending);
         }
         if !self.failures.must_wait(now_ms, me, prefix) {
@@ -178,8 +181,13 @@ impl Shard {
 
     pub(super) fn sign_in_token(&mut self, cx: &mut Cx<'_>, number: u32, attempt: u64, answer: &Answer) {
         match answer {
-            Answer::Until(Some(until_ms)) if *until_ms > cx.now.unix_ms => self.sign_in_proven(cx, number, attempt),
-            Answer::Until(_) => {
+            Answer::Token(Some(token)) if token.until_ms > cx.now.unix_ms => {
+                if let Some((_, session)) = self.attempt_mut(number, attempt).and_then(|attempt| attempt.by.as_mut()) {
+                    *session = token.session;
+                }
+                self.sign_in_proven(cx, number, attempt);
+            }
+            Answer::Token(_) => {
                 let why = Refused::new(Code::WrongPassword, "this token is good no more: sign in with the password");
                 self.attempt_failed(cx, number, attempt, &why);
             }
@@ -191,7 +199,7 @@ impl Shard {
     /// the answer goes out. The lists are read after that, so nothing comes between them and the session.
     fn sign_in_proven(&mut self, cx: &mut Cx<'_>, number: u32, id: u64) {
         let Some(attempt) = self.attempt(number, id) else { return };
-        let (from, status, prefix) = (attempt.from, attempt.status, attempt.prefix);
+        let (from, status, prefix, by) = (attempt.from, attempt.status, attempt.prefix, attempt.by);
         if attempt.abandoned {
             self.take_attempt(number, id);
             return;
@@ -223,7 +231,9 @@ impl Shard {
             };
             let hash = Sha256::digest(&token).into();
             let until_ms = cx.now.unix_ms + limits::TOKEN.as_millis() as u64;
-            let changes = vec![Change::PutToken { number, hash, until_ms }, kept];
+            let instead_of = by.map(|(hash, _)| hash);
+            let token_record = NewToken { number, hash, until_ms, session: key.session, instead_of };
+            let changes = vec![Change::PutToken(token_record), kept];
             if let Some(attempt) = self.attempt_mut(number, id) {
                 attempt.token = token.into();
             }

@@ -175,7 +175,9 @@ impl Lists {
             | Change::AddMail(..)
             | Change::DeleteMail(..)
             | Change::DeleteMailAt(..)
-            | Change::PutToken { .. }
+            | Change::PutToken(_)
+            | Change::EndTokens { .. }
+            | Change::KeepOnly { .. }
             | Change::DeleteTokens(_)
             | Change::PutSession(..)
             | Change::DeleteSession { .. }

@@ -111,7 +111,7 @@ pub enum Request {
         /// Whom.
         target: u32,
     },
-    /// Until when this token of the account is good (ms since 1970 UTC), if it is known: [`Answer::Until`].
+    /// What is known of this token of the account: [`Answer::Token`].
     Token {
         /// Whose.
         number: u32,
@@ -218,14 +218,21 @@ pub enum Change {
         /// Whom.
         other: u32,
     },
-    /// Whoever has the token with this hash can sign in. Of more than `limits::TOKENS` the one that ends first is gone.
-    PutToken {
+    /// Whoever has this token can sign in. Of more than `limits::TOKENS` the one that ends first is gone.
+    PutToken(NewToken),
+    /// The tokens that were given in this session are gone, and those in place of which they were given.
+    EndTokens {
         /// Whose.
         number: u32,
-        /// Its SHA-256: the token itself is not kept.
-        hash: [u8; 32],
-        /// Until when, in ms since 1970 UTC.
-        until_ms: u64,
+        /// Which session.
+        session: u32,
+    },
+    /// All other sessions and their tokens are gone.
+    KeepOnly {
+        /// Whose.
+        number: u32,
+        /// The session that stays, with its tokens.
+        session: u32,
     },
     /// All tokens of the account are gone.
     DeleteTokens(u32),
@@ -273,6 +280,30 @@ pub enum Change {
     AcknowledgeAudit,
 }
 
+/// A token to be kept (protocol.md 2.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewToken {
+    /// Whose.
+    pub number: u32,
+    /// Its SHA-256: the token itself is not kept.
+    pub hash: [u8; 32],
+    /// Until when it is good, in ms since 1970 UTC.
+    pub until_ms: u64,
+    /// The session in which it is given.
+    pub session: u32,
+    /// The SHA-256 of the token that its owner has signed in with. It is good until this one is used.
+    pub instead_of: Option<[u8; 32]>,
+}
+
+/// What is known of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownToken {
+    /// Until when it is good, in ms since 1970 UTC.
+    pub until_ms: u64,
+    /// The session in which it was given; 0 if nobody knows.
+    pub session: u32,
+}
+
 /// What the store answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -284,10 +315,12 @@ pub enum Answer {
     Cards(Vec<Card>),
     /// Messages, oldest first; empty if there are no more.
     Mail(Vec<Mail>),
-    /// Until when the request is open, or the token is good, if it is.
+    /// Until when the request is open, if it is.
     Until(Option<u64>),
     /// Whether what is sent is refused.
     Refuses(bool),
+    /// The token, if it is known; it may have ended.
+    Token(Option<KnownToken>),
     /// The grant, if there is one; it may have ended.
     Grant(Option<Grant>),
     /// The session, if one is kept.

@@ -8,9 +8,10 @@ use super::ledger::Ledger;
 use super::plan::mail::WALK;
 use super::plan::read_until;
 use super::record::{details, reach};
+use super::token::{self, Token};
 use super::{
-    Account, AccountView, Answer, Ban, Card, Grant, Invite, Mail, Refusal, Request, Seen, SessionRecord, Text,
-    UserRecord, lists, token,
+    Account, AccountView, Answer, Ban, Card, Grant, Invite, KnownToken, Mail, Refusal, Request, Seen, SessionRecord,
+    Text, UserRecord, lists,
 };
 use crate::limits;
 use crate::wire::WireError;
@@ -40,7 +41,7 @@ pub(super) fn answer<I: Lookup>(index: &I, ledger: &mut Ledger, request: &Reques
             let from = ledger.mail_start(*number).max(after.saturating_add(1));
             Answer::Mail(mail(index, *number, from)?)
         }
-        Request::Token { number, hash } => Answer::Until(token(index, *number, hash)?),
+        Request::Token { number, hash } => Answer::Token(token(index, *number, hash)?),
         Request::Session(number) => {
             let mut newest: Option<SessionRecord> = None;
             visit_sessions(index, key::sessions_of(*number), &mut |record| {
@@ -262,10 +263,11 @@ pub(super) fn audit_seal<I: Lookup>(index: &I) -> io::Result<Option<AuditSeal>> 
     value.map(|value| AuditSeal::decode(value.as_ref()).ok_or_else(malformed)).transpose()
 }
 
-fn token<I: Lookup>(index: &I, number: u32, hash: &[u8; 32]) -> io::Result<Option<u64>> {
+fn token<I: Lookup>(index: &I, number: u32, hash: &[u8; 32]) -> io::Result<Option<KnownToken>> {
     let Some(value) = index.get(&key::tokens(number))? else { return Ok(None) };
     let tokens = token::decode(value.as_ref()).ok_or_else(malformed)?;
-    Ok(tokens.into_iter().find(|token| token.1 == *hash).map(|token| token.0))
+    let found = tokens.into_iter().find(|token| token.hash == *hash);
+    Ok(found.map(|Token { until_ms, session, .. }| KnownToken { until_ms, session }))
 }
 
 pub(super) fn session(key: &[u8], value: &[u8]) -> io::Result<SessionRecord> {

@@ -148,7 +148,7 @@ impl Core {
         let sent = matches!(entry.phase, Phase::Inside(_));
         let error = if entry.is_register() && sent { Error::Unknown } else { Error::Timeout };
         self.replies.extend(entry.caller().map(|id| (id, Err(error))));
-        self.leave(now, entry);
+        self.dismiss(now, entry);
         self.next_registration(now);
         // A session that ended meanwhile waited for what came of this.
         if self.live.is_none() {
@@ -156,7 +156,7 @@ impl Core {
         }
     }
 
-    fn leave(&mut self, now: u64, entry: Entry) {
+    fn dismiss(&mut self, now: u64, entry: Entry) {
         let last = entry.into_session().and_then(|session| farewell(session, now, &mut self.ciphers));
         self.packets.extend(last);
     }
@@ -221,7 +221,7 @@ impl Core {
             Verdict::Registered(number) => {
                 let entry = self.entries.remove(at);
                 self.replies.extend(entry.caller().map(|id| (id, Ok(Reply::Registered(number)))));
-                self.leave(now, entry);
+                self.dismiss(now, entry);
                 self.next_registration(now);
             }
             Verdict::SignedIn { groups, token } => {
@@ -278,7 +278,7 @@ impl Core {
         let mut entry = self.entries.remove(at);
         if let Some(id) = entry.caller() {
             self.replies.push_back((id, Err(Error::Refused { code, text })));
-            self.leave(now, entry);
+            self.dismiss(now, entry);
             self.next_registration(now);
             if self.live.is_none() {
                 self.reconnect(now);
@@ -288,10 +288,10 @@ impl Core {
         if later {
             let purpose = std::mem::replace(&mut entry.purpose, Purpose::SignIn(None, NOBODY));
             let number = entry.number;
-            self.leave(now, entry);
+            self.dismiss(now, entry);
             return self.begin(now, number, purpose, Phase::Pausing(now + PAUSE_MS));
         }
-        self.leave(now, entry);
+        self.dismiss(now, entry);
         self.end(if text.is_empty() { "the sign-in was refused" } else { &text });
     }
 }

@@ -65,6 +65,7 @@ impl Core {
             self.live = None;
             self.reconnect(now);
         }
+        self.advance_leaving(now);
         self.advance_entries(now);
         let link = self.live.as_ref().map(|live| &live.session.link);
         let mut ended: Vec<Outcome> = Vec::new();

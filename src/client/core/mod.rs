@@ -5,6 +5,7 @@ mod chance;
 mod door;
 mod entering;
 mod entry;
+mod leaving;
 mod live;
 mod outbox;
 mod pending;
@@ -23,6 +24,7 @@ use crate::link::{Ciphers, Frames, Packet};
 use crate::wire::{Blob, User};
 use chance::Chance;
 use entry::{Entry, Login, Phase, Purpose};
+use leaving::Leaving;
 use live::Live;
 use outbox::Outbox;
 pub use outbox::{Recipient, Unsent};
@@ -103,6 +105,7 @@ pub struct Core {
     frames: Frames,
     me: Option<Identity>,
     live: Option<Live>,
+    leaving: Option<Leaving>,
     /// At most one sign-in and one registration.
     entries: Vec<Entry>,
     registrations: VecDeque<(RequestId, Vec<u8>, u64)>,
@@ -137,6 +140,7 @@ impl Core {
             frames: Frames::default(),
             me: None,
             live: None,
+            leaving: None,
             entries: Vec::new(),
             registrations: VecDeque::new(),
             requests: Requests::default(),
@@ -347,7 +351,8 @@ impl Core {
         let live = self.live.as_ref().and_then(Live::deadline);
         let registrations = self.registrations.front().map(|(.., give_up_at)| *give_up_at);
         let outbox = self.live.as_ref().and_then(|_| self.outbox.deadline());
-        let rest = [packets, live, registrations, self.requests.deadline(), outbox];
+        let leaving = self.leaving.as_ref().map(Leaving::deadline);
+        let rest = [packets, live, leaving, registrations, self.requests.deadline(), outbox];
         entries.chain(rest.into_iter().flatten()).min()
     }
 
@@ -363,6 +368,7 @@ impl Core {
             Phase::Knocking(door) => door.poll(now, out),
             Phase::Inside(session) => session.link.poll(now, ciphers, out),
         });
+        let entered = entered || self.leaving.as_mut().is_some_and(|leaving| leaving.poll(now, ciphers, out));
         let any = entered || self.live.as_mut().is_some_and(|live| live.session.link.poll(now, ciphers, out));
         if any && self.waits() {
             self.unanswered_since.get_or_insert(now);

@@ -48,7 +48,9 @@ impl Core {
             return self.live_data(now, packet);
         }
         let inside = |phase: &Phase| matches!(phase, Phase::Inside(inside) if inside.is(number, session));
-        let Some(at) = self.entries.iter().position(|entry| inside(&entry.phase)) else { return false };
+        let Some(at) = self.entries.iter().position(|entry| inside(&entry.phase)) else {
+            return self.leaving_data(now, number, session, packet);
+        };
         let Phase::Inside(inside) = &mut self.entries[at].phase else { return false };
         let mut frames = std::mem::take(&mut self.frames);
         frames.clear();

@@ -59,7 +59,7 @@ impl Connect {
 /// threads. The connection is made when it is needed and made anew when it breaks.
 ///
 /// Dropping it ends the program's side, not the session: the server notices after 90 s, or at once if
-/// [`set_status`](Self::set_status) with [`Status::Offline`](super::Status::Offline) was called before.
+/// [`leave`](Self::leave) was called before.
 #[derive(Debug)]
 pub struct Client {
     shared: Arc<Shared>,

@@ -165,7 +165,15 @@ impl Client {
         self.done(&User::DeleteFriend { me: self.me()?, friend })
     }
 
-    /// Changes one's status; [`Status::Offline`] signs out.
+    /// Ends the session, so that others see one offline at once. The token stays good: it signs in the next time.
+    pub fn leave(&self) -> Result<(), Error> {
+        match self.shared.call(|core, now| core.leave(now))? {
+            Reply::Done => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Changes one's status; [`Status::Offline`] signs out, and the tokens of the session are good no more.
     pub fn set_status(&self, status: Status) -> Result<(), Error> {
         match self.call(&User::SetStatus { me: self.me()?, status: status.code() })? {
             Reply::Status(_) => Ok(()),

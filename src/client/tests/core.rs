@@ -318,3 +318,20 @@ fn no_bytes_break_it() {
     let id = world.core.request(world.now, &view(10_001)).unwrap();
     assert!(matches!(world.answer(id), Ok(Reply::Profile(..))));
 }
+
+/// A program that ends leaves its token good: it only says farewell, again and again where that is lost.
+#[test]
+fn a_program_leaves_and_comes_again_with_its_token() {
+    let mut world = World::signed_in();
+    let id = world.core.leave(world.now).unwrap();
+    assert_eq!(world.core.number(), None);
+    assert!(matches!(world.answer(id), Ok(Reply::Done)));
+    assert_eq!((world.fake.sessions(), world.fake.count("SetStatus")), (0, 0));
+    assert!(world.core.leave(world.now).is_err(), "once");
+    // Nobody answers: it is said a few times, and then it is enough.
+    let mut world = World::signed_in();
+    world.lose = |_, _| true;
+    let (id, began) = (world.core.leave(world.now).unwrap(), world.now);
+    assert!(matches!(world.answer(id), Ok(Reply::Done)));
+    assert!((1_000..2_000).contains(&(world.now - began)));
+}

@@ -185,7 +185,11 @@ impl Fake {
             self.peers[at].link.send(answer);
         }
         if arrival.close.is_some() {
-            self.peers.remove(at);
+            let mut peer = self.peers.remove(at);
+            let mut farewell = Vec::new();
+            peer.link.close(crate::link::CloseCode::SignedOut, "");
+            peer.link.poll(now, &mut self.ciphers, &mut farewell);
+            self.out.push(farewell);
         }
     }
 

@@ -5,15 +5,11 @@ use super::world::{World, profile};
 use crate::limits;
 use crate::link::{Packet, Side};
 use crate::shard::Endpoint;
-use crate::store::{Answer, Change, Request};
+use crate::store::{Answer, Request};
 use crate::wire::{List, Profile, Server, User};
 
 fn receipt(to: u32, id: u64, state: u8, reason: u8) -> String {
     format!("{:?}", Server::Receipt { to, id, state, reason })
-}
-
-fn token_sign_in(me: u32, token: &str) -> User<'_> {
-    User::SignIn { me, password: "", mode: 0, token: Some(token) }
 }
 
 #[test]
@@ -48,36 +44,6 @@ fn five_wrong_passwords_are_told_as_too_fast() {
     }
     let shown = me.ask(&mut world, &super::world::sign_in(number));
     assert!(shown[0].starts_with("SignedIn { ok: 0") && shown[1].contains("about: 2, code: 6"), "{shown:?}");
-}
-
-#[test]
-fn a_token_is_as_good_as_the_password_until_it_is_taken_back() {
-    World::everywhere(|world| {
-        let first = Linked::person(world, "a");
-        let number = first.number;
-        let mut second = Linked::open(world, number);
-        let shown = second.ask(world, &token_sign_in(number, &first.token));
-        assert!(shown[0].starts_with("SignedIn { ok: 1") && second.token != first.token, "{shown:?}");
-        // The first session was told.
-        let mut first = first;
-        first.pull(world);
-        assert_eq!(first.closed.as_ref().map(|close| close.code), Some(1));
-        // Both tokens are good until the password is another one.
-        let update = User::Update {
-            me: number,
-            profile: Profile { password: "another", ..profile("a", 0) },
-            reach: Some(0),
-            details: Some(1),
-            old_password: Some("secret"),
-        };
-        assert_eq!(second.ask(world, &update), ["Updated { ok: 1 }"]);
-        for token in [&first.token, &second.token] {
-            let mut third = Linked::open(world, number);
-            let shown = third.ask(world, &token_sign_in(number, token));
-            assert!(shown[0].starts_with("SignedIn { ok: 0") && shown[1].contains("code: 3"), "{shown:?}");
-        }
-        assert_eq!(second.ask(world, &User::Test { me: number }), ["TestReply { me: 10000 }"], "it goes on");
-    });
 }
 
 #[test]
@@ -404,19 +370,6 @@ fn a_kept_session_that_never_comes_back_is_offline_after_its_time() {
     let mut late = b;
     let shown = late.ask(&mut world, &User::Test { me: late.number });
     assert!(late.closed.is_some() || shown.iter().any(|frame| frame.starts_with("Unknown")), "{shown:?}");
-}
-
-#[test]
-fn the_operator_ends_a_session_with_its_tokens() {
-    let mut world = World::new(2);
-    let mut a = Linked::person(&mut world, "a");
-    world.store.ask(Request::Commit(vec![Change::DeleteTokens(a.number)]));
-    world.control(&crate::shard::Control::SignOut(a.number, "by the operator".into()));
-    a.pull(&mut world);
-    assert_eq!(a.closed.as_ref().map(|close| (close.code, close.reason.as_str())), Some((5, "by the operator")));
-    let mut again = Linked::open(&mut world, a.number);
-    let shown = again.ask(&mut world, &token_sign_in(a.number, &a.token));
-    assert!(shown[0].starts_with("SignedIn { ok: 0"), "{shown:?}");
 }
 
 #[test]

@@ -14,5 +14,6 @@ mod people;
 mod presence;
 mod privacy;
 mod strangers;
+mod tokens;
 mod transient;
 mod world;

@@ -140,7 +140,9 @@ impl<'a, I: Lookup> Plan<'a, I> {
             Change::DeleteMailAt(number, places) => self.delete_mail_at(*number, places)?,
             Change::PutBlock { owner, other } => self.put_block(*owner, *other)?,
             Change::DeleteBlock { owner, other } => self.delete_block(*owner, *other)?,
-            Change::PutToken { number, hash, until_ms } => self.put_token(*number, hash, *until_ms)?,
+            Change::PutToken(token) => self.put_token(token)?,
+            Change::EndTokens { number, session } => self.end_tokens(*number, *session)?,
+            Change::KeepOnly { number, session } => self.keep_only(*number, *session)?,
             Change::DeleteTokens(number) => self.delete(key::tokens(*number))?,
             Change::PutSession(record, beside) => {
                 self.must_exist(record.number)?;

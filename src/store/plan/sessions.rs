@@ -4,23 +4,72 @@ use super::{Plan, Planned};
 use crate::limits;
 use crate::store::index::Lookup;
 use crate::store::key;
-use crate::store::{SessionRecord, read, token};
+use crate::store::token::{self, Token};
+use crate::store::{NewToken, SessionRecord, read};
 
 impl<I: Lookup> Plan<'_, I> {
-    pub(super) fn put_token(&mut self, number: u32, hash: &[u8; 32], until_ms: u64) -> Planned<()> {
+    /// Gives a token, in place of the one that was signed in with. That one stays until this one is used: its owner may not
+    /// have got this one. But what it was given in place of is of no use any more.
+    pub(super) fn put_token(&mut self, new: &NewToken) -> Planned<()> {
+        let NewToken { number, hash, until_ms, session, instead_of } = *new;
         self.must_exist(number)?;
-        let record = self.draft.get(self.index, key::tokens(number))?;
-        let mut tokens =
-            record.map_or(Some(Vec::new()), |record| token::decode(&record)).ok_or_else(read::malformed)?;
-        tokens.retain(|token| token.1 != *hash);
+        let mut tokens = self.tokens(number)?;
+        let used = instead_of.and_then(|used| tokens.iter().find(|token| token.hash == used));
+        let done = used.and_then(|used| used.parent);
+        // The store has no clock, but the caller's can be seen: all tokens are good equally long.
+        let now_ms = until_ms.saturating_sub(limits::TOKEN.as_millis() as u64);
+        tokens.retain(|token| {
+            token.hash != hash && token.until_ms > now_ms && done.is_none_or(|done| token::name(&token.hash) != done)
+        });
         // The new one stays even if the clock has gone back.
         while tokens.len() >= limits::TOKENS
-            && let Some(oldest) = (0..tokens.len()).min_by_key(|at| tokens[*at].0)
+            && let Some(oldest) = (0..tokens.len()).min_by_key(|at| tokens[*at].until_ms)
         {
             tokens.remove(oldest);
         }
-        tokens.push((until_ms, *hash));
+        tokens.push(Token { until_ms, hash, session, parent: instead_of.as_ref().map(token::name) });
         self.draft.put(key::tokens(number), token::encode(&tokens));
+        Ok(())
+    }
+
+    /// The tokens that were given in this session are good no more, nor those in place of which they were given: they would
+    /// let somebody into what was signed out of.
+    pub(super) fn end_tokens(&mut self, number: u32, session: u32) -> Planned<()> {
+        let before = self.tokens(number)?;
+        let given: Vec<&Token> = before.iter().filter(|token| token.session == session).collect();
+        let ended = |token: &Token| {
+            let name = token::name(&token.hash);
+            token.session == session || given.iter().any(|given| given.parent == Some(name))
+        };
+        let left = before.iter().filter(|token| !ended(token)).cloned().collect();
+        self.leave_tokens(number, before.len(), left)
+    }
+
+    /// Only this session is left, and the tokens that were given in it.
+    pub(super) fn keep_only(&mut self, number: u32, session: u32) -> Planned<()> {
+        let before = self.tokens(number)?;
+        let left = before.iter().filter(|token| token.session == session).cloned().collect();
+        self.leave_tokens(number, before.len(), left)?;
+        for other in self.draft.keys(self.index, key::sessions_of(number))? {
+            if other != key::session(number, session) {
+                self.draft.delete(other);
+            }
+        }
+        Ok(())
+    }
+
+    fn tokens(&self, number: u32) -> Planned<Vec<Token>> {
+        let record = self.draft.get(self.index, key::tokens(number))?;
+        Ok(record.map_or(Some(Vec::new()), |record| token::decode(&record)).ok_or_else(read::malformed)?)
+    }
+
+    fn leave_tokens(&mut self, number: u32, before: usize, left: Vec<Token>) -> Planned<()> {
+        if left.is_empty() {
+            return self.delete(key::tokens(number));
+        }
+        if left.len() < before {
+            self.draft.put(key::tokens(number), token::encode(&left));
+        }
         Ok(())
     }
 

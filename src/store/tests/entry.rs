@@ -5,7 +5,7 @@ use std::net::{SocketAddr, SocketAddrV6};
 
 fn until(store: &mut MemoryStore, number: u32, token: u8) -> Option<u64> {
     match store.ask(Request::Token { number, hash: [token; 32] }) {
-        Answer::Until(until_ms) => until_ms,
+        Answer::Token(known) => known.map(|known| known.until_ms),
         other => panic!("no answer: {other:?}"),
     }
 }
@@ -18,7 +18,7 @@ fn kept(store: &mut MemoryStore, number: u32) -> Option<SessionRecord> {
 }
 
 fn put_token(number: u32, token: u8, until_ms: u64) -> Change {
-    Change::PutToken { number, hash: [token; 32], until_ms }
+    Change::PutToken(NewToken { number, hash: [token; 32], until_ms, session: 0, instead_of: None })
 }
 
 fn put_beside(session: SessionRecord, other: u32) -> Change {
@@ -49,6 +49,67 @@ fn the_oldest_token_goes_first() {
     assert_eq!(commit(&mut store, vec![put_token(77_777, 1, 6)]), Answer::Refused(Refusal::NoSuchUser));
     assert_eq!(commit(&mut store, vec![Change::DeleteTokens(10_000), Change::DeleteTokens(10_000)]), Answer::Done);
     assert_eq!(until(&mut store, 10_000, 99), None);
+}
+
+/// A token is given in this session, in place of another one.
+fn give(store: &mut MemoryStore, token: u8, session: u32, instead_of: Option<u8>) {
+    let instead_of = instead_of.map(|of| [of; 32]);
+    let token = NewToken { number: 10_000, hash: [token; 32], until_ms: 9, session, instead_of };
+    assert_eq!(commit(store, vec![Change::PutToken(token)]), Answer::Done);
+}
+
+fn good(store: &mut MemoryStore) -> Vec<u8> {
+    (1..100).filter(|token| until(store, 10_000, *token).is_some()).collect()
+}
+
+#[test]
+fn a_token_is_good_until_the_one_in_its_place_is_used() {
+    let mut store = populated();
+    give(&mut store, 1, 11, None);
+    give(&mut store, 2, 12, Some(1));
+    assert_eq!(good(&mut store), [1, 2], "its owner may not have got the new one");
+    give(&mut store, 3, 13, Some(1));
+    assert_eq!(good(&mut store), [1, 2, 3], "and so came with the old one again");
+    give(&mut store, 4, 14, Some(3));
+    assert_eq!(good(&mut store), [2, 3, 4]);
+    give(&mut store, 5, 15, Some(4));
+    assert_eq!(good(&mut store), [2, 4, 5]);
+    let known = store.ask(Request::Token { number: 10_000, hash: [5; 32] });
+    assert_eq!(known, Answer::Token(Some(KnownToken { until_ms: 9, session: 15 })));
+}
+
+#[test]
+fn tokens_end_with_their_session_and_with_their_time() {
+    let mut store = populated();
+    for (token, session, instead_of) in [(1, 11, None), (2, 12, Some(1)), (3, 12, Some(1)), (4, 13, None)] {
+        give(&mut store, token, session, instead_of);
+    }
+    commit(&mut store, vec![Change::EndTokens { number: 10_000, session: 12 }]);
+    assert_eq!(good(&mut store), [4], "nor is the one good that its session was begun with");
+    give(&mut store, 5, 14, None);
+    commit(&mut store, vec![put_session(10_000, 13), put_beside(session(10_000, 14), 13)]);
+    commit(&mut store, vec![Change::KeepOnly { number: 10_000, session: 14 }]);
+    assert_eq!((good(&mut store), kept(&mut store, 10_000).map(|kept| kept.session)), (vec![5], Some(14)));
+    commit(&mut store, vec![Change::EndTokens { number: 10_000, session: 14 }]);
+    assert!(good(&mut store).is_empty());
+    let month = crate::limits::TOKEN.as_millis() as u64;
+    give(&mut store, 6, 15, None);
+    commit(&mut store, vec![put_token(10_000, 7, month + 8)]);
+    assert_eq!(good(&mut store), [6, 7]);
+    commit(&mut store, vec![put_token(10_000, 8, month + 9)]);
+    assert_eq!(good(&mut store), [7, 8], "one that has ended is forgotten");
+}
+
+/// Tokens of an account as older servers wrote them.
+#[test]
+fn tokens_of_an_older_record_are_good() {
+    let mut store = populated();
+    let mut draft = draft::Draft::default();
+    draft.put(key::tokens(10_000), [&7_u64.to_be_bytes()[..], &[1; 32], &8_u64.to_be_bytes(), &[2; 32]].concat());
+    store.behind().take(draft.into_changes(), journal::Position::start_of(1));
+    assert_eq!(good(&mut store), [1, 2]);
+    give(&mut store, 3, 5, Some(1));
+    assert_eq!(good(&mut store), [1, 2, 3]);
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(super) struct Model {
     /// Who blocks whom.
     pub(super) blocks: BTreeSet<(u32, u32)>,
     /// The end and the first byte of the hash.
-    pub(super) tokens: BTreeMap<u32, Vec<(u64, u8)>>,
+    pub(super) tokens: BTreeMap<u32, Vec<token::Token>>,
     pub(super) sessions: BTreeMap<(u32, u32), SessionRecord>,
 }
 
@@ -60,7 +60,7 @@ impl Model {
             | Change::SetDisabled(number, _)
             | Change::PutGroup(number, ..)
             | Change::AddMail(number, _)
-            | Change::PutToken { number, .. }
+            | Change::PutToken(NewToken { number, .. })
             | Change::DeleteAccount(number) => vec![number],
             Change::PutSession(record, _) => vec![&record.number],
             Change::PutFriend { owner: a, friend: b, .. }
@@ -147,15 +147,34 @@ impl Model {
             Change::DeleteBlock { owner, other } => {
                 self.blocks.remove(&(*owner, *other));
             }
-            Change::PutToken { number, hash, until_ms } => {
+            Change::PutToken(NewToken { number, hash, until_ms, session, instead_of }) => {
                 let tokens = self.tokens.entry(*number).or_default();
-                tokens.retain(|token| token.1 != hash[0]);
+                if let Some(used) = tokens.iter().find(|token| Some(token.hash) == *instead_of)
+                    && let Some(parent) = used.parent
+                {
+                    tokens.retain(|token| token.hash[..8] != parent);
+                }
+                tokens.retain(|token| token.hash != *hash && token.until_ms > 0);
                 if tokens.len() == crate::limits::TOKENS {
-                    let oldest = tokens.iter().map(|token| token.0).min().expect("some");
-                    let at = tokens.iter().position(|token| token.0 == oldest).expect("it is there");
+                    let oldest = tokens.iter().map(|token| token.until_ms).min().expect("some");
+                    let at = tokens.iter().position(|token| token.until_ms == oldest).expect("it is there");
                     tokens.remove(at);
                 }
-                tokens.push((*until_ms, hash[0]));
+                let parent = instead_of.map(|hash| [hash[0]; 8]);
+                tokens.push(token::Token { until_ms: *until_ms, hash: *hash, session: *session, parent });
+            }
+            Change::EndTokens { number, session } => {
+                let tokens = self.tokens.entry(*number).or_default();
+                let mine = |token: &token::Token| token.session == *session;
+                let parents: Vec<u8> =
+                    tokens.iter().filter(|token| mine(token)).filter_map(|token| Some(token.parent?[0])).collect();
+                tokens.retain(|token| !mine(token) && !parents.contains(&token.hash[0]));
+                self.tokens.retain(|_, tokens| !tokens.is_empty());
+            }
+            Change::KeepOnly { number, session } => {
+                self.tokens.entry(*number).or_default().retain(|token| token.session == *session);
+                self.tokens.retain(|_, tokens| !tokens.is_empty());
+                self.sessions.retain(|(of, id), _| of != number || id == session);
             }
             Change::DeleteTokens(number) => drop(self.tokens.remove(number)),
             Change::PutSession(record, beside) => {
@@ -232,7 +251,6 @@ impl Model {
                 11 => drop(blockers.insert((number(5), number(1)))),
                 12 => {
                     let tokens = token::decode(&value).expect("tokens");
-                    let tokens = tokens.into_iter().map(|(until_ms, hash)| (until_ms, hash[0])).collect();
                     model.tokens.insert(number(1), tokens);
                 }
                 23 => {
@@ -284,9 +302,17 @@ fn random_change(random: &mut Random, id: &mut u64) -> Change {
         14 => Change::DeleteGrant { monitor: a, target: b },
         15..=16 => Change::PutBlock { owner: a, other: b },
         17 => Change::DeleteBlock { owner: a, other: b },
-        18 => Change::PutToken { number: a, hash: [random.below(20) as u8; 32], until_ms: random.below(1000) },
+        18 => Change::PutToken(NewToken {
+            number: a,
+            hash: [1 + random.below(20) as u8; 32],
+            until_ms: random.below(1000),
+            session: random.below(3) as u32,
+            instead_of: (random.below(2) == 0).then(|| [1 + random.below(20) as u8; 32]),
+        }),
         19..=21 => random_session_change(random, a),
-        22 => match random.below(4) {
+        22 => match random.below(6) {
+            4 => Change::EndTokens { number: a, session: random.below(3) as u32 },
+            5 => Change::KeepOnly { number: a, session: random.below(3) as u32 },
             0 => Change::DeleteTokens(a),
             1 => Change::PutPassword(a, "by hand".into()),
             2 => Change::DeleteMailAt(a, vec![0]),

@@ -280,7 +280,7 @@ fn a_deleted_account_leaves_nothing_behind() {
         Change::PutGrant(Grant { monitor: 10_002, target: 10_000, until_ms: 9, reason: "x".into() }),
         Change::PutBlock { owner: 10_000, other: 10_002 },
         Change::PutBlock { owner: 10_001, other: 10_000 },
-        Change::PutToken { number: 10_000, hash: [1; 32], until_ms: 9 },
+        Change::PutToken(NewToken { number: 10_000, hash: [1; 32], until_ms: 9, session: 0, instead_of: None }),
         Change::PutSession(Box::new(session(10_000, 1)), None),
         Change::AddMail(10_000, mail(4, "x")),
     ];

@@ -386,7 +386,7 @@ impl Engine {
         }
         if signed_in && unsent == 0 {
             // The server notices by itself if this is lost.
-            let _ = client.set_status(Status::Offline);
+            let _ = client.leave();
         }
         self.disconnect();
         let transfers = self.transfers();

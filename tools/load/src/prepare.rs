@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oicq::limits::{COMMIT_GROUP, GROUP_FRIENDS, STORE_SETTLE};
-use oicq::store::{Account, Answer, Change, DirStore, FsDisk, MemoryIndex, Packed, Request, Store};
+use oicq::store::{Account, Answer, Change, DirStore, FsDisk, MemoryIndex, NewToken, Packed, Request, Store};
 use oicq::wire::Profile;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -77,7 +77,8 @@ pub fn write(directory: &Path, plan: Plan, progress: &mut dyn FnMut(u64)) -> Res
         let token = URL_SAFE_NO_PAD.encode(bytes);
         let owner = first + user as u32;
         let hash = Sha256::digest(&token).into();
-        let mut changes = vec![Change::PutToken { number: owner, hash, until_ms }];
+        let token_record = NewToken { number: owner, hash, until_ms, session: 0, instead_of: None };
+        let mut changes = vec![Change::PutToken(token_record)];
         changes.extend(list.iter().map(|friend| Change::PutFriend { owner, friend: first + friend, group: 1 }));
         writer.ask(Request::Commit(changes))?;
         tokens.push(token);
@@ -281,7 +282,7 @@ mod tests {
         let Answer::User(Some(user)) = store.ask(Request::User(made.first + 5)) else { panic!("an account") };
         assert!(user.friends.contains(&(made.first, 1)));
         let hash = Sha256::digest(&made.tokens[5]).into();
-        let Answer::Until(Some(_)) = store.ask(Request::Token { number: made.first + 5, hash }) else {
+        let Answer::Token(Some(_)) = store.ask(Request::Token { number: made.first + 5, hash }) else {
             panic!("a token")
         };
     }
