@@ -270,6 +270,58 @@ const _: () = assert!(STALLED_COMMITS.as_secs() <= STALLED.as_secs());
 /// How often a user is told something that goes on: that messages cannot be taken for now, or wait (protocol.md 3.2).
 pub const NOTICE_AGAIN: Duration = Duration::from_secs(60);
 
+// ---- budgets of an account (protocol.md 1.7): the defaults, which the operator can raise and lower
+
+/// Messages a second in the long run, one for each recipient: nobody types faster, and a program that does has its own
+/// limits.
+pub const MESSAGES_PER_SECOND: u32 = 20;
+/// Messages at once: what a client that was offline has to say.
+pub const MESSAGES_BURST: u32 = 200;
+/// Requests that write, a second: each is a sync that others share.
+pub const WRITES_PER_SECOND: u32 = 10;
+/// Requests that write, at once: a list is put in order.
+pub const WRITES_BURST: u32 = 100;
+/// Requests that read, a second: each is a look into the store, which takes about 10 µs.
+pub const READS_PER_SECOND: u32 = 100;
+/// Requests that read, at once: the profile of each friend.
+pub const READS_BURST: u32 = 1_000;
+/// Bytes of files, a second: far more than a line carries, and a part of a core.
+pub const FILE_BYTES_PER_SECOND: u32 = 64 * 1024 * 1024;
+/// Bytes of files at once.
+pub const FILE_BYTES_BURST: u32 = 128 * 1024 * 1024;
+/// Writes that a request with a password costs: Argon2id takes as much time as so many syncs.
+pub const PASSWORD_WRITES: u32 = 10;
+/// Writes that a sign-in costs: token, session, lists and mailbox.
+pub const SIGN_IN_WRITES: u32 = 5;
+/// Others who are told of a status for which a change of it costs one write more.
+pub const WATCHERS_A_WRITE: u32 = 64;
+/// People in an answer to "who is online" for which it costs one read more.
+pub const CARDS_A_READ: u32 = 16;
+/// Bytes that a piece of a file costs at least: a small one is as much work.
+pub const FILE_PIECE_LEAST: u32 = 512;
+/// Bytes that it costs to tell what of a file has arrived. A client tells so every 32 KiB.
+pub const FILE_PROGRESS_BYTES: u32 = 16 * 1024;
+/// How deep in debt an account may be that signs in: one that does nothing else goes no further.
+pub const SIGN_IN_DEBT: Duration = Duration::from_secs(30);
+/// How long an account is over budget until it is told so.
+pub const OVER_BUDGET_NOTICE: Duration = Duration::from_secs(10);
+/// Frames of a connection that wait for their budget, and their bytes: what came before it was read no more. More are
+/// dropped. A link has at most a window of them.
+pub const OVER_BUDGET_FRAMES: usize = 256;
+/// See [`OVER_BUDGET_FRAMES`].
+pub const OVER_BUDGET_BYTES: usize = 256 * 1024;
+/// Accounts without a session of which a shard remembers what they have spent: about 7 MiB.
+pub const DEBTS: usize = 65_536;
+/// How often one person makes another be told something at their own will in a while: "has added you", "asks".
+pub const NEWS_PER_PAIR: u32 = 3;
+/// That while.
+pub const NEWS_WINDOW: Duration = Duration::from_secs(600);
+/// Pairs for which that is counted, in each shard. Beyond it nobody is held back.
+pub const NEWS_PAIRS: usize = 16_384;
+
+const _: () = assert!(PASSWORD_WRITES <= WRITES_BURST && SIGN_IN_WRITES <= WRITES_BURST);
+const _: () = assert!(OVER_BUDGET_FRAMES >= SEGMENTS_IN_FLIGHT && OVER_BUDGET_BYTES >= 4 * FRAME_BYTES);
+
 // ---- sessions
 
 /// Silence after which a user is offline (protocol.md 1.7).

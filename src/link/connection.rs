@@ -178,6 +178,16 @@ impl Link {
         self.inbound.widen();
     }
 
+    /// From now on the peer is to send nothing new, until [`open_window`](Self::open_window). What is under way is taken.
+    pub fn shut_window(&mut self) {
+        self.inbound.shut();
+    }
+
+    /// The peer may send again, and is told so at once.
+    pub fn open_window(&mut self) {
+        self.inbound.open();
+    }
+
     /// Its service number.
     pub fn number(&self) -> u32 {
         self.number
@@ -468,7 +478,7 @@ impl Link {
 
     /// Whether something that was sent has not been acknowledged.
     pub fn is_waiting(&self) -> bool {
-        self.outbound.dies_at().is_some()
+        self.outbound.awaits()
     }
 
     /// The smoothed round trip, once it was measured.

@@ -25,6 +25,9 @@ pub(super) struct Inbound {
     at_once: bool,
     /// What has not proven itself is given little room: see [`Inbound::narrow`].
     narrow: bool,
+    /// 0: the window is open. Otherwise it is shut, and one segment less than this is still taken: those that the peer was
+    /// allowed to send before.
+    shut: u8,
     /// When the newest segment came.
     newest_ms: u64,
     /// Only while something is incomplete.
@@ -63,6 +66,35 @@ impl Inbound {
         self.narrow = false;
     }
 
+    /// Nothing new is to come for now: the window is 0. What may be under way already is taken.
+    pub fn shut(&mut self) {
+        if self.shut == 0 {
+            (self.shut, self.at_once) = (SEGMENTS_IN_FLIGHT as u8 + 1, true);
+        }
+    }
+
+    /// The window is open again, and the peer is told so at once.
+    pub fn open(&mut self) {
+        self.at_once |= std::mem::take(&mut self.shut) != 0;
+    }
+
+    /// How many segments from the next one on are taken.
+    fn room(&self) -> usize {
+        match (self.narrow, self.shut) {
+            (true, _) => NARROW_SEGMENTS,
+            (false, 0) => SEGMENTS_IN_FLIGHT,
+            (false, shut) => usize::from(shut) - 1,
+        }
+    }
+
+    /// The next segment is there.
+    fn advance(&mut self) {
+        self.next = self.next.wrapping_add(1);
+        if self.shut > 1 {
+            self.shut -= 1;
+        }
+    }
+
     /// Takes a segment, and hands up what it completes.
     pub fn accept(
         &mut self,
@@ -73,8 +105,7 @@ impl Inbound {
         frames: &mut Frames,
     ) -> Result<(), FrameTooLong> {
         let distance = seq.wrapping_sub(self.next) as i32;
-        let window = if self.narrow { NARROW_SEGMENTS } else { SEGMENTS_IN_FLIGHT };
-        if distance < 0 || distance as usize >= window {
+        if distance < 0 || distance as usize >= self.room() {
             // Again, so our ack was lost; or beyond the window, where nothing has room.
             self.at_once = true;
             return Ok(());
@@ -90,7 +121,7 @@ impl Inbound {
         }
         self.newest_ms = now_ms;
         self.unacknowledged = self.unacknowledged.saturating_add(1);
-        self.next = self.next.wrapping_add(1);
+        self.advance();
         let most = if self.narrow { NARROW_BYTES } else { FRAME_BYTES };
         let Some(mut incomplete) = self.incomplete.take() else {
             if last {
@@ -106,7 +137,7 @@ impl Inbound {
         let ready = incomplete.ahead.iter().enumerate();
         let ready = ready.take_while(|(at, one)| one.seq == self.next.wrapping_add(*at as u32)).count();
         for segment in incomplete.ahead.drain(..ready).collect::<Vec<_>>() {
-            self.next = self.next.wrapping_add(1);
+            self.advance();
             incomplete.append(segment.last, &segment.bytes, most, frames)?;
         }
         if !incomplete.ahead.is_empty() || !incomplete.partial.is_empty() {
@@ -132,7 +163,7 @@ impl Inbound {
             next: self.next,
             bits,
             delay_ms: u16::try_from(delay).unwrap_or(u16::MAX),
-            window: SEGMENTS_IN_FLIGHT as u16,
+            window: if self.shut > 0 { 0 } else { SEGMENTS_IN_FLIGHT as u16 },
         }
     }
 

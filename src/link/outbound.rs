@@ -32,7 +32,10 @@ struct Flight {
     arrived: u32,
     in_flight: u16,
     lost: u16,
+    probe: Probe,
     bytes: u32,
+    /// When the peer last said that it takes nothing new for now.
+    shut_ms: u64,
     /// When the oldest in flight counts as lost; 0 while nothing is in flight.
     timeout_ms: u64,
 }
@@ -50,6 +53,17 @@ struct Segment {
     counter: u64,
     first_ms: u64,
     sent_ms: u64,
+}
+
+/// Whether the last segment that was sent only asks if the peer's window is open again: it is not expected to be taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Probe {
+    #[default]
+    None,
+    /// There is no answer yet.
+    Asked,
+    /// The window is still shut. It is asked again when the timer has run.
+    Answered,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +161,12 @@ impl Outbound {
             }
         }
         self.peer_window = ack.window.min(SEGMENTS_IN_FLIGHT as u16);
+        if self.peer_window == 0 {
+            flight.shut_ms = now_ms;
+        }
+        if flight.probe != Probe::None && flight.probe_answered(self.peer_window) {
+            self.trip.progress();
+        }
         if count == 0 {
             return false;
         }
@@ -174,6 +194,10 @@ impl Outbound {
             return;
         };
         self.trip.expired();
+        if flight.probe != Probe::None && flight.in_flight == 1 {
+            // It was not expected to be taken: nothing was lost.
+            return flight.lose_all(|_| ());
+        }
         flight.lose_all(|counter| self.congestion.lost(counter, next_counter));
         if self.trip.expiries() >= BROKEN {
             self.congestion.collapse();
@@ -228,6 +252,9 @@ impl Outbound {
                 segment.first_ms = now_ms;
             }
         }
+        if self.peer_window == 0 && at as u32 + 1 == flight.sent {
+            flight.probe = Probe::Asked;
+        }
         segment.state = State::Flying;
         segment.sends = (segment.sends + 1).min(2);
         segment.later = 0;
@@ -245,10 +272,18 @@ impl Outbound {
         self.flight.as_ref().map(|flight| flight.timeout_ms).filter(|at| *at != 0)
     }
 
-    /// When the oldest segment has been on its way for too long.
+    /// When the oldest segment has been on its way for too long. A peer that says that it takes nothing is there.
     pub fn dies_at(&self) -> Option<u64> {
         let flight = self.flight.as_ref().filter(|flight| flight.sent > flight.arrived)?;
-        Some(flight.queue.get(flight.arrived as usize)?.first_ms + UNACKNOWLEDGED.as_millis() as u64)
+        let first_ms = flight.queue.get(flight.arrived as usize)?.first_ms;
+        Some(first_ms.max(flight.shut_ms) + UNACKNOWLEDGED.as_millis() as u64)
+    }
+
+    /// Whether something that was sent is to be answered.
+    pub fn awaits(&self) -> bool {
+        self.flight
+            .as_ref()
+            .is_some_and(|flight| flight.sent > flight.arrived + u32::from(flight.probe == Probe::Answered))
     }
 
     /// Begins anew with seq 0, and gives back the frames that have not wholly arrived, in order.
@@ -273,6 +308,27 @@ impl Outbound {
 impl Flight {
     fn length(&self) -> u32 {
         self.queue.len() as u32
+    }
+
+    /// The peer has told its window, and may have taken the probe. True if it takes segments again.
+    fn probe_answered(&mut self, window: u16) -> bool {
+        let last = self.sent.checked_sub(1).and_then(|at| self.queue.get_mut(at as usize));
+        let taken = last.as_ref().is_none_or(|segment| segment.state == State::Arrived);
+        if window == 0 && !taken {
+            self.probe = Probe::Answered;
+            return false;
+        }
+        self.probe = Probe::None;
+        if let Some(segment) = last.filter(|segment| segment.state == State::Flying) {
+            // It was not taken, and goes out again at once.
+            segment.state = State::Lost;
+            self.in_flight -= 1;
+            self.lost += 1;
+            if self.in_flight == 0 {
+                self.timeout_ms = 0;
+            }
+        }
+        true
     }
 
     fn flying(&mut self) -> impl Iterator<Item = &mut Segment> {

@@ -83,6 +83,16 @@ fn look(core: &mut Core, connection: u32, cx: &mut Context<'_>) -> Poll<Look> {
             result = Poll::Pending;
             break;
         }
+        if core.streams.is_stalled(connection) {
+            // It is woken when it is to be read again.
+            result = Poll::Pending;
+            break;
+        }
+        if core.streams.take_resumed(connection) {
+            core.read_clock();
+            core.stream_read(connection, &[]);
+            continue;
+        }
         if paused || stopped || core.stream_budget == 0 {
             core.hold_stream(connection);
             result = Poll::Pending;

@@ -292,6 +292,7 @@ impl Core {
             Message::StreamClosed { from, number } => Input::StreamClosed { from, number },
             Message::StreamSend { to, bytes } => return self.write_stream(to, &bytes),
             Message::StreamClose(to) => return self.close_stream(to),
+            Message::StreamStall { at, stalled } => return self.stall_stream(at, stalled),
             Message::StreamFlush { to, number } => return self.flush_stream(to, number),
             Message::StreamFlushed { from, number } => Input::Flushed { from, number },
             Message::Stored(ticket, answer) => Input::Stored { ticket, answer },
@@ -342,6 +343,11 @@ impl Core {
         }
         if !self.out.store.is_empty() {
             self.route_store();
+        }
+        if !self.out.stalls.is_empty() {
+            for (at, stalled) in std::mem::take(&mut self.out.stalls) {
+                self.stall_stream(at, stalled);
+            }
         }
         if !self.out.passwords.is_empty() {
             for (ticket, from, job) in self.out.passwords.drain(..) {
@@ -496,6 +502,15 @@ impl Core {
         if let Some(connection) = to.connection() {
             self.streams.write(connection, bytes, &mut self.traffic);
             self.streams.flush();
+        }
+    }
+
+    /// A connection is not to be read for now, or again.
+    fn stall_stream(&mut self, at: Endpoint, stalled: bool) {
+        let Some(connection) = at.connection() else { return };
+        match shard_of(connection) {
+            owner if owner == self.index => self.streams.stall(connection, stalled, self.now.mono_ms),
+            owner => self.port.send(owner, Message::StreamStall { at, stalled }),
         }
     }
 

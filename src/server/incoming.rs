@@ -46,7 +46,7 @@ impl Core {
     /// Handles whole frames and gives back how many bytes they were.
     fn stream_frames(&mut self, connection: u32, from: Endpoint, bytes: &[u8]) -> usize {
         let mut used = 0;
-        while self.streams.is_open(connection) {
+        while self.streams.is_open(connection) && !self.streams.is_stalled(connection) {
             let rest = &bytes[used..];
             let length = match stream_frame_bytes(rest) {
                 Ok(Some(length)) if rest.first() == Some(&LINK_LEAD) && length > DATAGRAM_BYTES => None,
@@ -68,7 +68,8 @@ impl Core {
                 return bytes.len();
             }
         }
-        bytes.len()
+        // What a connection brings that ends is of no use; what one brings that is not read for now waits.
+        if self.streams.is_open(connection) { used } else { bytes.len() }
     }
 
     /// Hands one frame of a connection to its owner; `false` if the connection asks for too much.

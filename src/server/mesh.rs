@@ -52,6 +52,13 @@ pub enum Message {
     },
     /// A connection of that shard is to be closed after what was sent.
     StreamClose(Endpoint),
+    /// Do not read a connection for now, or read it again.
+    StreamStall {
+        /// Which.
+        at: Endpoint,
+        /// Whether it is not read.
+        stalled: bool,
+    },
     /// The rules of a user want to know when a connection of that shard has taken everything.
     StreamFlush {
         /// The connection.

@@ -50,6 +50,10 @@ pub struct Stream {
     heard_ms: u64,
     /// It waits for the loop's next turn to read.
     held: bool,
+    /// It is not read for now: what it brought is over its user's budget.
+    stalled: bool,
+    /// It has just been let go on.
+    resumed: bool,
 }
 
 impl Stream {
@@ -130,6 +134,8 @@ impl Streams {
             numbers: Vec::new(),
             heard_ms: now_ms,
             held: false,
+            stalled: false,
+            resumed: false,
         }));
         self.open += 1;
         Some(connection)
@@ -265,6 +271,29 @@ impl Streams {
         self.held.push(connection);
     }
 
+    /// A connection is not to be read for now, or again.
+    pub fn stall(&mut self, connection: u32, stalled: bool, now_ms: u64) {
+        if let Some(stream) = self.get(connection) {
+            stream.stalled = stalled;
+            // Nothing can be heard from what is not read.
+            stream.heard_ms = now_ms;
+            if !stalled {
+                stream.resumed = true;
+                stream.wake();
+            }
+        }
+    }
+
+    /// Whether it is not to be read for now.
+    pub fn is_stalled(&mut self, connection: u32) -> bool {
+        self.get(connection).is_some_and(|stream| stream.stalled)
+    }
+
+    /// Whether it has just been let go on: frames of it that were read before come first.
+    pub fn take_resumed(&mut self, connection: u32) -> bool {
+        self.get(connection).is_some_and(|stream| std::mem::take(&mut stream.resumed))
+    }
+
     /// Whether any waits for the loop's next turn.
     pub fn any_held(&self) -> bool {
         !self.held.is_empty()
@@ -293,7 +322,8 @@ impl Streams {
         for _ in 0..self.slots.len().div_ceil(50) {
             self.swept = if self.swept + 1 < self.slots.len() { self.swept + 1 } else { 0 };
             let Some(stream) = self.slots[self.swept].stream.as_deref_mut() else { continue };
-            if u128::from(now_ms.saturating_sub(stream.heard_ms)) >= STREAM_SILENCE.as_millis() {
+            let silent = u128::from(now_ms.saturating_sub(stream.heard_ms)) >= STREAM_SILENCE.as_millis();
+            if silent && !stream.stalled {
                 ended += u64::from(!stream.closing);
                 stream.closing = true;
                 stream.unsent = VecDeque::new();

@@ -1,6 +1,7 @@
 //! Custody of messages (protocol.md 3.3): what was sent to a user over the link is kept until the user's program says
 //! that it has it. What it does not say so of within a second goes into the mailbox.
 
+use super::budget::Kind;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::user::Session;
@@ -161,10 +162,13 @@ impl Shard {
     /// 0x41: the user's program has these messages.
     pub(super) fn received(&mut self, cx: &mut Cx<'_>, key: SessionKey, messages: List<'_, ReceivedId>) {
         let to = key.number;
-        let mut stored = Vec::new();
+        let (mut stored, mut unknown) = (Vec::new(), 0);
         for ReceivedId { from, id } in messages.iter() {
-            let Some(custody) = self.custody(key) else { break };
-            let Some(at) = custody.find(from, id) else { continue };
+            let at = self.custody(key).and_then(|custody| Some((custody.find(from, id)?, custody)));
+            let Some((at, custody)) = at else {
+                unknown += 1;
+                continue;
+            };
             if let Place::Storing { delivered } = &mut custody.held[at].place {
                 // The mailbox must forget it again, once it is there.
                 *delivered = true;
@@ -178,6 +182,8 @@ impl Shard {
             self.delivered.insert((to, from, id));
             self.receipt(cx, from, to, held.mail.message_id(), Receipt::Delivered, 0);
         }
+        // To look for what is not there is as much work as any other request.
+        self.charge(cx, to, Kind::Read, unknown);
         if !stored.is_empty() {
             let change = Change::DeleteMailAt(to, stored);
             self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);

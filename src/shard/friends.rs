@@ -6,7 +6,7 @@ use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::user::{Asker, Lists, Session};
 use super::{Cx, OFFLINE, Peer, Shard};
-use crate::limits::{ASK_OPEN, FIRST_GROUP, SHORT_TEXT_BYTES};
+use crate::limits::{self, ASK_OPEN, FIRST_GROUP, SHORT_TEXT_BYTES};
 use crate::store::{Answer, Card, Change, Request};
 use crate::wire::Server;
 
@@ -131,9 +131,31 @@ impl Shard {
         self.refuse(cx, asker, &why);
     }
 
+    /// Whether `from` may make `to` be told something once more: adding and asking cost next to nothing, and cannot be
+    /// refused.
+    fn may_bring_news(&mut self, cx: &Cx<'_>, to: u32, from: u32) -> bool {
+        let now_ms = cx.now.mono_ms;
+        let few = self.news.count(now_ms, &(to, from)) < limits::NEWS_PER_PAIR;
+        if few {
+            self.news.add(now_ms, (to, from));
+        }
+        few
+    }
+
+    /// `from` has put `to` on its list.
+    pub(super) fn added(&mut self, cx: &mut Cx<'_>, to: u32, from: u32) {
+        if self.may_bring_news(cx, to, from) {
+            self.tell(cx, to, from, Kind::Added, "");
+        }
+    }
+
     pub(super) fn asked(&mut self, cx: &mut Cx<'_>, target: u32, applicant: u32, reason: Box<str>) {
         if self.blocks(target, applicant) {
             return self.notice(cx, applicant, ASK, &Refused::blocked());
+        }
+        if !self.may_bring_news(cx, target, applicant) {
+            let text = format!("you have asked {target} several times: wait for the answer");
+            return self.notice(cx, applicant, ASK, &Refused::new(Code::TooFast, text));
         }
         self.ask_store(cx, Request::Cards(vec![target]), Pending::AskCard { target, applicant, reason });
     }

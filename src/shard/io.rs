@@ -229,6 +229,9 @@ pub struct Outbox {
     pub sends: Vec<Send>,
     /// Connections to close after what was sent.
     pub closes: Vec<Endpoint>,
+    /// Connections that are not to be read from now on (true), or again. At once: what they bring meanwhile is kept, and
+    /// there is little room for it.
+    pub stalls: Vec<(Endpoint, bool)>,
     /// Connections of which a user's rules want to know when everything sent so far has left: [`Input::Flushed`]. A slow
     /// reader then gets its mail as fast as it reads.
     pub flushes: Vec<(Endpoint, u32)>,
@@ -254,6 +257,7 @@ impl Outbox {
         self.bytes.clear();
         self.sends.clear();
         self.closes.clear();
+        self.stalls.clear();
         self.flushes.clear();
         self.peers.clear();
         self.store.clear();

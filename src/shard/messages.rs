@@ -1,5 +1,6 @@
 //! Messages (protocol.md 1.5, 0x03 and 0x04; 1.7): to one user, to a group of friends, and the words of the system.
 
+use super::budget;
 use super::custody::{MessageId, Receipt};
 use super::notice::{Code, Refused};
 use super::pending::Pending;
@@ -70,7 +71,11 @@ impl Shard {
         let shared: Arc<str> = text.into();
         let refused = check_id(id).err();
         let letter = self.letter(cx, me, id);
-        for (friend, _) in self.friends_of(me).into_iter().filter(|(_, of)| one.is_none_or(|one| one == *of)) {
+        let mut recipients = self.friends_of(me);
+        recipients.retain(|(_, of)| one.is_none_or(|one| one == *of));
+        // One was paid. It is taken whole, and what it costs beyond the budget is a debt.
+        self.charge(cx, me, budget::Kind::Message, (recipients.len() as u32).saturating_sub(1));
+        for (friend, _) in recipients {
             if let Some(why) = &refused {
                 self.refused_message(cx, me, friend, letter.id, why.code as u8);
                 continue;

@@ -16,6 +16,7 @@ mod attempts;
 mod bans;
 mod blocks;
 mod board;
+mod budget;
 #[cfg(any(test, feature = "sim"))]
 mod census;
 mod changes;
@@ -53,6 +54,7 @@ mod shares;
 mod shown;
 mod signin;
 mod user;
+mod waiting;
 mod way;
 mod wheel;
 
@@ -73,7 +75,7 @@ pub use io::{
     Ticket, steer,
 };
 pub use peer::Peer;
-pub use policy::{Policy, RegistrationMode};
+pub use policy::{Budgets, Policy, Rate, RegistrationMode};
 pub use prefix::Prefix;
 
 use crate::limits;
@@ -93,6 +95,7 @@ use shares::Shares;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use user::User;
+use waiting::Debts;
 use wheel::{Due, SessionKey, Wheel};
 
 /// From where bare frames are taken (`--classic`, protocol.md 1.8).
@@ -159,6 +162,10 @@ pub struct Shard {
     frames: Frames,
     /// Messages that were delivered lately: to whom, from whom, which.
     delivered: Lately<(u32, u32, u64)>,
+    /// How often one person has made another be told something lately: to whom, from whom.
+    news: Recent<(u32, u32), u32>,
+    /// What accounts without a session have spent of their budgets.
+    debts: Debts,
     /// Messages that could not be taken for now: nothing newer is taken first.
     stalled: Stalled,
     /// The server ends.
@@ -214,6 +221,8 @@ impl Shard {
             ciphers: Ciphers::new(limits::CIPHERS),
             frames: Frames::default(),
             delivered: Lately::new(limits::DELIVERED, seed),
+            news: Recent::new(limits::NEWS_WINDOW, limits::NEWS_PAIRS, seed),
+            debts: Debts::new(seed),
             stalled: Stalled::new(limits::STALLED),
             stopped: false,
             next_id: 0,
@@ -308,12 +317,16 @@ impl Shard {
     fn timer(&mut self, cx: &mut Cx<'_>, key: SessionKey) {
         if let Some(session) = self.session(key.number).filter(|session| session.id == key.session) {
             let monitors = session.monitor.is_some();
+            let over_budget = session.has_backlog();
             if session.way.bare().is_some() {
                 self.forget_latest(cx.now.mono_ms, key);
                 self.deliver_in_time(cx, key);
             }
             if monitors {
                 self.check_monitoring_end(cx, key);
+            }
+            if over_budget {
+                self.spend_more(cx, key);
             }
         }
         self.link_timer(cx, key);
@@ -344,7 +357,7 @@ impl Shard {
             Peer::Watch { watcher, seen } => self.watch(cx, to, watcher, seen),
             Peer::Unwatch { watcher } => self.unwatch(to, watcher),
             Peer::Status { of, status } => self.friend_status(cx, to, of, status),
-            Peer::Added { from } => self.tell(cx, to, from, messages::Kind::Added, ""),
+            Peer::Added { from } => self.added(cx, to, from),
             Peer::Ask { applicant, reason } => self.asked(cx, to, applicant, reason),
             Peer::Answered { by, agree } => self.answered(cx, to, by, agree),
             Peer::FileOffer { from, file } => self.file_offered(cx, to, from, file),

@@ -9,6 +9,7 @@ use super::path::Heard;
 use super::registration::SignUp;
 use super::requests::{sender, subject};
 use super::user::{Asker, Session};
+use super::waiting::Fate;
 use super::way::{Origin, Way, find};
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
@@ -285,7 +286,25 @@ impl Shard {
 
     /// A frame of somebody who is signed in.
     fn session_link_frame(&mut self, cx: &mut Cx<'_>, key: SessionKey, bytes: &[u8]) {
-        let request = match User::decode(bytes, Dialect::Link) {
+        let request = User::decode(bytes, Dialect::Link);
+        if self.spend_on_link(cx, key, &request, bytes) == Fate::Handled {
+            self.paid_link_frame(cx, key, request, bytes);
+        }
+    }
+
+    /// A frame that has waited for its budget.
+    pub(super) fn link_frame_again(&mut self, cx: &mut Cx<'_>, key: SessionKey, bytes: &[u8]) {
+        self.paid_link_frame(cx, key, User::decode(bytes, Dialect::Link), bytes);
+    }
+
+    fn paid_link_frame(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: SessionKey,
+        request: Result<User<'_>, WireError>,
+        bytes: &[u8],
+    ) {
+        let request = match request {
             Ok(request) => request,
             Err(error) => return self.unreadable(cx, key, bytes, error),
         };

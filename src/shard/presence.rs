@@ -6,11 +6,13 @@
 //! Most who list somebody are listed in turn. If the shard has that user in memory, it is noted in the user's own list that
 //! this friend watches, which costs no memory; all other watchers are in a table.
 
+use super::budget::Kind;
 use super::friend_list::Friends;
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::user::{Asker, ONLINE, User, visible};
 use super::{Cx, OFFLINE, Peer, Shard};
+use crate::limits::WATCHERS_A_WRITE;
 use crate::link::CloseCode;
 use crate::seeded::{Seed, SeededMap};
 use crate::store::{Answer, Change, Request, UserRecord};
@@ -51,7 +53,8 @@ impl Shard {
             }
             session.status = status;
             self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
-            self.show(cx, asker.number);
+            let told = self.show(cx, asker.number);
+            self.charge(cx, asker.number, Kind::Write, told as u32 / WATCHERS_A_WRITE);
         }
     }
 
@@ -64,14 +67,15 @@ impl Shard {
     }
 
     /// Puts a user's visible status on the board, and tells those who list the user if it has changed.
-    pub(super) fn show(&mut self, cx: &mut Cx<'_>, number: u32) {
+    /// Gives how many that are.
+    pub(super) fn show(&mut self, cx: &mut Cx<'_>, number: u32) -> usize {
         let status = visible(self.own_status(number));
         if self.board.get(number) == status {
-            return;
+            return 0;
         }
         self.board.set(number, status);
         let watchers = self.watchers_of(number);
-        let mut first = None;
+        let (mut first, told) = (None, watchers.len());
         for watcher in watchers {
             if !self.territory.owns(watcher) {
                 cx.out.peers.push((watcher, Peer::Status { of: number, status }));
@@ -81,6 +85,7 @@ impl Shard {
             self.counters.presence += 1;
             session.way.send_copy(cx, &mut first, &Server::FriendStatus { friend: number, status });
         }
+        told
     }
 
     /// A user whom the shard has in memory from now on, if it had not before, with these lists.

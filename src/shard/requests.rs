@@ -1,5 +1,6 @@
 //! A bare frame comes in (protocol.md 1.8): whether it is taken, whether it is a repeat, and which rule it is for.
 
+use super::budget::{self, Kind};
 use super::endpoint::Endpoint;
 use super::files::Which;
 use super::mailbox::Delivery;
@@ -7,6 +8,7 @@ use super::notice::Refused;
 use super::profiles::Privacy;
 use super::registration::SignUp;
 use super::user::{Asker, Fingerprint, Latest};
+use super::waiting::Fate;
 use super::way::Origin;
 use super::wheel::SessionKey;
 use super::{Classic, Cx, OFFLINE, Shard};
@@ -54,7 +56,6 @@ impl Shard {
     pub(super) fn session_frame(&mut self, cx: &mut Cx<'_>, from: Endpoint, request: &User<'_>, bytes: &[u8]) {
         let me = sender(request);
         let now_ms = cx.now.mono_ms;
-        let open = self.pending.len() < limits::QUESTIONS;
         let Some(session) = self.users.get_mut(&me).and_then(|user| user.session.as_mut()) else {
             return self.without_session(cx, from, me, request, bytes);
         };
@@ -65,12 +66,33 @@ impl Shard {
             return;
         }
         session.heard_ms = now_ms as u32;
-        let id = session.id;
+        let key = SessionKey { number: me, session: session.id };
         if matches!(session.delivery, Delivery::Waiting) {
             // It goes on from where it signed in, so somebody is there (protocol.md 1.8).
-            self.fetch_mail(cx, SessionKey { number: me, session: id });
+            self.fetch_mail(cx, key);
             return self.session_frame(cx, from, request, bytes);
         }
+        let relayed = matches!(request, User::Message { .. } | User::Broadcast { .. } | User::FileData { .. });
+        let repeated = !relayed && session.latest.as_ref().is_some_and(|one| one.is_repeated_by(now_ms, bytes));
+        let cost = if repeated { (Kind::Read, 1) } else { budget::cost(request) };
+        if self.spend_on_bare(cx, from, key, cost, bytes) == Fate::Handled {
+            self.paid_frame(cx, request, bytes);
+        }
+    }
+
+    /// A frame that has waited for its budget.
+    pub(super) fn bare_frame_again(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) {
+        if let Ok(request) = User::decode(bytes, Dialect::Classic) {
+            self.paid_frame(cx, &request, bytes);
+        }
+    }
+
+    fn paid_frame(&mut self, cx: &mut Cx<'_>, request: &User<'_>, bytes: &[u8]) {
+        let me = sender(request);
+        let now_ms = cx.now.mono_ms;
+        let open = self.pending.len() < limits::QUESTIONS;
+        let Some(session) = self.session_mut(me) else { return };
+        let id = session.id;
         match *request {
             User::Message { to, text, .. } => return self.message(cx, me, to, text, None),
             User::Broadcast { group, text, .. } => return self.broadcast(cx, me, group, text, None),

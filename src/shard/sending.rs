@@ -128,12 +128,11 @@ impl Shard {
 
     /// Tells a user of this shard, if online, that something asked for earlier was not done.
     pub(super) fn notice_words(&mut self, cx: &mut Cx<'_>, to: u32, about: u8, code: u8, text: &str) {
-        let now_ms = cx.now.mono_ms;
-        let Some(session) = self.session_mut(to) else { return };
         let transient = code == Code::Busy as u8 || code == Code::StorageFailed as u8;
-        if about == MESSAGE && transient && !session.not_now.allows(now_ms) {
+        if about == MESSAGE && transient && !self.may_say_not_now(cx.now.mono_ms, to) {
             return;
         }
+        let Some(session) = self.session_mut(to) else { return };
         match &mut session.way {
             // A classic session gets the words alone (protocol.md 1.8).
             Way::Bare(endpoint) => drop(cx.send(**endpoint, &words(text))),

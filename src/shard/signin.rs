@@ -77,6 +77,11 @@ impl Shard {
         if self.too_many_attempts(me, prefix, by_token) {
             return self.sign_in_refused(cx, from, me, Some(&Refused::busy()));
         }
+        if self.signs_in_too_often(now_ms, me) {
+            self.sign_in_refused(cx, from, me, None);
+            let why = Refused::new(Code::TooFast, "this account signs in too often: try again in a minute");
+            return self.notice_to(cx, from, SIGN_IN, &why);
+        }
         if !by_token && self.failures.too_many(now_ms, self.territory, me, prefix) {
             self.sign_in_refused(cx, from, me, None);
             let why = Refused::new(Code::TooFast, "too many wrong passwords: try again in a minute");
@@ -340,7 +345,8 @@ impl Shard {
         for (friend, seen) in shown {
             self.peer(cx, friend, Peer::Watch { watcher: number, seen });
         }
-        self.show(cx, number);
+        let told = self.show(cx, number);
+        self.charge_sign_in(cx, number, limits::SIGN_IN_WRITES, told);
         let unproven = matches!(attempt.from, Origin::Bare(at) if at.connection().is_none() && !at.is_loopback());
         if (record.has_mail || attempt.mail_came || replaced) && unproven {
             if let Some(session) = self.session_mut(number) {
@@ -415,7 +421,8 @@ impl Shard {
     /// The same, with what a link is told.
     pub(super) fn end_session_with(&mut self, cx: &mut Cx<'_>, number: u32, code: CloseCode, reason: &str) {
         self.drop_session(cx, number, "signed out", code, reason);
-        self.show(cx, number);
+        let told = self.show(cx, number);
+        self.charge_sign_in(cx, number, 0, told);
         self.forget_if_idle(number);
     }
 
@@ -431,6 +438,7 @@ impl Shard {
         self.cancel_search(cx, number);
         self.end_transfers(cx, number, session.transfers);
         self.stop_monitoring(cx, number, session.monitor.as_deref().and_then(Monitor::running), why);
+        self.keep_debts(cx, number, session.meter, &session.way);
         if let Way::Link(mut channel) = session.way {
             let custody = channel.custody.take();
             self.store_custody(cx, number, custody);
@@ -460,9 +468,13 @@ impl Shard {
         let Some(session) = self.session_mut(key.number).filter(|session| session.id == key.session) else {
             return self.check_apart(cx, key);
         };
+        if session.is_stalled() {
+            session.heard_ms = now_ms as u32;
+        }
         let silence_ms = (now_ms as u32).wrapping_sub(session.heard_ms);
         let due_ms = now_ms - u64::from(silence_ms) + limits::IDLE.as_millis() as u64;
         if due_ms > now_ms {
+            self.rest_meter(now_ms, key.number);
             return self.wheel.in_a_while(now_ms, due_ms, key);
         }
         self.counters.timed_out += 1;

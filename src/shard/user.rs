@@ -5,7 +5,7 @@ use super::files::Transfers;
 use super::friend_list::Friends;
 use super::mailbox::Delivery;
 use super::monitor::Monitor;
-use super::notice::Hush;
+use super::waiting::Meter;
 use super::way::Way;
 use crate::limits::{FIRST_GROUP, REPEAT};
 use crate::store::{Change, UserRecord, reach};
@@ -211,8 +211,8 @@ pub(super) struct Session {
     /// Counts requests, so that a late answer finds its own.
     pub serial: u32,
     pub latest: Option<Box<Latest>>,
-    /// When it was told that messages of its user cannot be taken for now.
-    pub not_now: Hush,
+    /// How much it does, while that matters.
+    pub meter: Option<Box<Meter>>,
     pub transfers: Option<Box<Transfers>>,
     pub monitor: Option<Box<Monitor>>,
 }
@@ -228,7 +228,7 @@ impl Session {
             delivery: Delivery::new(),
             serial: 0,
             latest: None,
-            not_now: Hush::default(),
+            meter: None,
             transfers: None,
             monitor: None,
         }

@@ -27,6 +27,7 @@ impl World {
         self.healed = true;
         self.cluster.end_in = None;
         self.cluster.no_more_faults();
+        self.cluster.set_budgets(&mut self.agenda, self.plan.budgets);
         for person in &mut self.people {
             person.cut_until = 0;
             person.reads_at = 0;

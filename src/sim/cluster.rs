@@ -7,8 +7,8 @@ use super::world::Event;
 use crate::seeded::Seed;
 use crate::shard::search::Scan;
 use crate::shard::{
-    Board, Classic, Endpoint, Identity, Input, Now, Outbox, PasswordJob, PasswordOutcome, Peer, SearchJob, SearchOrder,
-    Shard, Territory, Ticket, steer,
+    Board, Budgets, Classic, Control, Endpoint, Identity, Input, Now, Outbox, PasswordJob, PasswordOutcome, Peer,
+    Policy, SearchJob, SearchOrder, Shard, Territory, Ticket, steer,
 };
 use crate::store::{AccountView, Answer, Card, MemoryIndex, OpenError, Request, SessionRecord, SimDisk, Store};
 use std::collections::{BTreeMap, VecDeque};
@@ -190,6 +190,7 @@ impl Cluster {
                 .map(|index| {
                     let identity = identity(&mut self.chance);
                     Shard::new(Territory { index, shards }, Arc::clone(&board), Classic::Off, &identity)
+                        .under(policy(plan.budgets), Arc::default())
                 })
                 .collect(),
             outs: (0..count).map(|_| Outbox::default()).collect(),
@@ -299,6 +300,13 @@ impl Cluster {
     /// It has room again.
     pub fn make_room(&mut self) {
         self.disk.set_room(None);
+    }
+
+    /// The operator changes what an account may do.
+    pub fn set_budgets(&mut self, agenda: &mut Agenda<Event>, budgets: Budgets) {
+        for shard in 0..self.shards().len() {
+            self.give(agenda, shard, Input::Control(Control::Policy(policy(budgets))));
+        }
     }
 
     /// The disk works from now on.
@@ -499,6 +507,10 @@ impl Cluster {
 
 fn now(life: &Life, now: u64, skew: u64) -> Now {
     Now { mono_ms: now - life.began + life.mono, unix_ms: UNIX_MS + now + skew }
+}
+
+fn policy(budgets: Budgets) -> Arc<Policy> {
+    Arc::new(Policy { budgets, ..Policy::default() })
 }
 
 fn hash(password: &str) -> Box<str> {

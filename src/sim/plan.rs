@@ -2,6 +2,7 @@
 
 use super::chance::Chance;
 use super::world::World;
+use crate::shard::{Budgets, Rate};
 use std::ops::Range;
 
 /// Times are in ms, shares in percent.
@@ -39,6 +40,8 @@ pub struct Plan {
     pub disk_full_every: Range<u64>,
     pub disk_full_for: Range<u64>,
     pub always_retry: bool,
+    /// What an account may do.
+    pub budgets: Budgets,
     // What happens to clients.
     pub restart_every: Range<u64>,
     /// Programs that do not read what has come for a while.
@@ -75,6 +78,7 @@ impl Default for Plan {
             disk_full_every: NEVER,
             disk_full_for: 100..20_000,
             always_retry: false,
+            budgets: Budgets::default(),
             restart_every: NEVER,
             slow: 0,
             forgetful: 0,
@@ -126,6 +130,9 @@ impl Plan {
         plan.slow = if chance.percent(40) { chance.below(40) } else { 0 };
         plan.forgetful = if chance.percent(30) { chance.below(60) } else { 0 };
         plan.disk_full_every = often(chance, 20, 3_000);
+        if chance.percent(30) {
+            plan.budgets = small_budgets(chance);
+        }
         plan
     }
 
@@ -134,6 +141,15 @@ impl Plan {
         let Self { shards, clients, always_retry, tcp, .. } = *self;
         *self = Self { shards, clients, always_retry, tcp, delay: 1..20, ..Self::default() };
     }
+}
+
+/// So little that every program reaches it now and then.
+fn small_budgets(chance: &mut Chance) -> Budgets {
+    let mut rate = |per_second: u64, burst: u64| Rate {
+        per_second: 1 + chance.below(per_second) as u32,
+        burst: 1 + chance.below(burst) as u32,
+    };
+    Budgets { messages: rate(8, 30), writes: rate(5, 30), reads: rate(5, 30), ..Budgets::default() }
 }
 
 /// One word each.
@@ -189,6 +205,8 @@ words! {
     disk_full_for: Range<u64>;
     /// Client programs end and start so often.
     restart_every: Range<u64>;
+    /// What an account may do.
+    budgets: Budgets;
     /// So many programs stop reading at times.
     slow: u64;
     /// So many forget what has no receipt when they start.

@@ -4,13 +4,14 @@ use super::Plan;
 use super::chance::Chance;
 use super::oracle::Figures;
 use super::world::World;
+use crate::shard::{Budgets, Rate};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs a world of this seed to its end.
 pub type Scenario = fn(u64) -> World;
 
 /// All scenarios by name.
-pub const SCENARIOS: [(&str, Scenario); 15] = [
+pub const SCENARIOS: [(&str, Scenario); 16] = [
     ("calm", calm),
     ("lossy", lossy),
     ("repeats", repeats),
@@ -24,6 +25,7 @@ pub const SCENARIOS: [(&str, Scenario); 15] = [
     ("stops", stops),
     ("bad-disk", bad_disk),
     ("full-disk", full_disk),
+    ("over-budget", over_budget),
     ("programs-end", programs_end),
     ("random", random),
 ];
@@ -129,6 +131,23 @@ fn full_disk(seed: u64) -> World {
         .act_every(50..600)
         .disk_full_every(2_000..12_000)
         .disk_full_for(100..15_000)
+        .stream_cut_every(3_000..9_000)
+        .run_for(90_000)
+        .heal()
+        .check()
+}
+
+/// Programs say far more than they may. Nothing is lost by being slow, and nobody is signed out for it.
+fn over_budget(seed: u64) -> World {
+    let rate = |per_second, burst| Rate { per_second, burst };
+    let budgets = Budgets { messages: rate(3, 10), writes: rate(2, 8), reads: rate(2, 8), ..Budgets::default() };
+    World::new(seed)
+        .shards(2)
+        .clients(6)
+        .loss(5)
+        .delay(5..60)
+        .act_every(50..400)
+        .budgets(budgets)
         .stream_cut_every(3_000..9_000)
         .run_for(90_000)
         .heal()

@@ -1,6 +1,7 @@
 //! The link against bytes that were made elsewhere, and two ends against each other over a bad network.
 
 mod pair;
+mod shut;
 mod starts;
 mod vectors;
 

@@ -2,7 +2,7 @@
 
 use super::{DEFAULT_FILTER, Settings};
 use crate::server::logging;
-use crate::shard::RegistrationMode;
+use crate::shard::{Budgets, Rate, RegistrationMode};
 use toml::de::DeValue;
 
 /// One key.
@@ -59,6 +59,46 @@ pub const KEYS: &[Key] = &[
         },
     },
     Key {
+        path: "budgets.messages",
+        what: "Messages of an account, one for each recipient, and offers of files",
+        values: Values::Text(RATE),
+        default: || text(Budgets::default().messages),
+        read: |value, settings| {
+            settings.policy.budgets.messages = rate(value)?;
+            Ok(())
+        },
+    },
+    Key {
+        path: "budgets.writes",
+        what: "Requests of an account that write",
+        values: Values::Text(RATE),
+        default: || text(Budgets::default().writes),
+        read: |value, settings| {
+            settings.policy.budgets.writes = rate(value)?;
+            Ok(())
+        },
+    },
+    Key {
+        path: "budgets.reads",
+        what: "Requests of an account that read",
+        values: Values::Text(RATE),
+        default: || text(Budgets::default().reads),
+        read: |value, settings| {
+            settings.policy.budgets.reads = rate(value)?;
+            Ok(())
+        },
+    },
+    Key {
+        path: "budgets.file-bytes",
+        what: "Bytes of the files that an account sends",
+        values: Values::Text(RATE),
+        default: || text(Budgets::default().file_bytes),
+        read: |value, settings| {
+            settings.policy.budgets.file_bytes = rate(value)?;
+            Ok(())
+        },
+    },
+    Key {
         path: "log.filter",
         what: "What to log to standard error",
         values: Values::Text("a level (error, warn, info, debug) or a filter such as oicq=debug"),
@@ -82,6 +122,13 @@ pub fn word_of(mode: RegistrationMode) -> &'static str {
     }
 }
 
-fn text(word: &str) -> String {
+/// What a rate is.
+const RATE: &str = "so many a second and so many at once, such as 20/200, or unlimited";
+
+fn rate(value: &DeValue<'_>) -> Result<Rate, String> {
+    value.as_str().ok_or("it is not text")?.parse()
+}
+
+fn text(word: impl std::fmt::Display) -> String {
     format!("\"{word}\"")
 }

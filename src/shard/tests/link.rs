@@ -120,6 +120,7 @@ fn what_a_lost_session_has_not_acknowledged_comes_first_in_the_next() {
 #[test]
 fn a_full_mailbox_comes_in_order_as_fast_as_it_is_acknowledged() {
     let mut world = World::new(2);
+    world.budgets(crate::shard::Budgets::UNLIMITED);
     let (mut a, b) = (Linked::person(&mut world, "a"), Linked::person(&mut world, "b"));
     let mut b = b;
     assert_eq!(b.ask(&mut world, &User::SetStatus { me: b.number, status: 4 }).len(), 1);

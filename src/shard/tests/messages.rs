@@ -2,7 +2,7 @@
 
 use super::world::{World, message, profile};
 use crate::limits;
-use crate::shard::Endpoint;
+use crate::shard::{Budgets, Endpoint};
 use crate::store::{Change, Mail, Request};
 use crate::wire::{List, Move, Profile, Server, User};
 
@@ -31,6 +31,7 @@ fn a_message_reaches_who_is_online_hidden_or_busy() {
 fn stored_messages_come_in_order_at_the_next_sign_in_and_once() {
     World::everywhere(|world| {
         let (a, b) = (world.person("a"), world.person("b"));
+        world.budgets(Budgets::UNLIMITED);
         world.sign_out(b);
         world.list(b.number, a.number);
         let texts: Vec<String> = (0..700).map(|at| format!("number {at}")).collect();
@@ -58,6 +59,7 @@ fn stored_messages_come_in_order_at_the_next_sign_in_and_once() {
 fn a_slow_reader_gets_its_mail_as_fast_as_it_reads() {
     World::everywhere(|world| {
         let (a, b) = (world.person("a"), world.person("b"));
+        world.budgets(Budgets::UNLIMITED);
         world.sign_out(b);
         world.list(b.number, a.number);
         for at in 0..300 {

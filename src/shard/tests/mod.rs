@@ -1,6 +1,7 @@
 //! The whole rule book under a virtual clock: shards, a store in memory, and people who send frames.
 
 mod admission;
+mod budgets;
 mod classic;
 mod files;
 mod friends;

@@ -138,6 +138,7 @@ fn reach_and_details_that_do_not_exist_are_refused() {
 #[test]
 fn a_new_password_takes_the_old_one() {
     World::everywhere(|world| {
+        world.budgets(crate::shard::Budgets::UNLIMITED);
         let mut a = Linked::person(world, "a");
         let update = |old| User::Update {
             me: 10_000,

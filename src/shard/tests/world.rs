@@ -4,12 +4,12 @@ use crate::limits;
 use crate::seeded::Seed;
 use crate::shard::search::Scan;
 use crate::shard::{
-    Board, Classic, Control, Counters, Endpoint, Identity, Input, Now, Outbox, PasswordJob, PasswordOutcome, Peer,
-    SearchJob, SearchOrder, Shard, Territory, Ticket, steer,
+    Board, Budgets, Classic, Control, Counters, Endpoint, Identity, Input, Now, Outbox, PasswordJob, PasswordOutcome,
+    Peer, Policy, SearchJob, SearchOrder, Shard, Territory, Ticket, steer,
 };
 use crate::store::{AccountView, Answer, Change, MemoryIndex, Request, SimDisk, Store};
 use crate::wire::{Dialect, Profile, Server, User};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Something on its way to a shard.
@@ -47,6 +47,8 @@ pub struct World {
     next_port: u16,
     starts: u8,
     pub closed: Vec<Endpoint>,
+    /// Connections that are not read.
+    pub stalled: BTreeSet<String>,
 }
 
 /// A registered user and where they are.
@@ -103,6 +105,7 @@ impl World {
             next_port: 40_000,
             starts: 0,
             closed: Vec::new(),
+            stalled: BTreeSet::new(),
         }
     }
 
@@ -179,6 +182,12 @@ impl World {
         self.run();
     }
 
+    /// From now on everybody may do so much.
+    pub fn budgets(&mut self, budgets: Budgets) {
+        let policy = Policy { budgets, ..Policy::default() };
+        self.control(&Control::Policy(Arc::new(policy)));
+    }
+
     pub fn stream_closed(&mut self, from: Endpoint, number: u32) {
         self.input(self.owner(number), Input::StreamClosed { from, number });
         self.run();
@@ -198,6 +207,14 @@ impl World {
             self.received.entry(format!("{:?}", send.to)).or_default().push(frame);
         }
         self.closed.append(&mut out.closes);
+        for (at, stalled) in out.stalls.drain(..) {
+            let at = format!("{at:?}");
+            if stalled {
+                self.stalled.insert(at)
+            } else {
+                self.stalled.remove(&at)
+            };
+        }
         for (from, number) in out.flushes.drain(..) {
             let event = Event::Flushed(from, number);
             if self.readers_wait { self.held.push((shard, event)) } else { self.events.push_back((shard, event)) }

@@ -1,7 +1,7 @@
 //! Servers that a comparison starts: each on its core, in a directory of its own, and ended with the comparison.
 
 use crate::sys;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -36,6 +36,27 @@ impl Drop for Scratch {
         }
     }
 }
+
+/// The arguments that lift a server's budgets of an account: what is measured is the server, and not how it holds one
+/// user up. None for a program of a time before it had any.
+pub fn lift_budgets(program: &Path, scratch: &Scratch) -> Result<Vec<OsString>, String> {
+    let help =
+        Command::new(program).arg("--help").output().map_err(|error| format!("{}: {error}", program.display()))?;
+    if !String::from_utf8_lossy(&help.stdout).contains("--config") {
+        return Ok(Vec::new());
+    }
+    let path = scratch.path().join("oicqd.toml");
+    fs::write(&path, NO_BUDGETS).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(vec!["--config".into(), path.into()])
+}
+
+/// What such a file says, and what a server that is started by hand needs for a measurement.
+pub const NO_BUDGETS: &str = "[budgets]
+messages = \"unlimited\"
+writes = \"unlimited\"
+reads = \"unlimited\"
+file-bytes = \"unlimited\"
+";
 
 /// A running server. Dropped, it is killed: it keeps nothing that anybody needs.
 pub struct Running {

@@ -1,7 +1,7 @@
 //! The server that is measured, and the floor beside it: found, or started on cores of their own.
 
 use crate::args::{Load, Target};
-use crate::child::{Running, Scratch, free_address};
+use crate::child::{Running, Scratch, free_address, lift_budgets};
 use crate::clock::{Clock, SECOND, millis};
 use crate::crowd::{Crowd, Event, OFFLINE, REFUSED, learn_key};
 use crate::failure::Failure;
@@ -97,6 +97,7 @@ impl Server {
         let (at_text, shards) = (at.to_string(), target.shards.to_string());
         let mut arguments = ["--listen", &at_text, "--shards", &shards, "--data"].map(OsString::from).to_vec();
         arguments.push(data.into_os_string());
+        arguments.extend(lift_budgets(&program, &scratch)?);
         let launch = Launch { program, arguments, cpus: target.server_cpu.clone(), scratch };
         let running = launch.start()?;
         let (pid, password) = (Some(running.pid()), String::new());

@@ -30,7 +30,10 @@ pub struct Cli {
 const STATUSES: &str = "Exit status:
   0  it was measured, and nothing was lost or doubled
   1  something was lost or doubled, or the measurement failed
-  2  it was asked for wrongly: arguments, a directory without tokens, those of another server";
+  2  it was asked for wrongly: arguments, a directory without tokens, those of another server
+
+A server that is started for a measurement has no budgets of an account. One that is started by hand (--server) needs
+them lifted by its --config file: [budgets] with messages, writes, reads and file-bytes = \"unlimited\".";
 
 /// What to do.
 #[derive(Subcommand)]

@@ -4,10 +4,10 @@
 use super::fleet::{Fleet, Source};
 use super::round::{Loop, Tally, Way};
 use crate::args::CompareArgs;
-use crate::child::{Running, Scratch, free_address};
+use crate::child::{Running, Scratch, free_address, lift_budgets};
 use crate::stats::median;
 use crate::sys;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -83,6 +83,8 @@ fn start(args: &CompareArgs) -> Result<Both, String> {
     let data = scratch.path().join("data");
     let mut arguments = ["--listen", &server_text, "--shards", "1", "--data"].map(OsStr::new).to_vec();
     arguments.push(data.as_os_str());
+    let lifted = lift_budgets(&program, &scratch)?;
+    arguments.extend(lifted.iter().map(OsString::as_os_str));
     let server = Running::start("oicqd", &program, &arguments, &[args.server_cpu], &scratch)?;
     Ok(Both { floor, floor_at, server, server_at, _scratch: scratch })
 }
