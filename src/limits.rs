@@ -516,6 +516,12 @@ pub const ALONE_BYTES: usize = 512;
 /// them.
 pub const INDEX_BLOCK_BYTES: usize = 4 * 1024;
 const _: () = assert!(ALONE_BYTES < INDEX_BLOCK_BYTES && 2 * INDEX_BLOCK_BYTES <= STORE_VALUE_BYTES);
+/// Bytes of journal and base that are read in a second to see that they are whole: nobody else waits for the disk.
+pub const SCRUB_BYTES_PER_SECOND: u64 = 1024 * 1024;
+/// Bytes of them that are read at a time.
+pub const SCRUB_STEP_BYTES: u64 = 64 * 1024;
+/// How long it rests after all of them: damage comes by the month, and the disk may want to sleep.
+pub const SCRUB_PAUSE: Duration = Duration::from_secs(3_600);
 /// Bytes of one checked block of a base.
 pub const BASE_BLOCK_BYTES: usize = 64 * 1024;
 /// Bytes of a base written between two syncs, so that none of them holds up the journal for long.

@@ -129,6 +129,12 @@ pub enum Command {
     /// Shows who fills a mailbox, and empties it; works with a running server and without.
     #[command(subcommand)]
     Mailbox(Mailbox),
+    /// Recovers what is whole in a damaged data directory (--data) into a new one, and says what is not.
+    Salvage {
+        /// The new directory, which must be empty or not there.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Makes the server a new key, where the file link.key is lost. Every client must learn it.
     NewKey,
     /// Makes codes with which people may register while registration needs an invite (`--register invite`).

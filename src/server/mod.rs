@@ -32,7 +32,7 @@ mod turns;
 
 use crate::seeded::Seed;
 use crate::shard::{Bans, Board, Identity, Shard, Territory};
-use crate::store::{self, Accounts, DirStore, Progress, SessionRecord, Step, StoreEvent};
+use crate::store::{self, Accounts, DirStore, OpenError, Progress, SessionRecord, Step, StoreEvent};
 use argon2::password_hash::rand_core::{OsRng, RngCore};
 use args::{Arguments, Serve};
 use config::Settings;
@@ -56,6 +56,7 @@ use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -302,8 +303,15 @@ impl Start {
         let salt = random();
         let mut kept = kept_sessions(&store, shards, &listening).map_err(failed("the store"))?;
         let (storage, requests) = Storage::new();
-        let store = store::spawn(store, requests, storage.deliver(Arc::clone(&mesh)), report_store)
-            .map_err(failed("the store"))?;
+        let damages = Arc::new(AtomicU64::new(0));
+        let store = store::spawn(store, requests, storage.deliver(Arc::clone(&mesh)), {
+            let damages = Arc::clone(&damages);
+            move |event| {
+                damages.fetch_add(u64::from(matches!(event, StoreEvent::Damaged(_))), Ordering::Relaxed);
+                report_store(event);
+            }
+        })
+        .map_err(failed("the store"))?;
         let passwords = Passwords::spawn(cores.len().max(1), &mesh).map_err(failed("the password pool"))?;
         let searches =
             Searches::spawn(accounts.clone(), Arc::clone(&board), Arc::clone(&mesh)).map_err(failed("the search"))?;
@@ -311,6 +319,7 @@ impl Start {
         let reloader = Arc::new(Reloader::new(serve.clone(), set_filter, Arc::clone(&mesh)));
         let shared = Arc::new(Mutex::new(Some(storage.clone())));
         let desk = control::Desk {
+            damages,
             mesh: Arc::clone(&mesh),
             storage: Arc::clone(&shared),
             accounts: accounts.clone(),
@@ -449,6 +458,15 @@ fn report_store(event: StoreEvent) {
         ),
         StoreEvent::Remade(why) => {
             tracing::warn!(why, "the index was made anew from the journal; nothing is lost")
+        }
+        StoreEvent::Damaged(damage) => {
+            let OpenError::Damaged { file, offset, fault } = damage else { return };
+            tracing::error!(
+                file,
+                offset,
+                fault,
+                "what the store has written is damaged; nothing is lost: a new base is written from the index. Look after the disk"
+            )
         }
         StoreEvent::Compacted => tracing::info!("the store wrote a new base"),
         StoreEvent::NotCompacted(error) => {

@@ -160,6 +160,68 @@ fn checksum(offset: u64, payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+/// Visits all that is whole in a base, and what is not: offset and bytes.
+pub(super) fn recover<D: Disk>(
+    disk: &D,
+    generation: u64,
+    keys: &mut dyn FnMut(&[Op<'_>]) -> Result<(), OpenError>,
+    damage: &mut dyn FnMut(u64, u64),
+) -> Result<(), OpenError> {
+    let name = name(generation);
+    let failed = || OpenError::io(format!("read {name}"));
+    let size = disk.size(&name).map_err(failed())?.unwrap_or(0);
+    let mut window = Window::new(disk, &name);
+    if window.at(0, HEADER).map_err(failed())? != header(generation) {
+        damage(0, size.min(HEADER as u64));
+    }
+    let (mut offset, mut bad) = (HEADER as u64, None);
+    while offset < size {
+        let block = match block(&mut window, offset, size).map_err(failed())? {
+            Some(block) => block,
+            // The next one is looked for byte by byte: a checksum knows its place.
+            None => {
+                bad.get_or_insert(offset);
+                offset += 1;
+                continue;
+            }
+        };
+        if let Some(from) = bad.take() {
+            damage(from, offset - from);
+        }
+        match block {
+            Block::Keys(bytes) => {
+                offset += (BLOCK_HEADER + bytes.len()) as u64;
+                keys(&ops::read(bytes).unwrap_or_default())?;
+            }
+            Block::End => return Ok(()),
+        }
+    }
+    let from = bad.unwrap_or(offset);
+    damage(from, size.saturating_sub(from));
+    Ok(())
+}
+
+/// A whole block of a base.
+enum Block<'a> {
+    Keys(&'a [u8]),
+    End,
+}
+
+fn block<'w, D: Disk>(window: &'w mut Window<'_, D>, offset: u64, size: u64) -> io::Result<Option<Block<'w>>> {
+    let Some(head) = window.at(offset, BLOCK_HEADER)?.first_chunk::<BLOCK_HEADER>().copied() else { return Ok(None) };
+    let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
+    let sum = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
+    let bytes = if length == END { 8 } else { length as usize };
+    if length != END && bytes > 2 * limits::BASE_BLOCK_BYTES || offset + (BLOCK_HEADER + bytes) as u64 > size {
+        return Ok(None);
+    }
+    let block = window.at(offset + BLOCK_HEADER as u64, bytes)?;
+    if block.len() != bytes || checksum(offset, block) != sum {
+        return Ok(None);
+    }
+    Ok(Some(if length == END { Block::End } else { Block::Keys(block) }))
+}
+
 /// Called with some keys of a base, and how many bytes of it have been read.
 pub(super) type Load<'a> = &'a mut dyn FnMut(&[Op<'_>], u64) -> Result<(), OpenError>;
 

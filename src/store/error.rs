@@ -58,7 +58,7 @@ impl fmt::Display for OpenError {
             ),
             Self::Damaged { file, offset, fault } => write!(
                 f,
-                "data directory is damaged: {file} at byte {offset}: {fault}; nothing was changed; restore the directory from a backup"
+                "data directory is damaged: {file} at byte {offset}: {fault}; nothing was changed; restore the directory from a backup, or recover what is whole with `oicqd salvage`"
             ),
             Self::Io { doing, error } if error.kind() == io::ErrorKind::StorageFull => {
                 write!(f, "cannot {doing}: the disk is full; make room and start again")

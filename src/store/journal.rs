@@ -199,6 +199,56 @@ impl Journal {
     }
 }
 
+/// Reads a file of the journal up to `end`, which was synced: all of it must be whole.
+pub(super) fn verify<D: Disk>(disk: &D, generation: u64, end: u64, replay: Replay<'_>) -> Result<(), OpenError> {
+    let file = File { size: end, ..File::open(disk, generation)? };
+    let header = file.header(false)?;
+    let salt = header.map_or(0, |header| header.salt);
+    file.walk(salt, HEADER as u64, false, replay).map(drop)
+}
+
+/// A part of a damaged file.
+pub(super) enum Piece<'a> {
+    /// What a good frame holds.
+    Frame(&'a [u8]),
+    /// Bytes that are part of no good frame, and what they are now.
+    Damage { offset: u64, bytes: u64, left: &'a [u8] },
+}
+
+/// Visits all that is whole in a file of the journal, and what is not.
+pub(super) fn recover<D: Disk>(
+    disk: &D,
+    generation: u64,
+    visit: &mut dyn FnMut(Piece<'_>) -> Result<(), OpenError>,
+) -> Result<(), OpenError> {
+    let file = File::open(disk, generation)?;
+    let head = disk.read(&file.name, 0, HEADER).map_err(OpenError::io(format!("read {}", file.name)))?;
+    let mut window = Window::new(disk, &file.name);
+    let salt = match Header::read(&head, generation) {
+        Some(header) => header.salt,
+        None => {
+            visit(Piece::Damage { offset: 0, bytes: head.len() as u64, left: &head })?;
+            file.find_salt(&mut window, &head)?
+        }
+    };
+    let mut offset = HEADER as u64;
+    while offset < file.size {
+        if let Some(payload) = file.frame(&mut window, salt, offset)? {
+            let next = offset + (FRAME_HEADER + payload.len()) as u64;
+            visit(Piece::Frame(payload))?;
+            offset = next;
+            continue;
+        }
+        let next = file.next_after(&mut window, salt, offset + 1)?.unwrap_or(file.size);
+        let payload = offset + FRAME_HEADER as u64;
+        let most = (next.saturating_sub(payload) as usize).min(limits::BASE_BLOCK_BYTES);
+        let left = disk.read(&file.name, payload, most).map_err(OpenError::io(format!("read {}", file.name)))?;
+        visit(Piece::Damage { offset, bytes: next - offset, left: &left })?;
+        offset = next;
+    }
+    Ok(())
+}
+
 /// Differs between any two files and cannot be guessed from outside (SplitMix64).
 fn salt(seed: u64, generation: u64) -> u32 {
     let mut mixed = seed.wrapping_add(generation.wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -309,12 +359,40 @@ impl<'a, D: Disk> File<'a, D> {
 
     /// Whether there is a good frame beyond a bad one: then the bad one was synced, and is damaged.
     fn any_after(&self, window: &mut Window<'_, D>, salt: u32, from: u64) -> Result<bool, OpenError> {
+        Ok(self.next_after(window, salt, from)?.is_some())
+    }
+
+    /// Where the first good frame from here on begins.
+    fn next_after(&self, window: &mut Window<'_, D>, salt: u32, from: u64) -> Result<Option<u64>, OpenError> {
         for offset in from..self.size {
             if self.frame(window, salt, offset)?.is_some() {
-                return Ok(true);
+                return Ok(Some(offset));
             }
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    /// The salt of a file whose header is damaged. It may still be in there; if not, it follows from any frame whose place
+    /// is known, which the first one's is: a CRC is linear in each bit of what it is made of.
+    fn find_salt(&self, window: &mut Window<'_, D>, head: &[u8]) -> Result<u32, OpenError> {
+        const AT: usize = HEADER - 8;
+        let first = HEADER as u64;
+        if let Some(salt) = head.get(AT..AT + 4).and_then(|salt| salt.try_into().ok()).map(u32::from_be_bytes)
+            && self.next_after(window, salt, first)?.is_some()
+        {
+            return Ok(salt);
+        }
+        let failed = || OpenError::io(format!("read {}", self.name));
+        let frame = window.at(first, FRAME_HEADER).map_err(failed())?.first_chunk::<FRAME_HEADER>().copied();
+        let Some(frame) = frame else { return Ok(0) };
+        let (length, rest) = frame.split_first_chunk().expect("16 bytes");
+        let (sum, own) = rest.split_first_chunk().expect("12 bytes");
+        let length = u32::from_be_bytes(*length) as usize;
+        if own != first.to_be_bytes() || first + (FRAME_HEADER + length) as u64 > self.size {
+            return Ok(0);
+        }
+        let payload = window.at(first + FRAME_HEADER as u64, length).map_err(failed())?;
+        Ok(solve(u32::from_be_bytes(*sum), |salt| checksum(salt, first, payload)))
     }
 }
 
@@ -329,4 +407,25 @@ impl Header {
             salt: u32::from_be_bytes(salt.try_into().ok()?),
         })
     }
+}
+
+/// The number for which a function that is linear in its bits (but for a constant) gives this value.
+fn solve(value: u32, linear: impl Fn(u32) -> u32) -> u32 {
+    let constant = linear(0);
+    // What each bit changes, and which bits a row stands for; brought to a triangle.
+    let mut rows: Vec<(u32, u32)> = (0..32).map(|bit| (linear(1 << bit) ^ constant, 1 << bit)).collect();
+    let (mut left, mut found) = (value ^ constant, 0);
+    for bit in (0..32).rev() {
+        let Some(at) = rows.iter().position(|row| row.0 >> bit & 1 == 1) else { continue };
+        let pivot = rows.swap_remove(at);
+        for row in &mut rows {
+            if row.0 >> bit & 1 == 1 {
+                *row = (row.0 ^ pivot.0, row.1 ^ pivot.1);
+            }
+        }
+        if left >> bit & 1 == 1 {
+            (left, found) = (left ^ pivot.0, found ^ pivot.1);
+        }
+    }
+    found
 }

@@ -74,8 +74,8 @@ impl Key {
         bytes.last_chunk().copied().map(u64::from_be_bytes)
     }
 
-    /// Monitor and target, of a grant's key.
-    pub(super) fn grant_parts(bytes: &[u8]) -> Option<(u32, u32)> {
+    /// The two numbers of a key that consists of them: monitor and target of a grant, owner and other of a block.
+    pub(super) fn two_numbers(bytes: &[u8]) -> Option<(u32, u32)> {
         let monitor = bytes.get(1..5)?.try_into().ok()?;
         Some((u32::from_be_bytes(monitor), Self::last_number(bytes)?))
     }
@@ -272,7 +272,7 @@ pub(super) fn grants() -> Range<Key> {
 
 /// All messages.
 pub(super) fn mails() -> Range<Key> {
-    Key::new(MAIL)..Key::new(MAIL + 1)
+    all(MAIL)
 }
 
 /// All bans.
@@ -312,6 +312,64 @@ pub(super) fn what(key: &[u8]) -> What {
         (Some(&TEXT), Some(from), Some(id)) => What::Text(from, id),
         _ => What::Other,
     }
+}
+
+/// What a key is about, in words for somebody who has lost it.
+pub(super) fn about(key: &[u8]) -> Option<String> {
+    let number = u32::from_be_bytes(*key.get(1..)?.first_chunk()?);
+    Some(match key[0] {
+        ACCOUNT => format!("account {number}"),
+        GROUP => format!("a group of {number}"),
+        FRIENDS | WATCHERS => format!("the friends of {number}"),
+        ASK | ASKED | ASKS => format!("a request of or to {number}"),
+        MAIL | NAME | SHARE | TOTAL => format!("the mailbox of {number}"),
+        GRANT => format!("a grant of {number}"),
+        BLOCK | BLOCKER => format!("a block of {number}"),
+        TOKENS | SESSION => format!("the tokens or the session of {number}"),
+        TEXT | TEXT_USES => format!("a broadcast of {number}"),
+        _ => return None,
+    })
+}
+
+fn all(kind: u8) -> Range<Key> {
+    Key::new(kind)..Key::new(kind + 1)
+}
+
+/// Keys that follow from others, and sessions, which a recovered directory does not go on with.
+pub(super) fn derived() -> [Range<Key>; 9] {
+    [WATCHERS, ASKED, BLOCKER, NAME, SHARE, TOTAL, TEXT_USES, ASKS, SESSION].map(all)
+}
+
+/// Keys that begin with the number of an account, and whether another one follows.
+pub(super) fn of_accounts() -> [(Range<Key>, bool); 8] {
+    [
+        (GROUP, false),
+        (FRIENDS, false),
+        (MAIL, false),
+        (TOKENS, false),
+        (SEEN, false),
+        (ASK, true),
+        (BLOCK, true),
+        (GRANT, true),
+    ]
+    .map(|(kind, both)| (all(kind), both))
+}
+
+pub(super) fn all_friends() -> Range<Key> {
+    all(FRIENDS)
+}
+
+pub(super) fn all_blocks() -> Range<Key> {
+    all(BLOCK)
+}
+
+pub(super) fn all_asks() -> Range<Key> {
+    all(ASK)
+}
+
+/// All texts of broadcasts.
+pub(super) fn texts() -> Range<Key> {
+    all(TEXT)
 }
 
 fn of(kind: u8, number: u32) -> Range<Key> {

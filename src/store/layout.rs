@@ -32,12 +32,7 @@ impl Layout {
     /// Looks into the directory; `None` if nothing was ever kept there.
     pub(super) fn read<D: Disk>(disk: &D) -> Result<Option<Self>, OpenError> {
         let names = disk.list().map_err(OpenError::io("read the data directory"))?;
-        let generations = |sort: fn(u64) -> String| {
-            let mut found: Vec<u64> = names.iter().filter_map(|name| generation(name, sort)).collect();
-            found.sort_unstable();
-            found
-        };
-        let (bases, journals) = (generations(base::name), generations(journal::name));
+        let (bases, journals) = (generations(&names, base::name), generations(&names, journal::name));
         if !names.iter().any(|name| name == FORMAT) {
             return Self::unmarked(disk, &bases, &journals);
         }
@@ -74,6 +69,13 @@ impl Layout {
     }
 }
 
+/// The generations of the files of one sort, rising.
+pub(super) fn generations(names: &[String], sort: fn(u64) -> String) -> Vec<u64> {
+    let mut found: Vec<u64> = names.iter().filter_map(|name| generation(name, sort)).collect();
+    found.sort_unstable();
+    found
+}
+
 fn generation(name: &str, sort: fn(u64) -> String) -> Option<u64> {
     let number = name.rsplit('-').next()?.parse().ok()?;
     (sort(number) == name).then_some(number)
@@ -94,6 +96,11 @@ fn read_format<D: Disk>(disk: &D) -> Result<u32, OpenError> {
 
 fn format_text() -> String {
     format!("oicq store {VERSION}\n")
+}
+
+/// Marks a directory as one of the oldest format that is read: its first opening brings it up.
+pub(super) fn mark_older<D: Disk>(disk: &mut D) -> io::Result<()> {
+    disk.replace(FORMAT, format!("oicq store {OLDEST}\n").as_bytes(), true)
 }
 
 /// Marks a directory whose journal has been begun.

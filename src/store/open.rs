@@ -225,7 +225,7 @@ impl<D: Disk, I: Index> Opening<'_, D, I> {
 }
 
 /// Gathers changes, so that an index is filled with many at a time; of one key only the last counts.
-struct Loader<'a, I> {
+pub(super) struct Loader<'a, I> {
     /// `None`: the changes are only looked at.
     index: Option<&'a I>,
     changes: BTreeMap<Box<[u8]>, Option<Box<[u8]>>>,
@@ -234,11 +234,11 @@ struct Loader<'a, I> {
 }
 
 impl<'a, I: Index> Loader<'a, I> {
-    fn new(index: Option<&'a I>) -> Self {
+    pub(super) fn new(index: Option<&'a I>) -> Self {
         Self { index, changes: BTreeMap::new(), bytes: 0 }
     }
 
-    fn add(&mut self, ops: &[Op<'_>]) -> Result<(), OpenError> {
+    pub(super) fn add(&mut self, ops: &[Op<'_>]) -> Result<(), OpenError> {
         if self.index.is_some() {
             self.changes.extend(ops.iter().map(|(key, value)| ((*key).into(), value.map(Into::into))));
             self.bytes += ops.iter().map(|(key, value)| key.len() + value.map_or(0, <[u8]>::len)).sum::<usize>();
@@ -247,7 +247,7 @@ impl<'a, I: Index> Loader<'a, I> {
         if full { self.finish() } else { Ok(()) }
     }
 
-    fn finish(&mut self) -> Result<(), OpenError> {
+    pub(super) fn finish(&mut self) -> Result<(), OpenError> {
         let Some(index) = self.index else { return Ok(()) };
         let ops: Vec<Op<'_>> = self.changes.iter().map(|(key, value)| (&**key, value.as_deref())).collect();
         index.apply(&ops).map_err(OpenError::io("write the index"))?;

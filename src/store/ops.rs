@@ -14,18 +14,30 @@ pub(super) fn write(bytes: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
     bytes.extend_from_slice(value.unwrap_or_default());
 }
 
+/// Reads changes from the front as far as the bytes can be such: they are damaged somewhere.
+pub(super) fn read_some(bytes: &[u8]) -> Vec<Op<'_>> {
+    let mut rest = bytes;
+    std::iter::from_fn(|| next(&mut rest)).collect()
+}
+
 /// Reads changes; `None` if the bytes are not such.
 pub(super) fn read(mut bytes: &[u8]) -> Option<Vec<Op<'_>>> {
     let mut ops = Vec::new();
-    while let Some((length, rest)) = bytes.split_first() {
-        let (key, rest) = rest.split_at_checked(usize::from(*length))?;
-        let (length, rest) = rest.split_first_chunk()?;
-        let (value, rest) = match u32::from_be_bytes(*length) {
-            GONE => (None, rest),
-            length => rest.split_at_checked(length as usize).map(|(value, rest)| (Some(value), rest))?,
-        };
-        ops.push((key, value));
-        bytes = rest;
+    while !bytes.is_empty() {
+        ops.push(next(&mut bytes)?);
     }
     Some(ops)
+}
+
+/// Takes a change from the front.
+fn next<'a>(bytes: &mut &'a [u8]) -> Option<Op<'a>> {
+    let (length, rest) = bytes.split_first()?;
+    let (key, rest) = rest.split_at_checked(usize::from(*length))?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (value, rest) = match u32::from_be_bytes(*length) {
+        GONE => (None, rest),
+        length => rest.split_at_checked(length as usize).map(|(value, rest)| (Some(value), rest))?,
+    };
+    *bytes = rest;
+    Some((key, value))
 }

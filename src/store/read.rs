@@ -291,7 +291,7 @@ fn visit_sessions<I: Lookup>(index: &I, range: Range<Key>, visit: &mut dyn FnMut
 pub(super) fn grants<I: Lookup>(index: &I) -> io::Result<Vec<Grant>> {
     let mut grants = Vec::new();
     each(index, key::grants(), |key, value| {
-        let (monitor, target) = Key::grant_parts(key).ok_or_else(malformed)?;
+        let (monitor, target) = Key::two_numbers(key).ok_or_else(malformed)?;
         grants.push(Grant::decode(monitor, target, value).map_err(damaged)?);
         Ok(ControlFlow::Continue(()))
     })?;

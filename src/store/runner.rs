@@ -3,7 +3,7 @@
 use super::base::Compacted;
 use super::disk::Disk;
 use super::index::Index;
-use super::{Answer, AuditBreak, Request, Store};
+use super::{Answer, AuditBreak, OpenError, Request, Store};
 use crate::limits;
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use std::io;
@@ -25,6 +25,8 @@ pub enum StoreEvent {
     AuditBroken(AuditBreak),
     /// The index could not be used and was made anew from the journal; nothing is lost.
     Remade(String),
+    /// Journal or base are damaged, and the index is not: a new base is written from that.
+    Damaged(OpenError),
     /// A new base was written, and the journal before it removed.
     Compacted,
     /// No new base could be written; the journal grows on, and it is tried again later.
@@ -46,7 +48,17 @@ where
     D: Disk,
     I: Index,
 {
-    let runner = Runner { store, sink, report, compaction: None, maintained: Instant::now(), mended: false };
+    let runner = Runner {
+        store,
+        sink,
+        report,
+        compaction: None,
+        scrubbing: None,
+        scrub_at: Instant::now(),
+        heal: false,
+        maintained: Instant::now(),
+        mended: false,
+    };
     Builder::new().name("store".into()).spawn(move || runner.run(&requests))
 }
 
@@ -58,11 +70,23 @@ struct Compacting {
     thread: JoinHandle<()>,
 }
 
+/// Journal and base are being read through by a thread of their own.
+struct Scrubbing {
+    found: Receiver<Option<OpenError>>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
 struct Runner<D, I, S, R> {
     store: Store<D, I>,
     sink: S,
     report: R,
     compaction: Option<Compacting>,
+    scrubbing: Option<Scrubbing>,
+    /// Not before this.
+    scrub_at: Instant,
+    /// A new base must be written, for what there is on disk is damaged.
+    heal: bool,
     maintained: Instant,
     /// The last time it was because something had failed.
     mended: bool,
@@ -97,6 +121,7 @@ impl<D: Disk, I: Index, S, R: FnMut(StoreEvent)> Runner<D, I, S, R> {
             }
         }
         self.stop_compaction();
+        self.stop_scrub();
         self.store.close()
     }
 
@@ -114,7 +139,9 @@ impl<D: Disk, I: Index, S, R: FnMut(StoreEvent)> Runner<D, I, S, R> {
         if let Some(why) = self.store.take_remade() {
             (self.report)(StoreEvent::Remade(why));
         }
-        if self.store.compaction_due()
+        self.scrub();
+        let heal = self.heal && self.compaction.is_none() && !self.store.is_broken();
+        if (heal || self.store.compaction_due())
             && let Err(error) = self.start_compaction()
         {
             (self.report)(StoreEvent::NotCompacted(error));
@@ -150,9 +177,51 @@ impl<D: Disk, I: Index, S, R: FnMut(StoreEvent)> Runner<D, I, S, R> {
         let Some(compaction) = self.compaction.take_if(ready) else { return };
         let written = compaction.written.try_recv().unwrap_or_else(|_| Err(io::Error::other("its thread panicked")));
         (self.report)(match self.store.finish_compaction(written) {
-            Ok(()) => StoreEvent::Compacted,
+            Ok(()) => {
+                self.heal = false;
+                StoreEvent::Compacted
+            }
             Err(error) => StoreEvent::NotCompacted(error),
         });
+    }
+
+    /// Takes over what was found, and begins anew after a while.
+    fn scrub(&mut self) {
+        if let Some(done) = self.scrubbing.take_if(|scrubbing| scrubbing.thread.is_finished()) {
+            self.scrub_at = Instant::now() + limits::SCRUB_PAUSE;
+            if let Ok(Some(damage)) = done.found.try_recv() {
+                self.heal = true;
+                (self.report)(StoreEvent::Damaged(damage));
+            }
+        }
+        if self.scrubbing.is_none() && Instant::now() >= self.scrub_at {
+            let (scrub, stop) = (self.store.begin_scrub(), Arc::new(AtomicBool::new(false)));
+            let (sender, found) = bounded(1);
+            let stopped = Arc::clone(&stop);
+            let thread = Builder::new().name("store-scrub".into()).spawn(move || {
+                let mut read = 0;
+                let damage = scrub.run(&mut |bytes| {
+                    read += bytes;
+                    if read >= limits::SCRUB_STEP_BYTES {
+                        sleep(Duration::from_micros(read * 1_000_000 / limits::SCRUB_BYTES_PER_SECOND));
+                        read = 0;
+                    }
+                    if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+                // Nobody waits for it if the store has stopped meanwhile.
+                let _ = sender.send(damage);
+            });
+            // Without a thread it is tried again: it is not urgent.
+            self.scrubbing = thread.ok().map(|thread| Scrubbing { found, stop, thread });
+        }
+    }
+
+    fn stop_scrub(&mut self) {
+        if let Some(scrubbing) = self.scrubbing.take() {
+            scrubbing.stop.store(true, Ordering::Relaxed);
+            // It reads, and leaves nothing behind.
+            let _ = scrubbing.thread.join();
+        }
     }
 
     fn stop_compaction(&mut self) {

@@ -11,6 +11,7 @@ use super::layout::{self, Layout, State, Trust};
 use super::ledger::Ledger;
 use super::open::{Opening, Progress, read_ledger};
 use super::plan::{Plan, Stop};
+use super::scrub::Scrub;
 use super::{
     Accounts, Answer, AuditAction, AuditEvent, Change, Grant, Mail, OpenError, Refusal, Request, SessionRecord,
     Stalled, key, ops, read,
@@ -371,6 +372,11 @@ impl<D: Disk, I: Index> Store<D, I> {
     /// Whether the index has come so far that a base of this generation can be put in its place without waiting.
     pub(super) fn has_settled(&self, generation: u64) -> bool {
         self.settled.generation >= generation
+    }
+
+    /// Begins to read through what is synced, to see that it is whole.
+    pub fn begin_scrub(&self) -> Scrub<D> {
+        Scrub::new(self.disk.clone(), self.journal.end())
     }
 
     /// How often the writer has had to wait for the index.

@@ -7,7 +7,8 @@ use super::control::commands::{self, Figures, Office};
 use super::control::protocol::{self, Order};
 use super::{Fatal, checks, config, control, guard_audit, identity, open_store, passwords, sys};
 use crate::shard::{Control, Presence};
-use crate::store::{Accounts, Answer, DirStore, Request};
+use crate::store::{self, Accounts, Answer, DirStore, Request, Salvaged};
+use argon2::password_hash::rand_core::{OsRng, RngCore};
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,6 +20,7 @@ pub fn run(command: Command, data: &Path) -> Result<(), Fatal> {
         Command::Grant(command) => grant(command, data),
         Command::Mailbox(Mailbox::Show { number }) => either_way(data, Order::Mailbox(number)),
         Command::Mailbox(Mailbox::Purge { number, from }) => either_way(data, Order::Purge(number, from)),
+        Command::Salvage { out } => salvage(data, &out),
         Command::NewKey => new_key(data),
         Command::Invite(command) => either_way(data, invite(command)),
         Command::Ban(command) => either_way(data, ban(command)),
@@ -155,6 +157,31 @@ fn either_way(data: &Path, order: Order) -> Result<(), Fatal> {
     let done = commands::run(order, &mut office, &mut show);
     office.store.close().map_err(|error| Fatal(format!("cannot close the store: {error}")))?;
     done.map_err(Fatal)
+}
+
+/// Recovers a damaged directory.
+fn salvage(data: &Path, out: &Path) -> Result<(), Fatal> {
+    if !data.is_dir() {
+        return Err(Fatal(format!("there is no data directory {}; name it with --data", data.display())));
+    }
+    sys::owner_only();
+    let failed = |error: io::Error| Fatal(format!("cannot print it: {error}"));
+    let (mut places, mut bytes, mut silent) = (0_u64, 0, None);
+    let salvaged = store::salvage(data, out, OsRng.next_u64(), &mut |loss| {
+        (places, bytes) = (places + 1, bytes + loss.bytes);
+        silent = silent.take().or(show(&loss.to_string()).err());
+    });
+    let Salvaged { frames, keys, accounts, messages, left_out } = salvaged.map_err(|error| Fatal(error.to_string()))?;
+    silent.map_or(Ok(()), |error| Err(failed(error)))?;
+    show(&format!(
+        "recovered into {}: {frames} frames of the journal and {keys} keys of the base; {accounts} accounts, {messages} messages",
+        out.display()
+    ))
+    .map_err(failed)?;
+    show(&format!(
+        "lost: {bytes} bytes in {places} places; {left_out} entries were left out because what they belong to is lost; sessions are not carried over"
+    ))
+    .map_err(failed)
 }
 
 /// Makes a key where the old one is lost.

@@ -22,6 +22,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,8 @@ pub fn connect(directory: &Path) -> io::Result<Option<UnixStream>> {
 
 /// What the thread can reach.
 pub struct Desk {
+    /// How often journal or base were found damaged.
+    pub damages: Arc<AtomicU64>,
     /// The shards.
     pub mesh: Arc<Mesh>,
     /// The store, until the server ends.
@@ -162,6 +165,7 @@ impl Office for Desk {
             store_queue: self.storage().map_or(0, |storage| storage.depth()),
             password_queue: self.passwords.depth(),
             searches: self.searches.depth(),
+            store_damages: self.damages.load(Ordering::Relaxed),
         })
     }
 

@@ -40,6 +40,19 @@ impl FsDisk {
         }
     }
 
+    /// Opens a directory to read in it alone: nothing is created. No other process may have it open.
+    #[allow(clippy::incompatible_msrv, reason = "File::try_lock_shared came with 1.89")]
+    pub fn look(path: &Path) -> Result<Self, OpenError> {
+        let doing = |what: &str| OpenError::io(format!("{what} data directory {}", path.display()));
+        // Without a lock to be held, the directory itself is as good.
+        let lock = File::open(path.join(LOCK)).or_else(|_| File::open(path)).map_err(doing("read"))?;
+        match lock.try_lock_shared() {
+            Ok(()) => Ok(Self { path: path.to_owned(), lock: Arc::new(lock), open: BTreeMap::new() }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => Err(doing("lock")(error)),
+        }
+    }
+
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.path

@@ -241,7 +241,7 @@ impl<'a, I: Lookup> Plan<'a, I> {
         }
         // The operator grants by hand: there are never many.
         for grant in self.draft.keys(self.index, key::grants())? {
-            if Key::grant_parts(&grant).is_some_and(|(monitor, target)| monitor == number || target == number) {
+            if Key::two_numbers(&grant).is_some_and(|(monitor, target)| monitor == number || target == number) {
                 self.draft.delete(grant);
             }
         }

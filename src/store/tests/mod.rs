@@ -13,6 +13,7 @@ mod model;
 mod packed;
 mod rules;
 mod runner;
+mod salvage;
 mod shares;
 
 use super::*;

@@ -28,6 +28,7 @@ pub(super) fn stats(office: &mut dyn Office, json: bool, show: Show<'_>) -> Done
         ("store_queue", figures.store_queue as u64),
         ("password_queue", figures.password_queue as u64),
         ("searches", figures.searches as u64),
+        ("store_damages", figures.store_damages),
     ];
     if json {
         return say(show, &as_json(&server, &total, &figures.reports));

@@ -56,6 +56,8 @@ pub struct Figures {
     pub password_queue: usize,
     /// Searches that wait or run.
     pub searches: usize,
+    /// How often journal or base were found damaged.
+    pub store_damages: u64,
 }
 
 /// Where the answer's lines go.
