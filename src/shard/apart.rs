@@ -9,7 +9,7 @@ use super::path::Path;
 use super::pending::Pending;
 use super::prefix::Prefix;
 use super::shares::{Place, Room};
-use super::user::Session;
+use super::user::{HIDDEN, Session};
 use super::way::{Origin, Way};
 use super::wheel::SessionKey;
 use super::{Cx, OFFLINE, Peer, Shard};
@@ -56,6 +56,10 @@ impl Apart {
     /// The prefix that its handshake was with.
     pub fn prefix(&self) -> Option<Prefix> {
         self.place.map(|place| place.prefix())
+    }
+
+    fn is_hidden(&self) -> bool {
+        matches!(self.role, Role::Kept { status: HIDDEN, .. })
     }
 
     /// Whether as many frames wait for its lists as may wait. With the packet that makes it so, at most a window of others
@@ -141,7 +145,7 @@ impl Shard {
     pub(super) fn keep_early(&mut self, cx: &mut Cx<'_>, to: u32, mail: Mail) -> Result<(), Mail> {
         let now_ms = cx.now.mono_ms;
         let Some((key, apart)) = self.kept_session(to) else { return Err(mail) };
-        if apart.mail_came || apart.early.len() >= limits::EARLY_MESSAGES {
+        if apart.mail_came || apart.early.len() >= limits::EARLY_MESSAGES || apart.is_hidden() {
             return Err(mail);
         }
         if apart.early.is_empty() {
@@ -282,6 +286,9 @@ impl Shard {
             self.peer(cx, friend, Peer::Watch { watcher: key.number, seen: super::presence::NEVER_TOLD });
         }
         self.show(cx, key.number);
+        if record.has_mail && status != HIDDEN {
+            self.forget_given(cx, key.number);
+        }
         if record.has_mail || apart.mail_came {
             self.store_mails(cx, key.number, apart.early);
             self.fetch_mail(cx, key);

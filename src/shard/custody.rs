@@ -131,6 +131,7 @@ impl Session {
     /// Whether a message can go straight out.
     pub fn takes_mail(&self) -> bool {
         self.delivery.is_live()
+            && !self.is_hidden()
             && self.way.link().is_none_or(|channel| {
                 !channel.custody.as_ref().is_some_and(|custody| custody.is_full())
                     && channel.link.queued_bytes() <= limits::LINK_BACKLOG_BYTES / 2
@@ -162,6 +163,9 @@ impl Shard {
     /// 0x41: the user's program has these messages.
     pub(super) fn received(&mut self, cx: &mut Cx<'_>, key: SessionKey, messages: List<'_, ReceivedId>) {
         let to = key.number;
+        let Some(user) = self.users.get(&to) else { return };
+        let hidden = user.session.as_ref().is_some_and(Session::is_hidden);
+        let blocks_any = user.lists.blocks.len() > 0;
         let (mut stored, mut unknown) = (Vec::new(), 0);
         for ReceivedId { from, id } in messages.iter() {
             let at = self.custody(key).and_then(|custody| Some((custody.find(from, id)?, custody)));
@@ -179,15 +183,24 @@ impl Shard {
                 stored.push(seq);
             }
             self.counters.delivered += 1;
+            if hidden || held.mail.kind == Mail::QUIET {
+                // Its sender has receipt 1, and learns no more.
+                continue;
+            }
             self.delivered.insert((to, from, id));
-            self.receipt(cx, from, to, held.mail.message_id(), Receipt::Delivered, 0);
+            // Who was blocked meanwhile does not learn that somebody is there.
+            let blocked = blocks_any && self.blocks(to, from);
+            match (blocked, held.place) {
+                (false, _) => self.receipt(cx, from, to, held.mail.message_id(), Receipt::Delivered, 0),
+                (true, Place::Nowhere | Place::NoRoom) => {
+                    self.receipt(cx, from, to, held.mail.message_id(), Receipt::Stored, 0);
+                }
+                (true, _) => {}
+            }
         }
         // To look for what is not there is as much work as any other request.
         self.charge(cx, to, Kind::Read, unknown);
-        if !stored.is_empty() {
-            let change = Change::DeleteMailAt(to, stored);
-            self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
-        }
+        self.take_from_mailbox(cx, to, stored);
         self.more_mail(cx, key);
     }
 
@@ -274,6 +287,7 @@ impl Shard {
         answer: &Answer,
     ) {
         let (now_ms, to) = (cx.now.mono_ms, key.number);
+        let quiet = self.is_hidden(to) || self.blocks(to, from);
         let held = self.custody(key).and_then(|custody| custody.find(from, id.value).map(|at| (at, custody)));
         let Some((at, custody)) = held else {
             // The session has ended since: all that matters is in the mailbox, or is not.
@@ -286,10 +300,13 @@ impl Shard {
                 if delivered {
                     custody.remove(at);
                     self.counters.delivered += 1;
-                    self.delivered.insert((to, from, id.value));
-                    self.receipt(cx, from, to, id, Receipt::Delivered, 0);
-                    let change = Change::DeleteMailAt(to, vec![seq]);
-                    self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
+                    if quiet {
+                        self.receipt(cx, from, to, id, Receipt::Stored, 0);
+                    } else {
+                        self.delivered.insert((to, from, id.value));
+                        self.receipt(cx, from, to, id, Receipt::Delivered, 0);
+                    }
+                    self.take_from_mailbox(cx, to, vec![seq]);
                     return self.more_mail(cx, key);
                 }
                 let held = &mut custody.held[at];
@@ -298,6 +315,12 @@ impl Shard {
                 held.mail.text = "".into();
                 self.counters.stored += 1;
                 self.receipt(cx, from, to, id, Receipt::Stored, 0);
+                self.more_mail(cx, key);
+            }
+            // As if nobody had been there: the sender is told, or sends it again.
+            _ if quiet => {
+                custody.remove(at);
+                self.message_stored(cx, from, to, id, answer);
                 self.more_mail(cx, key);
             }
             _ if delivered => {

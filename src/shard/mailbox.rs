@@ -51,6 +51,10 @@ impl Delivery {
         }
     }
 
+    pub fn is_waiting(&self) -> bool {
+        matches!(self, Self::Waiting)
+    }
+
     /// What comes now goes into the mailbox, until there is room again for what is there.
     pub fn wait_for_room(&mut self) {
         if self.is_live() {
@@ -80,10 +84,7 @@ impl Shard {
                 session.send_mail(cx, mail, Some(seq));
             }
         }
-        if !gone.is_empty() {
-            let change = Change::DeleteMailAt(key.number, gone);
-            self.ask_store(cx, Request::Commit(vec![change]), Pending::Nothing);
-        }
+        self.take_from_mailbox(cx, key.number, gone);
     }
 }
 
@@ -180,7 +181,8 @@ impl Shard {
         }
         let (full, finished) = (sent == limits::BURST_FRAMES || bytes >= limits::BURST_BYTES, page.is_empty());
         // Sent is delivered (protocol.md 1.8). After a crash before this is on disk they are sent again: nothing is lost.
-        let change = Change::DeleteMail(key.number, last);
+        let hidden = session.is_hidden();
+        let change = if hidden { Change::GiveMail(key.number, last) } else { Change::DeleteMail(key.number, last) };
         self.counters.delivered += sent as u64;
         let pending = if finished { Pending::MailDeleted(key) } else { Pending::Nothing };
         self.ask_store(cx, Request::Commit(vec![change]), pending);

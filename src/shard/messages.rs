@@ -113,7 +113,7 @@ impl Shard {
             return;
         }
         self.copy_to_monitors(cx, to, from, &text);
-        let mail = Mail { seq: 0, flag: USER, kind: id.kind(), from, id: id.value, time_ms, text };
+        let mut mail = Mail { seq: 0, flag: USER, kind: id.kind(), from, id: id.value, time_ms, text };
         let stopped = self.stopped;
         if let Some(session) = self.session_mut(to) {
             if session.takes_mail() && !stopped {
@@ -131,6 +131,7 @@ impl Shard {
             }
             self.store_before_newer(cx, to);
         }
+        self.mark_quiet(to, &mut mail);
         let mail = match self.keep_early(cx, to, mail) {
             Ok(()) => return,
             Err(mail) => mail,
@@ -150,7 +151,11 @@ impl Shard {
         let early = self.take_early(to);
         self.store_mails(cx, to, early);
         self.mail_comes(to);
+        let mail = changes.iter().any(|change| matches!(change, Change::AddMail(..)));
         self.ask_store(cx, Request::Commit(changes), pending);
+        if mail {
+            self.fetch_hidden(cx, to);
+        }
     }
 
     pub(super) fn message_stored(&mut self, cx: &mut Cx<'_>, from: u32, to: u32, id: MessageId, answer: &Answer) {

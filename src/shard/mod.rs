@@ -30,6 +30,7 @@ mod friend_list;
 mod friends;
 mod groups;
 mod handshakes;
+mod hidden;
 mod io;
 mod mailbox;
 mod messages;

@@ -51,8 +51,10 @@ impl Shard {
             if status == OFFLINE {
                 return self.sign_out(cx, asker);
             }
+            let was_hidden = session.is_hidden();
             session.status = status;
             self.reply(cx, asker, &Server::StatusSet { me: asker.number, status });
+            self.turned(cx, asker.number, was_hidden);
             let told = self.show(cx, asker.number);
             self.charge(cx, asker.number, Kind::Write, told as u32 / WATCHERS_A_WRITE);
         }

@@ -304,10 +304,13 @@ impl Shard {
         let again = self.session(number).is_some_and(|session| session.way.is(attempt.from));
         if again && let Origin::Link(key) = attempt.from {
             // The answer to the first sign-in by this link was lost with a restart, say: the session stays, with its lists.
+            let mut was_hidden = false;
             if let Some(session) = self.session_mut(number) {
+                was_hidden = session.is_hidden();
                 session.status = attempt.status;
             }
             self.answer_sign_in(cx, number, attempt, record);
+            self.turned(cx, number, was_hidden);
             self.show(cx, number);
             self.deliver_again(cx, key);
             return true;
@@ -347,6 +350,9 @@ impl Shard {
         }
         let told = self.show(cx, number);
         self.charge_sign_in(cx, number, limits::SIGN_IN_WRITES, told);
+        if (record.has_mail || replaced) && attempt.status != HIDDEN {
+            self.forget_given(cx, number);
+        }
         let unproven = matches!(attempt.from, Origin::Bare(at) if at.connection().is_none() && !at.is_loopback());
         if (record.has_mail || attempt.mail_came || replaced) && unproven {
             if let Some(session) = self.session_mut(number) {

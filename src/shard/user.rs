@@ -175,6 +175,9 @@ impl Lists {
             | Change::AddMail(..)
             | Change::DeleteMail(..)
             | Change::DeleteMailAt(..)
+            | Change::GiveMail(..)
+            | Change::GiveMailAt(..)
+            | Change::DeleteGiven(_)
             | Change::PutToken(_)
             | Change::EndTokens { .. }
             | Change::KeepOnly { .. }

@@ -199,6 +199,14 @@ pub enum Change {
     DeleteMail(u32, u64),
     /// Deletes exactly these messages of a mailbox. Those that are not there are gone already.
     DeleteMailAt(u32, Vec<u64>),
+    /// The recipient has the messages of a mailbox up to and including this one, and is hidden: those of users stay without
+    /// their text and are given out no more, but count as before, and come again as known, until [`Change::DeleteGiven`].
+    /// Who fills a share learns nothing by it.
+    GiveMail(u32, u64),
+    /// The same of exactly these messages.
+    GiveMailAt(u32, Vec<u64>),
+    /// The recipient is visible again: what was given is gone.
+    DeleteGiven(u32),
     /// Grants leave to monitor.
     PutGrant(Grant),
     /// Takes that leave back.

@@ -7,7 +7,7 @@ use super::key::{self, Key};
 use super::ledger::Ledger;
 use super::plan::mail::WALK;
 use super::plan::read_until;
-use super::record::{details, reach};
+use super::record::{Head, details, reach};
 use super::token::{self, Token};
 use super::{
     Account, AccountView, Answer, Ban, Card, Grant, Invite, KnownToken, Mail, Refusal, Request, Seen, SessionRecord,
@@ -185,6 +185,9 @@ fn mail<I: Lookup>(index: &I, number: u32, from: u64) -> io::Result<Vec<Mail>> {
     let (mut page, mut bytes) = (Vec::new(), 0);
     let mut apart = Vec::new();
     each(index, key::mail_from(number, from), |key, value| {
+        if Head::of(value).map_err(damaged)?.given {
+            return Ok(ControlFlow::Continue(()));
+        }
         let (mail, elsewhere) = Mail::decode(Key::mail_seq(key).ok_or_else(malformed)?, value).map_err(damaged)?;
         bytes += value.len() + usize::from(elsewhere.unwrap_or(0));
         // A page holds at least one message, however long.

@@ -242,7 +242,7 @@ pub struct Mail {
     /// 1 system, 2 user (protocol.md 1.6, 0x03).
     pub flag: u8,
     /// The kind of a system message; of a user's message how it came to its id: 0, [`Mail::OWN_ID`] or
-    /// [`Mail::CHOSEN_ZERO`].
+    /// [`Mail::CHOSEN_ZERO`]; or [`Mail::QUIET`].
     pub kind: u8,
     /// Who sent it; 0 is the server.
     pub from: u32,
@@ -263,16 +263,25 @@ pub(super) struct Head {
     pub(super) id: u64,
     /// Its text is kept under sender and id, once for all who have got it.
     pub(super) shared: bool,
+    /// Its recipient has it, and was hidden then: it only counts still.
+    pub(super) given: bool,
 }
 
 /// Beside the flag of a message: its text is kept apart, and in its place stands how many bytes that has.
 const SHARED: u8 = 0x80;
+/// Beside the flag of a message: its recipient has it, and it stays without its text until that is visible again, so that
+/// nobody learns of it.
+const GIVEN: u8 = 0x40;
+/// Bytes of a record before the text.
+const HEAD_BYTES: usize = 1 + 1 + 4 + 8 + 8;
 
 impl Mail {
     /// The `kind` of a user's message whose id is the server's: its sender waits for no receipt.
     pub const OWN_ID: u8 = 0xFF;
-    /// The `kind` of a user's message whose sender has chosen the id 0.
+    /// The `kind` of a user's message whose sender has chosen the id 0, as was allowed once.
     pub const CHOSEN_ZERO: u8 = 0xFE;
+    /// The `kind` of a user's message that was taken while its recipient was hidden: its sender hears of no delivery.
+    pub const QUIET: u8 = 0xFD;
     /// The `flag` of what the system tells.
     pub(super) const SYSTEM: u8 = 1;
     /// The `flag` of what a user says.
@@ -310,13 +319,13 @@ impl Mail {
 
     /// What its record says of it before its text.
     pub(super) fn head(&self) -> Head {
-        Head { flag: self.flag, kind: self.kind, from: self.from, id: self.id, shared: false }
+        Head { flag: self.flag, kind: self.kind, from: self.from, id: self.id, shared: false, given: false }
     }
 
     /// Reads a record at this place of a mailbox. A text that is kept apart is left empty, and its bytes are told.
     pub fn decode(seq: u64, bytes: &[u8]) -> Result<(Self, Option<u16>), WireError> {
         let mut reader = Reader::new(bytes, 0);
-        let Head { flag, kind, from, id, shared } = Head::read(&mut reader)?;
+        let Head { flag, kind, from, id, shared, .. } = Head::read(&mut reader)?;
         let time_ms = u64::read(&mut reader)?;
         let (text, apart) = if shared {
             (Text::from(""), Some(u16::read(&mut reader)?))
@@ -336,7 +345,16 @@ impl Head {
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let (flag, kind) = (u8::read(reader)?, u8::read(reader)?);
         let (from, id) = (u32::read(reader)?, u64::read(reader)?);
-        Ok(Self { flag: flag & !SHARED, kind, from, id, shared: flag & SHARED != 0 })
+        let (shared, given) = (flag & SHARED != 0, flag & GIVEN != 0);
+        Ok(Self { flag: flag & !(SHARED | GIVEN), kind, from, id, shared, given })
+    }
+
+    /// What is left of a message's record once its recipient has it, and is hidden.
+    pub(super) fn given(record: &[u8]) -> Option<Vec<u8>> {
+        let mut left = record.get(..HEAD_BYTES)?.to_vec();
+        left[0] = left[0] & !SHARED | GIVEN;
+        "".write(&mut Writer::new(&mut left));
+        Some(left)
     }
 
     /// Sender and id of a user's message that has an id: it is the same message wherever it comes again.

@@ -526,6 +526,17 @@ impl<D: Disk, I: Index> Store<D, I> {
     }
 
     /// All that the store holds: the index, and what it does not have yet.
+    /// How many messages a mailbox holds, those included that were given to somebody hidden.
+    #[cfg(test)]
+    pub fn mailbox_len(&self, number: u32) -> io::Result<usize> {
+        let (mut messages, range) = (0, key::mail_from(number, 0));
+        self.index.scan(&range.start..&range.end, &mut |_, _| {
+            messages += 1;
+            std::ops::ControlFlow::Continue(())
+        })?;
+        Ok(messages)
+    }
+
     #[cfg(any(test, feature = "sim"))]
     pub(super) fn behind(&self) -> &Behind<I> {
         &self.index

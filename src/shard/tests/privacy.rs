@@ -183,3 +183,137 @@ fn an_id_is_between_one_and_the_largest() {
         assert_eq!(b.pull(world).len(), 1);
     });
 }
+
+fn receipt(to: u32, id: u64, state: u8) -> String {
+    format!("{:?}", Server::Receipt { to, id, state, reason: 0 })
+}
+
+fn hide(world: &mut World, person: &mut Linked, status: u8) {
+    let me = person.number;
+    let shown = person.ask(world, &User::SetStatus { me, status });
+    assert!(shown.contains(&format!("StatusSet {{ me: {me}, status: {status} }}")), "{shown:?}");
+}
+
+/// How many messages the store keeps for somebody, given ones included: what counts in shares.
+fn kept(world: &World, number: u32) -> usize {
+    world.store.mailbox_len(number).expect("it reads")
+}
+
+#[test]
+fn whoever_is_hidden_gets_messages_at_once_and_nobody_can_tell() {
+    World::everywhere(|world| {
+        let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
+        hide(world, &mut b, 2);
+        a.say(world, b.number, "one", 1);
+        assert!(b.pull(world)[0].contains("\"one\""), "at once");
+        assert_eq!(a.pull(world), [receipt(b.number, 1, 1)]);
+        b.has(world, a.number, 1);
+        world.wait_ms(2_000);
+        assert_eq!(a.pull(world), [""; 0], "nothing tells that somebody has it");
+        assert_eq!(kept(world, b.number), 1, "and it counts in the share");
+        a.say(world, b.number, "one", 1);
+        assert_eq!(a.pull(world), [receipt(b.number, 1, 1)], "a repeat gets the same");
+        assert_eq!(b.pull(world), [""; 0]);
+        // Not taken before it is visible: still no other receipt.
+        a.say(world, b.number, "two", 2);
+        b.pull(world);
+        a.pull(world);
+        hide(world, &mut b, 1);
+        assert_eq!(kept(world, b.number), 1, "what was given is gone");
+        b.has(world, a.number, 2);
+        assert_eq!((a.pull(world), kept(world, b.number)), (vec![], 0));
+        a.say(world, b.number, "three", 3);
+        b.pull(world);
+        b.has(world, a.number, 3);
+        assert_eq!(a.pull(world), [receipt(b.number, 3, 2)]);
+    });
+}
+
+#[test]
+fn a_message_on_its_way_to_somebody_who_hides_gets_receipt_one() {
+    World::everywhere(|world| {
+        let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
+        a.say(world, b.number, "x", 1);
+        b.pull(world);
+        hide(world, &mut b, 2);
+        b.has(world, a.number, 1);
+        world.wait_ms(2_000);
+        assert_eq!(a.pull(world), [receipt(b.number, 1, 1)]);
+        // The same where it was stored while nobody was there, and is fetched hidden.
+        hide(world, &mut b, 4);
+        a.say(world, b.number, "y", 2);
+        assert_eq!(a.pull(world), [receipt(b.number, 2, 1)]);
+        let mut b = Linked::open(world, b.number);
+        let hidden = User::SignIn { me: b.number, password: "secret", mode: 1, token: None };
+        assert_eq!(b.ask(world, &hidden).iter().filter(|one| one.starts_with("Message")).count(), 1);
+        b.has(world, a.number, 2);
+        world.wait_ms(2_000);
+        assert_eq!((a.pull(world), kept(world, b.number)), (vec![], 2));
+        // It is not given out again.
+        hide(world, &mut b, 4);
+        let mut b = Linked::open(world, b.number);
+        assert_eq!(b.ask(world, &hidden).iter().filter(|one| one.starts_with("Message")).count(), 0);
+        let mut b = Linked::sign_in(world, b.number);
+        assert_eq!((b.pull(world), kept(world, b.number)), (vec![], 0));
+    });
+}
+
+#[test]
+fn in_bare_frames_hidden_is_offline_too() {
+    World::everywhere(|world| {
+        let (mut a, b) = (Linked::person(world, "a"), world.person("b"));
+        world.send(b.at, &User::SetStatus { me: b.number, status: 2 });
+        world.take(b.at);
+        for id in 1..=3 {
+            a.say(world, b.number, "x", id);
+            assert_eq!(a.pull(world), [receipt(b.number, id, 1)]);
+            // A pause between two bursts.
+            world.wait_ms(10);
+            world.expect(b.at, &[super::world::message(a.number, "x")]);
+        }
+        assert_eq!(kept(world, b.number), 3);
+        world.send(b.at, &User::SetStatus { me: b.number, status: 1 });
+        world.take(b.at);
+        world.wait_ms(10);
+        assert_eq!(kept(world, b.number), 0);
+        a.say(world, b.number, "y", 4);
+        assert_eq!(a.pull(world), [receipt(b.number, 4, 2)]);
+    });
+}
+
+#[test]
+fn whoever_hides_takes_no_more_of_a_file() {
+    World::everywhere(|world| {
+        let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
+        let offer = User::OfferFile { me: a.number, friend: b.number, name: "f", size: 9, offer: Some(1) };
+        a.send(world, &offer);
+        b.pull(world);
+        b.send(world, &User::AnswerFile { me: b.number, friend: a.number, allow: 1, offer: Some(1) });
+        a.pull(world);
+        hide(world, &mut b, 2);
+        let data = crate::wire::Blob(b"x");
+        let piece = User::FileData { me: a.number, friend: b.number, data, offer: Some(1) };
+        let shown = a.ask(world, &piece);
+        assert!(shown[0].contains("about: 21, code: 13") && b.pull(world).is_empty(), "{shown:?}");
+        let hidden = a.ask(world, &offer);
+        hide(world, &mut b, 4);
+        assert_eq!(a.ask(world, &offer), hidden);
+    });
+}
+
+#[test]
+fn hidden_stays_hidden_over_a_restart() {
+    let mut world = World::new(2);
+    let (mut a, mut b) = (Linked::person(&mut world, "a"), Linked::person(&mut world, "b"));
+    hide(&mut world, &mut b, 2);
+    let mut world = world.restarted(2);
+    a.ask(&mut world, &User::Test { me: a.number });
+    a.say(&mut world, b.number, "x", 1);
+    assert_eq!(a.pull(&mut world).last(), Some(&receipt(b.number, 1, 1)), "at once: nobody waits for b");
+    let shown = b.ask(&mut world, &User::Test { me: b.number });
+    let shown = [shown, b.pull(&mut world)].concat();
+    assert!(shown.iter().any(|one| one.contains("\"x\"")), "{shown:?}");
+    b.has(&mut world, a.number, 1);
+    world.wait_ms(2_000);
+    assert!(!a.pull(&mut world).iter().any(|one| one.starts_with("Receipt")));
+}

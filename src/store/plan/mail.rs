@@ -141,6 +141,47 @@ impl<I: Lookup> Plan<'_, I> {
         Ok(())
     }
 
+    /// The recipient, who is hidden, has these: see [`Change::GiveMailAt`](crate::store::Change::GiveMailAt).
+    pub(super) fn give_mail_at(&mut self, number: u32, places: &[u64]) -> Planned<()> {
+        let mut done = Vec::new();
+        for seq in places.iter().copied().collect::<BTreeSet<u64>>() {
+            let key = key::mail(number, seq);
+            let Some(record) = self.draft.get(self.index, key)? else { continue };
+            let head = Head::of(&record).map_err(|_| read::malformed())?;
+            if head.flag != Mail::USER {
+                done.push(seq);
+            } else if !head.given {
+                self.draft.put(key, Head::given(&record).ok_or_else(read::malformed)?);
+                if head.shared {
+                    self.release_text(head.from, head.id)?;
+                }
+            }
+        }
+        self.delete_mail_at(number, &done)
+    }
+
+    /// The same of all up to and including this place.
+    pub(super) fn give_mail(&mut self, number: u32, through: u64) -> Planned<()> {
+        let mut places = Vec::new();
+        self.mail_between(number, through, |mail| {
+            if !mail.head.given {
+                places.push(mail.seq);
+            }
+        })?;
+        self.give_mail_at(number, &places)
+    }
+
+    /// The recipient is visible: what was given is gone.
+    pub(super) fn delete_given(&mut self, number: u32) -> Planned<()> {
+        let mut given = Vec::new();
+        self.each_mail(number, |mail| {
+            if mail.head.given {
+                given.push(mail);
+            }
+        })?;
+        self.remove_mail(number, &given)
+    }
+
     /// Deletes messages that are there.
     fn remove_mail(&mut self, number: u32, gone: &[Placed]) -> Planned<()> {
         if gone.is_empty() {

@@ -29,6 +29,8 @@ pub(super) struct Model {
     pub(super) friends: BTreeMap<(u32, u32), u8>,
     pub(super) asks: BTreeMap<(u32, u32), u64>,
     pub(super) mail: BTreeMap<u32, Vec<u64>>,
+    /// What is left of mail that was given to somebody hidden.
+    pub(super) given: BTreeSet<(u32, u64)>,
     pub(super) grants: BTreeSet<(u32, u32)>,
     /// Who blocks whom.
     pub(super) blocks: BTreeSet<(u32, u32)>,
@@ -139,6 +141,24 @@ impl Model {
             // The random requests delete whole mailboxes only: the model knows no places.
             Change::DeleteMail(number, _) => {
                 self.mail.remove(number);
+                self.given.retain(|(of, _)| of != number);
+            }
+            Change::GiveMail(number, _) => {
+                let Some(mail) = self.mail.get_mut(number) else { return };
+                mail.retain(|id| *id != 0);
+                self.given.extend(mail.iter().map(|id| (*number, *id)));
+                if mail.is_empty() {
+                    self.mail.remove(number);
+                }
+            }
+            Change::GiveMailAt(_, places) => assert_eq!(places, &[0], "no message has this place"),
+            Change::DeleteGiven(number) => {
+                let Some(mail) = self.mail.get_mut(number) else { return };
+                mail.retain(|id| !self.given.contains(&(*number, *id)));
+                if mail.is_empty() {
+                    self.mail.remove(number);
+                }
+                self.given.retain(|(of, _)| of != number);
             }
             Change::DeleteMailAt(_, places) => assert_eq!(places, &[0], "no message has this place"),
             Change::PutBlock { owner, other } => {
@@ -207,6 +227,7 @@ impl Model {
             Change::DeleteAccount(gone) => {
                 self.accounts.remove(gone);
                 self.mail.remove(gone);
+                self.given.retain(|(of, _)| of != gone);
                 self.groups.retain(|(owner, _), _| owner != gone);
                 self.friends.retain(|(a, b), _| a != gone && b != gone);
                 self.asks.retain(|(a, b), _| a != gone && b != gone);
@@ -245,7 +266,13 @@ impl Model {
                 }
                 6 => drop(model.asks.insert((number(1), number(5)), plan::read_until(&value).expect("a time"))),
                 7 => drop(asked.insert((number(5), number(1)))),
-                8 => model.mail.entry(number(1)).or_default().push(Mail::decode(0, &value).expect("mail").0.id),
+                8 => {
+                    let head = record::Head::of(&value).expect("mail");
+                    model.mail.entry(number(1)).or_default().push(head.id);
+                    if head.given {
+                        model.given.insert((number(1), head.id));
+                    }
+                }
                 9 => drop(model.grants.insert((number(1), number(5)))),
                 10 => drop(model.blocks.insert((number(1), number(5)))),
                 11 => drop(blockers.insert((number(5), number(1)))),
@@ -284,7 +311,7 @@ pub(super) fn random_request(random: &mut Random, id: &mut u64) -> Request {
 fn random_change(random: &mut Random, id: &mut u64) -> Change {
     *id += 1;
     let (a, b) = (random.user(), random.user());
-    match random.below(24) {
+    match random.below(26) {
         0 => {
             let password = (random.below(4) == 0).then(|| "changed".into());
             Change::PutProfile(a, stored_profile(&format!("n{id}")), password)
@@ -317,6 +344,11 @@ fn random_change(random: &mut Random, id: &mut u64) -> Change {
             1 => Change::PutPassword(a, "by hand".into()),
             2 => Change::DeleteMailAt(a, vec![0]),
             _ => Change::SetDisabled(a, random.below(2) == 0),
+        },
+        23 => Change::GiveMail(a, u64::MAX),
+        24 => match random.below(3) {
+            0 => Change::GiveMailAt(a, vec![0]),
+            _ => Change::DeleteGiven(a),
         },
         _ if random.below(4) == 0 => Change::DeleteAccount(a),
         _ => Change::AddMail(b, random_mail(random, *id)),
