@@ -242,10 +242,11 @@ impl Shard {
     /// What comes for this user now goes into the mailbox: what is in custody came before it.
     pub(super) fn store_before_newer(&mut self, cx: &mut Cx<'_>, to: u32) {
         let Some(session) = self.session(to).filter(|session| session.delivery.is_live()) else { return };
-        if session.way.link().is_some() {
-            let key = SessionKey { number: to, session: session.id };
-            self.store_held(cx, key, u64::MAX, usize::MAX);
+        if session.way.link().is_none() {
+            return;
         }
+        let key = SessionKey { number: to, session: session.id };
+        self.store_held(cx, key, u64::MAX, usize::MAX);
         if let Some(session) = self.session_mut(to) {
             session.delivery.wait_for_room();
         }

@@ -48,11 +48,12 @@ impl Shard {
     pub(super) fn fetch_hidden(&mut self, cx: &mut Cx<'_>, number: u32) {
         let Some(session) = self.session_mut(number).filter(|session| session.is_hidden()) else { return };
         let key = SessionKey { number, session: session.id };
-        session.delivery.wait_for_room();
-        match session.way.bare() {
-            Some(_) if session.delivery.is_waiting() => self.fetch_mail(cx, key),
-            Some(_) => {}
-            None => self.more_mail(cx, key),
+        if session.way.link().is_some() {
+            session.delivery.wait_for_room();
+            self.more_mail(cx, key);
+        } else if session.delivery.is_live() {
+            // One that waits has yet to show that it is where it says.
+            self.fetch_mail(cx, key);
         }
     }
 

@@ -51,10 +51,6 @@ impl Delivery {
         }
     }
 
-    pub fn is_waiting(&self) -> bool {
-        matches!(self, Self::Waiting)
-    }
-
     /// What comes now goes into the mailbox, until there is room again for what is there.
     pub fn wait_for_room(&mut self) {
         if self.is_live() {
