@@ -394,3 +394,23 @@ fn the_log_says_who_did_what_and_never_what_is_secret() {
         assert!(!said.contains(secret), "{secret} is in the log:\n{said}");
     }
 }
+
+#[test]
+fn the_log_can_be_json() {
+    let (data, etc) = (directory(), directory());
+    let log = etc.path().join("log");
+    let server = Server::start_logging(data.path(), &["--log", "info", "--log-format", "json"], &log);
+    let line = done(data.path(), &["line"]);
+    let (client, events, number) = linked(&line, "Ann \"quoted\"");
+    done(data.path(), &["stop"]);
+    drop((server, client, events));
+    let said = fs::read_to_string(&log).expect("text");
+    let lines: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    let sign_up = lines.iter().find(|line| line["message"] == "sign-up").expect("it is logged");
+    assert_eq!(
+        (&sign_up["level"], &sign_up["number"], &sign_up["target"]),
+        (&"INFO".into(), &number.into(), &"oicq::event".into())
+    );
+    assert!(sign_up["address"].as_str().is_some_and(|at| at.starts_with("127.0.0.1:")), "{sign_up}");
+}

@@ -43,6 +43,9 @@ pub struct Serve {
     /// What to log to standard error: error, warn, info, debug, or a filter such as `oicq=debug` [default: warn]
     #[arg(long, env = "OICQD_LOG", value_name = "FILTER")]
     pub log: Option<String>,
+    /// How to log: lines for people, or an object of JSON a line for programs.
+    #[arg(long, env = "OICQD_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
     /// Who may register [default: open]
     #[arg(long, env = "OICQD_REGISTER", value_enum, value_name = "WHO")]
     pub register: Option<Register>,
@@ -50,6 +53,15 @@ pub struct Serve {
     /// `oicqd config defaults` prints one with every key.
     #[arg(long, env = "OICQD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// How to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// An object of JSON a line.
+    Json,
 }
 
 /// Who may register.

@@ -93,7 +93,7 @@ pub fn run(arguments: Arguments) -> Result<(), Fatal> {
     match arguments.command {
         Some(command) => {
             let filter = arguments.serve.log.as_deref().unwrap_or(config::DEFAULT_FILTER);
-            let _cannot_be_changed = logging::start(filter)?;
+            let _cannot_be_changed = logging::start(filter, arguments.serve.log_format)?;
             admin::run(command, &arguments.serve.data)
         }
         None => serve(arguments.serve),
@@ -105,7 +105,7 @@ fn serve(serve: Serve) -> Result<(), Fatal> {
     abort_on_panic(&serve.data);
     sys::owner_only();
     let settings = reload::settings(&serve)?;
-    let set_filter = logging::start(&settings.log_filter)?;
+    let set_filter = logging::start(&settings.log_filter, serve.log_format)?;
     // While the store is opened, the other two end the process at once: nothing is lost by that.
     let mut signals = Signals::new([SIGHUP]).map_err(no_signals)?;
     checks::arguments(&serve)?;
