@@ -195,7 +195,7 @@ impl Shard {
             policy: Arc::default(),
             bans: Arc::default(),
             to_look_at: Vec::new(),
-            barred: PrefixCounts::new(limits::BANNED_WINDOW, limits::BANNED_PREFIXES, &seed),
+            barred: PrefixCounts::new(limits::BANNED_WINDOW, limits::BANNED_PREFIXES, seed),
             counters: Counters::default(),
             users: seed.map(),
             loading: seed.map(),

@@ -144,6 +144,15 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_in_the_manual() {
+        let manual = include_str!("../../../docs/operating.md");
+        for key in KEYS {
+            let row = format!("| `{}` | `{}` |", key.path, (key.default)());
+            assert!(manual.contains(&row), "docs/operating.md lacks a row that begins {row}");
+        }
+    }
+
+    #[test]
     fn what_a_file_says_is_taken() {
         let settings = parse("[registration]\nmode = \"invite\"\n[log]\nfilter = \"oicq=debug\"\n").expect("good");
         assert_eq!(settings.policy.registration, RegistrationMode::Invite);

@@ -119,8 +119,11 @@ fn serve(caller: &UnixStream, desk: &mut Desk) -> io::Result<()> {
     let result = match Order::read(&line) {
         Some(order) => {
             let user = crate::server::sys::peer_user(caller);
-            tracing::info!(target: EVENTS, order = order.word(), about = order.about(), user, "operator");
-            commands::run(order, desk, &mut |text| protocol::write_text(&mut answer, text))
+            let (word, about) = (order.word(), Some(order.about()).filter(|about| !about.is_empty()));
+            let done = commands::run(order, desk, &mut |text| protocol::write_text(&mut answer, text));
+            let refused = done.as_ref().err();
+            tracing::info!(target: EVENTS, order = word, about, user, refused, "operator");
+            done
         }
         None => Err("the server does not know this command: use the oicqd that is running".to_owned()),
     };

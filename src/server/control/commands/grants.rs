@@ -101,6 +101,7 @@ pub(super) fn audit_log(office: &mut dyn Office, expected: &str, show: Show<'_>)
             end.seq, aside.name, aside.fault
         )),
         None if end.seq == 0 => say(show, "the audit log is empty"),
+        None if end.seq == 1 => say(show, &format!("whole: 1 line, not changed; its end is {end}")),
         None => say(show, &format!("whole: {} lines, none changed; its end is {end}", end.seq)),
     }
 }
