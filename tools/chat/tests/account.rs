@@ -1,9 +1,10 @@
-//! Signing up, the password, and what others may do, by commands and by lines: what is said, and the exit statuses.
+//! Signing up, the password, bans, and what others may do: what is said on the full screen, by lines and by commands, and
+//! the exit statuses.
 
 mod real;
 mod server;
 
-use real::OICQ;
+use real::{OICQ, Server, Terminal, script};
 use server::{BANNED, TestServer, WAITS};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -174,4 +175,96 @@ fn the_same_in_plain_lines() {
     let said = lines(&format!("sign in {WAITS}\nright!\nsign in {BANNED}\nright!\n"));
     assert!(said.contains("! 10005 was not signed in: this account waits for the operator's approval\n"), "{said}");
     assert!(said.contains("! 10006 was not signed in: banned until 2026-12-05 10:00 UTC: spam\n"), "{said}");
+}
+
+const ENTER: &str = "\r";
+const SIZE: (u16, u16) = (80, 24);
+
+/// Answers the questions of the first start, up to the password.
+fn begin(home: &Path, server: &Server, language: &str) -> Terminal {
+    let mut screen = Terminal::start(home, SIZE, language, &[]);
+    screen.shows("oicq://").keys("\x15").keys(&server.address).keys(ENTER).shows("3  ").keys("3");
+    screen.shows("(1/3)").keys("小明").keys(ENTER).shows("(2/3)").keys("secret").keys(ENTER);
+    screen.shows("(3/3)").keys("secret").keys(ENTER);
+    screen
+}
+
+#[test]
+fn on_the_screen_a_code_lets_in_and_the_operator_puts_out() {
+    for (language, needed, wrong, number, banned) in [
+        ("en_GB.UTF-8", "an invite code is needed", "this invite code is not good", "Your number is", " Banned "),
+        ("zh_CN.UTF-8", "注册需要邀请码", "邀请码无效", "你的号码是", " 已被封禁 "),
+    ] {
+        let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let server = Server::with(data.path(), &["--register", "invite"]);
+        let mut screen = begin(home.path(), &server, language);
+        screen.shows(needed).shows("(4/4)").keys("WRONG-CODE").keys(ENTER).shows(wrong);
+        let made = server.operate(&["invite", "add"]);
+        let code = made.split_whitespace().last().unwrap();
+        screen.keys("\x15").keys(code).keys(ENTER).shows(number).shows("●").keys("\x1b").hides(number);
+        server.operate(&["ban", "account", "10000", "--for", "7d", "--reason", "spam"]);
+        screen.shows(banned).shows("spam").keys("\x1b").hides(banned).keys("\x12").shows(banned);
+        assert_eq!(
+            script(home.path(), &["friends", "--json"], "").status.code(),
+            Some(1),
+            "the screen has the account"
+        );
+        screen.quit();
+        assert_eq!(script(home.path(), &["friends", "--json"], "").status.code(), Some(11));
+    }
+}
+
+#[test]
+fn on_the_screen_whoever_waits_for_approval_is_let_in_by_it() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::with(data.path(), &["--register", "approve"]);
+    let mut screen = begin(home.path(), &server, "en_GB.UTF-8");
+    screen.shows(" Not let in yet ").shows("10000 is yours").keys("\x1b").shows("Your number is").keys("\x1b");
+    screen.hides("Your number is").shows("signed out (Ctrl-R)");
+    server.operate(&["account", "approve", "10000"]);
+    screen.keys("\x12").shows("Password").keys("secret").keys(ENTER).shows("● online").quit();
+}
+
+#[test]
+fn on_the_screen_nobody_signs_up_where_it_is_closed() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::with(data.path(), &["--register", "closed"]);
+    let mut screen = begin(home.path(), &server, "zh_CN.UTF-8");
+    screen.shows("暂停注册").shows("注册已关闭").keys("\x1b").shows("1  登录").quit();
+}
+
+#[test]
+fn on_the_screen_privacy_and_password_are_changed() {
+    let (data, home, other) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(data.path());
+    for (home, name) in [(home.path(), "小明"), (other.path(), "小红")] {
+        let output = script(home, &["sign-up", "--nickname", name, "--server", &server.address], "");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let mut screen = Terminal::start(home.path(), SIZE, "en_GB.UTF-8", &[]);
+    screen.shows("● online").keys("\x1bOQ").shows("Add a friend").keys(&"\x1b[B".repeat(12)).keys(ENTER);
+    screen.shows("Who may write to me  everybody").keys("\x1b[B").keys(ENTER).shows("only people in my list");
+    screen.keys("\x1b[B").keys(ENTER).shows("Who may write to me  only people in my list").keys("\x1b");
+    screen.hides("Who may write to me");
+    let said = script(other.path(), &["send", "10000", "hi"], "");
+    assert_eq!(said.status.code(), Some(5), "{}", String::from_utf8_lossy(&said.stderr));
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("refused (not accepted by the other side)"), "{said}");
+
+    screen.keys("\x1bOQ").shows("Add a friend").keys(&"\x1b[B".repeat(13)).keys(ENTER).shows("Present password (1/3)");
+    screen.keys("not this").keys(ENTER).shows("(2/3)").keys("something new").keys(ENTER);
+    screen.shows("(3/3)").keys("something new").keys(ENTER).shows("! this is not your present password");
+    screen.keys("secret").keys(ENTER).shows("(2/3)").keys("\x15something new").keys(ENTER);
+    screen.shows("(3/3)").keys("\x15something new").keys(ENTER).shows("Your password is changed.").quit();
+    let signs_in = |password: &str| {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let mut command = Command::new(OICQ);
+        command
+            .args(["--server", &server.address, "--number", "10000", "--profile"])
+            .arg(elsewhere.path())
+            .arg("friends");
+        command.env("OICQ_PASSWORD", password).stdin(Stdio::null()).output().unwrap().status.code()
+    };
+    assert_eq!((signs_in("secret"), signs_in("something new")), (Some(6), Some(0)));
 }

@@ -79,7 +79,7 @@ words! {
     invite: "Invite code", "邀请码";
     invite_hint: "from the operator of the server", "向服务器管理员索取";
     closed_title: "Nobody can sign up here", "暂停注册";
-    closed: "{}.\n\nAsk the operator of the server, who can make an account for you. Whoever has a number signs in as always.", "{}。\n\n请联系服务器管理员，由管理员为你开号。已有号码的人照常登录。";
+    closed: "The server says: {}.\n\nAsk the operator of the server, who can make an account for you. Whoever has a number signs in as always.", "{}。\n\n请联系服务器管理员，由管理员为你开号。已有号码的人照常登录。";
     two_passwords: "these were two different passwords; once more", "两次密码不同，请重新输入";
     your_number: "Your number is {}. Keep it: it is how you sign in.", "你的号码是 {}，请记住，登录要用。";
     optional: "or nothing", "可不填";

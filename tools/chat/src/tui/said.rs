@@ -36,6 +36,11 @@ const SAID: &[(&str, &str)] = &[
     ("registration is closed", "注册已关闭"),
     ("an invite code is needed", "注册需要邀请码"),
     ("this invite code is not good", "邀请码无效，或已经用过"),
+    ("this account waits for the operator's approval", "这个账号等待管理员批准"),
+    ("banned until {}: {}", "封禁到 {}：{}"),
+    ("banned for good: {}", "永久封禁：{}"),
+    ("signed in from another place: this session has ended", "你的号码在别处登录，这次登录已结束"),
+    ("your password was changed: sign in again", "密码已被修改，请重新登录"),
 ];
 
 /// The parts of a text where a template has `{}`.
@@ -121,6 +126,7 @@ mod tests {
         assert_eq!(EN.said(full), full);
         assert_eq!(ZH.said("'x' is no sex; 0 to 2 is right: 0 not given"), "“x”不对，应为 0 到 2");
         assert_eq!(ZH.said("/a b: No such file or directory (os error 2)"), "/a b：没有这个文件或目录");
+        assert_eq!(ZH.said("banned until 2026-12-05 10:37:56 UTC: spam"), "封禁到 2026-12-05 10:37:56 UTC：spam");
         assert_eq!(ZH.said("something else"), "something else");
     }
 

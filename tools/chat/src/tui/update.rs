@@ -411,7 +411,7 @@ impl Model {
             }
             Event::SignInAgain { reason } => {
                 self.link = Link::Out;
-                self.notice(words.elsewhere, &[&clean(&reason)]);
+                self.notice(words.elsewhere, &[&words.said(&clean(&reason))]);
             }
             Event::SignInDelayed { .. } => {
                 self.link = Link::Delayed;

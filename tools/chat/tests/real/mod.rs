@@ -38,18 +38,25 @@ fn oicqd() -> PathBuf {
 pub struct Server {
     process: std::process::Child,
     data: PathBuf,
+    arguments: Vec<String>,
     pub address: String,
 }
 
 impl Server {
     pub fn start(data: &Path) -> Self {
-        Self::start_at(data, "127.0.0.1:0")
+        Self::with(data, &[])
     }
 
-    fn start_at(data: &Path, listen: &str) -> Self {
+    /// With more arguments.
+    pub fn with(data: &Path, arguments: &[&str]) -> Self {
+        Self::start_at(data, "127.0.0.1:0", arguments.iter().map(ToString::to_string).collect())
+    }
+
+    fn start_at(data: &Path, listen: &str, arguments: Vec<String>) -> Self {
         let mut process = Command::new(oicqd())
             .args(["--listen", listen, "--shards", "1", "--data"])
             .arg(data)
+            .args(&arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -59,7 +66,15 @@ impl Server {
         while !banner.contains("shards ") && out.read_line(&mut banner).expect("the banner") > 0 {}
         let address = banner.split_whitespace().find(|word| word.starts_with("127.0.0.1:"));
         let address = address.unwrap_or_else(|| panic!("no address in {banner:?}")).to_owned();
-        Self { process, data: data.to_owned(), address }
+        Self { process, data: data.to_owned(), arguments, address }
+    }
+
+    /// What its operator does by a command; gives what was printed.
+    pub fn operate(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(oicqd());
+        let output = command.args(arguments).arg("--data").arg(&self.data).output().expect("oicqd runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
     }
 
     /// `kill -9`.
@@ -75,8 +90,8 @@ impl Server {
 
     /// The next start, at the same address.
     pub fn restart(&mut self) {
-        let (data, address) = (self.data.clone(), self.address.clone());
-        *self = Self::start_at(&data, &address);
+        let (data, address, arguments) = (self.data.clone(), self.address.clone(), self.arguments.clone());
+        *self = Self::start_at(&data, &address, arguments);
     }
 }
 

@@ -191,12 +191,15 @@ fn what_the_server_cannot_do_now_is_no_refusal() {
 #[test]
 fn a_ban_is_a_page_with_the_operators_words() {
     let text = "banned until 2026-12-05 10:00 UTC: spam".to_owned();
-    for (words, title) in [(&EN, " Banned "), (&ZH, " 已被封禁 ")] {
+    for (words, title, said) in [
+        (&EN, " Banned ", "banned until 2026-12-05 10:00 UTC: spam"),
+        (&ZH, " 已被封禁 ", "封禁到 2026-12-05 10:00 UTC：spam"),
+    ] {
         let mut model = talking(words, (80, 24));
         model.update(Message::News(News::Event(Event::Notice { about: 0, code: 19, text: text.clone() })));
         model.update(Message::News(News::Event(Event::SignInAgain { reason: text.clone() })));
         let shown = screen(&model);
-        assert!(shown.contains(title) && shown.contains("until 2026-12-05 10:00 UTC: spam"), "{shown}");
+        assert!(shown.contains(title) && shown.contains(said), "{shown}");
     }
 }
 
