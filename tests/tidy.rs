@@ -29,7 +29,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// What the rules may use of the store: what is kept, what is asked and what is answered, never how.
-const STORE_FOR_SHARDS: [&str; 24] = [
+const STORE_FOR_SHARDS: [&str; 25] = [
     "Account",
     "AccountView",
     "Answer",
@@ -40,6 +40,7 @@ const STORE_FOR_SHARDS: [&str; 24] = [
     "Card",
     "Change",
     "Grant",
+    "Limits",
     "Invite",
     "Mail",
     "Network",

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::limits::SHARDS;
-use crate::shard::{Classic, RegistrationMode};
+use crate::shard::{Classic, Rate, RegistrationMode};
 use crate::store::Network;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use std::net::{IpAddr, SocketAddr};
@@ -230,6 +230,14 @@ pub enum Account {
     Enable {
         /// The account.
         number: u32,
+    },
+    /// Lets one account do more, or less, than everybody: so many a second, and so many at once.
+    Limits {
+        /// The account.
+        number: u32,
+        /// Its limits.
+        #[command(flatten)]
+        limits: LimitArgs,
     },
     /// Deletes an account with all that belongs to it. Its number is not used again.
     Delete {
@@ -467,6 +475,34 @@ pub fn one_line(error: &clap::Error) -> String {
     let paragraph: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
     let said = paragraph.join(" ");
     format!("{}; see --help", said.strip_prefix("error: ").unwrap_or(&said))
+}
+
+/// The limits of one account. Those that are not given stay as they are.
+#[derive(Group, Debug, Clone, Copy, PartialEq, Eq)]
+#[group(required = true, multiple = true)]
+pub struct LimitArgs {
+    /// Messages, one for each recipient: 50/500 is 50 a second and 500 at once; or unlimited
+    #[arg(long, value_name = "RATE")]
+    pub messages: Option<Rate>,
+    /// Requests that write
+    #[arg(long, value_name = "RATE")]
+    pub writes: Option<Rate>,
+    /// Requests that read
+    #[arg(long, value_name = "RATE")]
+    pub reads: Option<Rate>,
+    /// Bytes of files
+    #[arg(long, value_name = "RATE")]
+    pub file_bytes: Option<Rate>,
+    /// What everybody may
+    #[arg(long, conflicts_with_all = ["messages", "writes", "reads", "file_bytes"])]
+    pub default: bool,
+}
+
+impl LimitArgs {
+    /// In the order of the store.
+    pub fn rates(&self) -> [Option<Rate>; 4] {
+        [self.messages, self.writes, self.reads, self.file_bytes]
+    }
 }
 
 #[cfg(test)]

@@ -285,6 +285,7 @@ impl Shard {
         for (friend, _) in friends {
             self.peer(cx, friend, Peer::Watch { watcher: key.number, seen: super::presence::NEVER_TOLD });
         }
+        self.set_limits(key.number, &record.account.limits);
         self.show(cx, key.number);
         if record.has_mail && status != HIDDEN {
             self.forget_given(cx, key.number);

@@ -8,7 +8,7 @@ use super::policy::Policy;
 use super::prefix::Prefix;
 use super::search::Query;
 use super::wheel::SessionKey;
-use crate::store::{Answer, Card, Request};
+use crate::store::{Answer, Card, Limits, Request};
 use crate::wire::{LINK_LEAD, word_at_eight};
 use std::sync::Arc;
 
@@ -127,6 +127,8 @@ pub enum Control {
     Announce(Box<str>),
     /// Ends the session of this user, with these words.
     SignOut(u32, Box<str>),
+    /// This account has these limits of its own.
+    Limits(u32, Limits),
     /// Ends all sessions: the server will not go on with them.
     SignOutAll,
     /// The account of this user was deleted from the store: no list in memory has it any more.

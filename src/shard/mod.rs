@@ -341,6 +341,7 @@ impl Shard {
             Control::Revoke { monitor, target } => self.revoke(cx, monitor, target),
             Control::Deleted(number) => self.forget_account(cx, number),
             Control::Policy(policy) => self.policy = policy,
+            Control::Limits(number, limits) => self.set_limits(number, &limits),
             Control::Bans(bans) => self.set_bans(cx, bans),
         }
     }

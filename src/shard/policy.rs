@@ -2,6 +2,7 @@
 
 use super::budget::Kind;
 use crate::limits;
+use crate::store::Limits;
 use std::fmt;
 use std::str::FromStr;
 
@@ -72,6 +73,18 @@ impl Budgets {
         reads: Rate::UNLIMITED,
         file_bytes: Rate::UNLIMITED,
     };
+
+    /// The same for an account with these limits of its own.
+    #[must_use]
+    pub(super) fn with(mut self, own: &Limits) -> Self {
+        let rates = [&mut self.messages, &mut self.writes, &mut self.reads, &mut self.file_bytes];
+        for (rate, own) in rates.into_iter().zip(own) {
+            if let Some([per_second, burst]) = *own {
+                *rate = Rate { per_second, burst };
+            }
+        }
+        self
+    }
 
     pub(super) fn rate(&self, kind: Kind) -> Rate {
         match kind {

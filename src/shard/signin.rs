@@ -350,6 +350,7 @@ impl Shard {
         }
         let told = self.show(cx, number);
         self.charge_sign_in(cx, number, limits::SIGN_IN_WRITES, told);
+        self.set_limits(number, &record.account.limits);
         if (record.has_mail || replaced) && attempt.status != HIDDEN {
             self.forget_given(cx, number);
         }

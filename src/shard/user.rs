@@ -170,6 +170,7 @@ impl Lists {
             Change::PutProfile(..)
             | Change::PutPassword(..)
             | Change::SetDisabled(..)
+            | Change::SetLimits(..)
             | Change::PutAsk { .. }
             | Change::DeleteAsk { .. }
             | Change::AddMail(..)

@@ -12,6 +12,7 @@ use super::wheel::SessionKey;
 use super::{Cx, Shard};
 use crate::limits;
 use crate::seeded::{Seed, SeededMap};
+use crate::store::Limits;
 use crate::wire::{self, Dialect, WireError};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -19,6 +20,8 @@ use std::collections::{BTreeSet, VecDeque};
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     spent: Spent,
+    /// The limits of this account, if it has any of its own.
+    own: Option<Box<Limits>>,
     /// Frames over budget, in order, and when the next of them can be afforded.
     backlog: VecDeque<Box<[u8]>>,
     backlog_bytes: usize,
@@ -63,7 +66,7 @@ impl Meter {
 
     /// Whether nothing in it matters any more.
     fn is_idle(&self, now_ms: u64) -> bool {
-        self.backlog.is_empty() && self.spent.over_ms() <= now_ms
+        self.own.is_none() && self.backlog.is_empty() && self.spent.over_ms() <= now_ms
     }
 }
 
@@ -118,8 +121,9 @@ fn meter<'a>(
     number: u32,
 ) -> Option<(&'a mut Session, Budgets)> {
     let session = users.get_mut(&number)?.session.as_mut()?;
-    session.meter.get_or_insert_with(|| Box::new(Meter { spent: debts.take(number), ..Meter::default() }));
-    Some((session, policy.budgets))
+    let meter = session.meter.get_or_insert_with(|| Box::new(Meter { spent: debts.take(number), ..Meter::default() }));
+    let budgets = meter.own.as_ref().map_or(policy.budgets, |own| policy.budgets.with(own));
+    Some((session, budgets))
 }
 
 impl Shard {
@@ -147,6 +151,18 @@ impl Shard {
             let mut spent = self.debts.take(number);
             spent.charge(now_ms, &self.policy.budgets, Kind::Write, tokens);
             self.debts.keep(now_ms, number, spent);
+        }
+    }
+
+    /// An account has these limits of its own, from now on.
+    pub(super) fn set_limits(&mut self, number: u32, limits: &Limits) {
+        let own = (*limits != Limits::default()).then(|| Box::new(*limits));
+        let metered = self.session(number).is_some_and(|session| session.meter.is_some());
+        if (own.is_some() || metered)
+            && let Some((session, _)) = self.meter(number)
+            && let Some(meter) = &mut session.meter
+        {
+            meter.own = own;
         }
     }
 

@@ -60,7 +60,7 @@ pub use index::{Index, Lookup, MemoryIndex, Op, Packed, SledIndex, Visit, is_ind
 pub use invite::Invite;
 pub use layout::{distrust_index, is_store};
 pub use open::{Progress, Step};
-pub use record::{Account, AccountView, Card, Grant, Mail, StoredProfile, UserRecord, details, reach};
+pub use record::{Account, AccountView, Card, Grant, Limits, Mail, StoredProfile, UserRecord, details, reach};
 pub use runner::{StoreEvent, spawn};
 pub use salvage::{Loss, Salvaged, salvage};
 pub use scrub::Scrub;
@@ -151,6 +151,8 @@ pub enum Change {
     PutPassword(u32, Box<str>),
     /// The operator shuts the account, and its tokens and its session are gone; or opens it again.
     SetDisabled(u32, bool),
+    /// The operator gives the account these limits.
+    SetLimits(u32, Limits),
     /// The operator lets somebody in who has registered and waits for it.
     Approve(u32),
     /// The group has this name.

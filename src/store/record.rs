@@ -21,7 +21,16 @@ pub struct Account {
     pub pending: bool,
     /// When it was registered, in milliseconds since 1970 UTC.
     pub created_ms: u64,
+    /// What the operator lets it do, where that is not what everybody may.
+    pub limits: Limits,
 }
+
+/// Limits of one account: of messages, requests that write, requests that read, and bytes of files; each so many a second
+/// (0: unlimited) and so many at once, or none of its own.
+pub type Limits = [Option<[u32; 2]>; 4];
+
+/// As a limit is written that is none.
+const NO_LIMIT: [u32; 2] = [u32::MAX, 0];
 
 /// Flags of an account's record.
 const DISABLED: u8 = 1;
@@ -79,7 +88,18 @@ impl Account {
     pub fn of(profile: StoredProfile, password: Box<str>, created_ms: u64) -> Self {
         let StoredProfile { public, authorization, reach, details } = profile;
         let (reach, details) = (reach.unwrap_or(reach::EVERYBODY), details.unwrap_or(details::LISTED));
-        Self { profile: public, authorization, reach, details, password, disabled: false, pending: false, created_ms }
+        let limits = Limits::default();
+        Self {
+            profile: public,
+            authorization,
+            reach,
+            details,
+            password,
+            disabled: false,
+            pending: false,
+            created_ms,
+            limits,
+        }
     }
 
     /// Takes another profile. The password stays as it is.
@@ -114,6 +134,9 @@ impl Account {
         writer.put(&self.profile);
         self.reach.write(&mut writer);
         self.details.write(&mut writer);
+        if self.limits != Limits::default() {
+            self.limits.iter().flat_map(|limit| limit.unwrap_or(NO_LIMIT)).for_each(|word| word.write(&mut writer));
+        }
         bytes
     }
 
@@ -129,6 +152,7 @@ impl Account {
             disabled: view.disabled,
             pending: view.pending,
             created_ms: view.created_ms,
+            limits: view.limits,
         })
     }
 }
@@ -148,6 +172,8 @@ pub struct AccountView<'a> {
     pub pending: bool,
     /// See [`Account::created_ms`].
     pub created_ms: u64,
+    /// See [`Account::limits`].
+    pub limits: Limits,
     /// See [`Account::password`].
     pub password: &'a str,
     /// The public profile.
@@ -156,7 +182,8 @@ pub struct AccountView<'a> {
 }
 
 impl<'a> AccountView<'a> {
-    /// Reads a record in place. One of a time before `reach` and `details` ends with the profile.
+    /// Reads a record in place. One of a time before `reach` and `details` ends with the profile; one without limits of its
+    /// own ends with those.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes, 0);
         let authorization = u8::read(&mut reader)?;
@@ -171,7 +198,24 @@ impl<'a> AccountView<'a> {
             [] => (reach::EVERYBODY, details::LISTED),
             _ => (u8::read(&mut reader)?, u8::read(&mut reader)?),
         };
-        Ok(Self { authorization, reach, details, disabled, pending, created_ms, password, profile, profile_bytes })
+        let mut limits = Limits::default();
+        if !reader.rest().is_empty() {
+            for limit in &mut limits {
+                *limit = Some([u32::read(&mut reader)?, u32::read(&mut reader)?]).filter(|one| *one != NO_LIMIT);
+            }
+        }
+        Ok(Self {
+            authorization,
+            reach,
+            details,
+            disabled,
+            pending,
+            created_ms,
+            limits,
+            password,
+            profile,
+            profile_bytes,
+        })
     }
 
     /// What a list of people shows of it.

@@ -61,6 +61,7 @@ fn account(command: Account, data: &Path) -> Result<(), Fatal> {
         }
         Account::Disable { number } => either_way(data, Order::Disable(number)),
         Account::Enable { number } => either_way(data, Order::Enable(number)),
+        Account::Limits { number, limits } => either_way(data, Order::Limits(number, limits.default, limits.rates())),
         Account::Delete { number, purge } => either_way(data, Order::Delete(number, purge)),
         Account::Approve { number } => either_way(data, Order::Approve(number)),
         Account::List { pending, json } => either_way(data, Order::Accounts(pending, json)),

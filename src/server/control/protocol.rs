@@ -3,6 +3,7 @@
 //! A request is one line: a word and its values, with a tab between. The answer is lines of text, each after a space,
 //! and then `ok`, or `error` and why.
 
+use crate::shard::Rate;
 use std::io::{self, BufRead, Write};
 
 /// Longest request.
@@ -19,6 +20,8 @@ pub enum Order {
     Disable(u32),
     /// Opens it again.
     Enable(u32),
+    /// Lets an account do what everybody may (true), or so much.
+    Limits(u32, bool, [Option<Rate>; 4]),
     /// Deletes an account; and what it has left in the mailboxes of others.
     Delete(u32, bool),
     /// Shows how much is in a mailbox, and of whom.
@@ -77,6 +80,7 @@ impl Order {
             Self::Password(..) => "password",
             Self::Disable(_) => "disable",
             Self::Enable(_) => "enable",
+            Self::Limits(..) => "limits",
             Self::Delete(..) => "delete",
             Self::Mailbox(_) => "mailbox",
             Self::Purge(..) => "purge",
@@ -115,6 +119,10 @@ impl Order {
             | Self::Approve(number)
             | Self::Sessions(number)
             | Self::SignOut(number) => vec![number.to_string()],
+            Self::Limits(number, default, rates) => {
+                let rate = |rate: &Option<Rate>| rate.map(|rate| rate.to_string()).unwrap_or_default();
+                [number.to_string(), default.to_string()].into_iter().chain(rates.iter().map(rate)).collect()
+            }
             Self::Grants | Self::Acknowledge | Self::Reload | Self::Line => vec![],
             Self::Accounts(pending, json) => vec![pending.to_string(), json.to_string()],
             Self::Show(number, json) => vec![number.to_string(), json.to_string()],
@@ -151,6 +159,7 @@ impl Order {
             Self::Password(number, _)
             | Self::Disable(number)
             | Self::Enable(number)
+            | Self::Limits(number, ..)
             | Self::Delete(number, _)
             | Self::Mailbox(number)
             | Self::Purge(number, None)
@@ -188,6 +197,11 @@ impl Order {
             ["password", number, hash] => Self::Password(number.parse().ok()?, unescape(hash)?),
             ["disable", number] => Self::Disable(number.parse().ok()?),
             ["enable", number] => Self::Enable(number.parse().ok()?),
+            ["limits", number, default, messages, writes, reads, file_bytes] => {
+                let rate = |text: &str| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) };
+                let rates = [rate(messages)?, rate(writes)?, rate(reads)?, rate(file_bytes)?];
+                Self::Limits(number.parse().ok()?, default.parse().ok()?, rates)
+            }
             ["delete", number, purge] => Self::Delete(number.parse().ok()?, purge.parse().ok()?),
             ["mailbox", number] => Self::Mailbox(number.parse().ok()?),
             ["purge", number, ""] => Self::Purge(number.parse().ok()?, None),
@@ -291,6 +305,8 @@ mod tests {
             Order::Add("a\tb\\n\nc".into(), "$argon2id$".into()),
             Order::Password(10_000, "x".into()),
             Order::Disable(1),
+            Order::Limits(1, true, [None; 4]),
+            Order::Limits(1, false, [Some(Rate { per_second: 50, burst: 500 }), Some(Rate::UNLIMITED), None, None]),
             Order::Enable(2),
             Order::Delete(3, true),
             Order::Mailbox(4),

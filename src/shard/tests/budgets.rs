@@ -3,7 +3,8 @@
 use super::linked::Linked;
 use super::world::World;
 use crate::limits;
-use crate::shard::{Budgets, Endpoint, Rate};
+use crate::shard::{Budgets, Control, Endpoint, Rate};
+use crate::store::{Change, Request};
 use crate::wire::{List, ReceivedId, User};
 
 fn rate(per_second: u32, burst: u32) -> Rate {
@@ -264,4 +265,33 @@ fn the_same_news_of_the_same_person_comes_a_few_times_at_most() {
         assert_eq!(world.take(shy.at).len(), limits::NEWS_PER_PAIR as usize);
         assert!(world.shown(me.at).last().is_some_and(|last| last.contains("wait for the answer")));
     });
+}
+
+/// The operator lets one account do more, or less; over restarts, and at once.
+#[test]
+fn an_account_can_have_limits_of_its_own() {
+    let mut world = World::new(2);
+    let mut me = Linked::person(&mut world, "bot");
+    let to = world.register("recipient", 0);
+    let mut next = 0;
+    let mut say = |world: &mut World, me: &mut Linked, count: u64| {
+        let ids = next + 1..=next + count;
+        next += count;
+        ids.map(|id| {
+            me.say(world, to, "x", id);
+            receipts(&me.pull(world))
+        })
+        .sum::<usize>()
+    };
+    let limits = [Some([1, 5]), None, None, None];
+    world.control(&Control::Limits(me.number, limits));
+    assert_eq!(say(&mut world, &mut me, 9), 5);
+    world.store.ask(Request::Commit(vec![Change::SetLimits(me.number, limits)]));
+    let mut world = world.restarted(1);
+    me = Linked::sign_in(&mut world, me.number);
+    assert_eq!(say(&mut world, &mut me, 9), 5);
+    world.control(&Control::Limits(me.number, Default::default()));
+    world.wait_ms(10_000);
+    me.pull(&mut world);
+    assert_eq!(say(&mut world, &mut me, 100), 100);
 }

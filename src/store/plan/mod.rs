@@ -104,6 +104,7 @@ impl<'a, I: Lookup> Plan<'a, I> {
                 self.change_account(*number, |account| account.password.clone_from(password))?;
                 self.shut_out(*number)?;
             }
+            Change::SetLimits(number, limits) => self.change_account(*number, |account| account.limits = *limits)?,
             Change::SetDisabled(number, disabled) => {
                 self.change_account(*number, |account| account.disabled = *disabled)?;
                 if *disabled {

@@ -60,6 +60,7 @@ impl Model {
             Change::PutProfile(number, ..)
             | Change::PutPassword(number, _)
             | Change::SetDisabled(number, _)
+            | Change::SetLimits(number, _)
             | Change::PutGroup(number, ..)
             | Change::AddMail(number, _)
             | Change::PutToken(NewToken { number, .. })
@@ -116,7 +117,7 @@ impl Model {
                 self.accounts.insert(*number, account.profile().nickname.into());
             }
             Change::PutPassword(number, _) | Change::SetDisabled(number, true) => self.shut_out(*number),
-            Change::SetDisabled(_, false) => {}
+            Change::SetDisabled(_, false) | Change::SetLimits(..) => {}
             Change::PutGroup(owner, group, name) => {
                 self.groups.insert((*owner, *group), name.to_string());
             }

@@ -2,7 +2,7 @@
 
 use super::{Done, Office, Show, account, change, commit, now_ms, say};
 use crate::limits::NAME_BYTES;
-use crate::shard::Control;
+use crate::shard::{Control, Rate};
 use crate::store::{Account, AccountView, Answer, Ban, Banned, Change, Grant, MailView, Request, Utc};
 use crate::wire::Profile;
 use serde_json::json;
@@ -43,6 +43,28 @@ pub(super) fn approve(office: &mut dyn Office, number: u32, show: Show<'_>) -> D
     }
     commit(office, Request::Commit(vec![Change::Approve(number)]))?;
     say(show, &format!("account {number} is approved"))
+}
+
+/// Gives an account limits of its own, or takes all of them back. A session that stands has them at once.
+pub(super) fn limits(
+    office: &mut dyn Office,
+    number: u32,
+    default: bool,
+    rates: [Option<Rate>; 4],
+    show: Show<'_>,
+) -> Done {
+    let mut limits = account(office, number)?.limits;
+    for (limit, rate) in limits.iter_mut().zip(rates) {
+        let given = rate.map(|rate| [rate.per_second, rate.burst]);
+        *limit = if default { None } else { given.or(*limit) };
+    }
+    commit(office, Request::Commit(vec![Change::SetLimits(number, limits)]))?;
+    office.tell(Control::Limits(number, limits));
+    let words = ["messages", "writes", "reads", "file-bytes"].iter().zip(limits).map(|(name, limit)| {
+        let rate = limit.map(|[per_second, burst]| Rate { per_second, burst }.to_string());
+        format!("{name} {}", rate.as_deref().unwrap_or("as everybody"))
+    });
+    say(show, &format!("account {number}: {}", words.collect::<Vec<_>>().join(", ")))
 }
 
 /// All accounts, or those that wait for approval.

@@ -81,6 +81,7 @@ pub fn run(order: Order, office: &mut dyn Office, show: Show<'_>) -> Done {
             change(office, number, "this account was opened by the operator", Change::SetDisabled(number, false))?;
             say(show, &format!("account {number} is enabled"))
         }
+        Order::Limits(number, default, rates) => accounts::limits(office, number, default, rates, show),
         Order::Approve(number) => accounts::approve(office, number, show),
         Order::Delete(number, purge) => accounts::delete(office, number, purge, show),
         Order::Mailbox(number) => mailboxes::show(office, number, show),
