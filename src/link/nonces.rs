@@ -5,9 +5,12 @@ use rustc_hash::{FxHashMap, FxHasher};
 use std::cell::RefCell;
 use std::hash::Hasher;
 
+/// What was sealed under each key and counter: a hash of it.
+type Used = FxHashMap<([u8; 32], u64), u64>;
+
 thread_local! {
     /// `None` while nobody watches.
-    static USED: RefCell<Option<FxHashMap<([u8; 32], u64), u64>>> = const { RefCell::new(None) };
+    static USED: RefCell<Option<Used>> = const { RefCell::new(None) };
 }
 
 /// From now on this thread panics where a key and a counter are used again. What was used before is forgotten.

@@ -42,7 +42,7 @@ impl Shard {
     ) {
         let change = Box::new(PasswordChange { asker, profile, new: password.new });
         match password.old {
-            None => self.hash_new_password(cx, change),
+            None => self.hash_new_password(cx, *change),
             Some(old) if old.is_empty() => {
                 let why = Refused::new(Code::WrongPassword, "a new password takes the old one: give that, too");
                 self.password_refused(cx, asker, &why);
@@ -80,7 +80,7 @@ impl Shard {
     }
 
     /// The old password was checked. A wrong one counts as a failed sign-in: a stolen session must not be good for guessing.
-    pub(super) fn update_checked(&mut self, cx: &mut Cx<'_>, change: Box<PasswordChange>, outcome: &PasswordOutcome) {
+    pub(super) fn update_checked(&mut self, cx: &mut Cx<'_>, change: PasswordChange, outcome: &PasswordOutcome) {
         match outcome {
             PasswordOutcome::Good => self.hash_new_password(cx, change),
             PasswordOutcome::Wrong => {
@@ -96,8 +96,8 @@ impl Shard {
         }
     }
 
-    fn hash_new_password(&mut self, cx: &mut Cx<'_>, change: Box<PasswordChange>) {
-        let PasswordChange { asker, profile, new } = *change;
+    fn hash_new_password(&mut self, cx: &mut Cx<'_>, change: PasswordChange) {
+        let PasswordChange { asker, profile, new } = change;
         let from = self.prefix_of_user(asker.number);
         let job = PasswordJob::Hash { password: new };
         self.ask_password(cx, from, job, Pending::UpdateHash { asker, profile });

@@ -163,7 +163,7 @@ impl Shard {
         match self.pending.remove(&ticket) {
             Some(Pending::RegisterHash(registering)) => self.register_hashed(cx, registering, outcome),
             Some(Pending::SignInCheck { number, attempt }) => self.sign_in_checked(cx, number, attempt, &outcome),
-            Some(Pending::UpdateCheck(change)) => self.update_checked(cx, change, &outcome),
+            Some(Pending::UpdateCheck(change)) => self.update_checked(cx, *change, &outcome),
             Some(Pending::UpdateHash { asker, profile }) => self.update_hashed(cx, asker, profile, outcome),
             Some(_) => unreachable!("the pool was not asked for this"),
             None => {}

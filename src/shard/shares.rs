@@ -299,7 +299,7 @@ mod tests {
         #[test]
         fn shares_are_kept(steps in proptest::collection::vec((0_u8..10, 0_u32..40, any::<bool>()), 1..600)) {
             let mut table = Table::new(32);
-            let prefix = |at: u32| if at < 20 { v4(at) } else { Prefix::V6(u64::from(0x10_0000 + (at % 3 << 16) + at)) };
+            let prefix = |at: u32| if at < 20 { v4(at) } else { Prefix::V6(u64::from(0x10_0000 + ((at % 3) << 16) + at)) };
             for (what, at, flag) in steps {
                 match what {
                     0..=5 => {

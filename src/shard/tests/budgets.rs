@@ -256,7 +256,7 @@ fn the_same_news_of_the_same_person_comes_a_few_times_at_most() {
         assert_eq!(told, limits::NEWS_PER_PAIR as usize);
         let shy = world.person_who("shy", 1);
         let ask = User::Ask { me: me.number, friend: shy.number, reason: "please" };
-        let asks: Vec<User<'_>> = (0..6).map(|_| ask.clone()).collect();
+        let asks: Vec<User<'_>> = vec![ask; 6];
         for (nth, ask) in asks.iter().enumerate() {
             // A repeat, byte for byte, would not be done twice.
             world.wait_ms(11_000 * u64::from(nth > 0));

@@ -235,7 +235,7 @@ impl<I: Index> Behind<I> {
     /// To be compared before and after the index is read.
     fn mends(&self) -> io::Result<u64> {
         let mends = self.shared.mends.load(Ordering::SeqCst);
-        if mends % 2 == 0 { Ok(mends) } else { Err(io::Error::other("the index is being made anew")) }
+        if mends.is_multiple_of(2) { Ok(mends) } else { Err(io::Error::other("the index is being made anew")) }
     }
 
     /// What was read from the index counts only if it was not mended meanwhile.
