@@ -98,11 +98,18 @@ pub const ENTERING: Duration = Duration::from_secs(60);
 pub const FAREWELL: Duration = Duration::from_secs(30);
 /// Links of a shard whose keys are kept prepared, two each: about three megabytes. The others cost 0.1 µs more a packet.
 pub const CIPHERS: usize = 8_192;
-/// Bytes that wait for one link, in flight or behind it. Beyond it the user is signed out: what is stored for them waits
+/// Memory for what waits for one link, in flight or behind it. Beyond it the user is signed out: what is stored for them waits
 /// in the mailbox.
 pub const LINK_BACKLOG_BYTES: usize = 1024 * 1024;
-/// The same for a link by which nobody has signed in: notices to somebody who does not read them.
-pub const ENTERING_BACKLOG_BYTES: usize = 8 * 1024;
+/// The same for a link by which nobody has signed in: notices to somebody who does not read them, two refusals or so.
+pub const ENTERING_BACKLOG_BYTES: usize = 1024;
+/// Bytes of a frame that are kept of somebody who has not signed in while its last segment is still to come: the largest
+/// registration has two segments. With the link itself that is less than two kilobytes.
+pub const PARTIAL_BYTES: usize = 1_200;
+const _: () = assert!(PARTIAL_BYTES >= SEGMENT_BYTES);
+/// What a segment that waits or is in flight costs beside its bytes: its entry in a queue that may be half empty, and what
+/// the allocator needs.
+pub const SEGMENT_COST_BYTES: usize = 112;
 /// Acks that a shard sends in a millisecond after a start. Each is answered, and its session woken and told about its
 /// friends, at about 50 µs of a core; faster, answers would be dropped where they arrive, and a session whose answer is
 /// lost sleeps until its next packet.
@@ -148,7 +155,13 @@ pub const FILE_AHEAD_BYTES: u32 = 262_144;
 
 const _: () = assert!(CUSTODY / 4 + MAILBOX_PAGE <= CUSTODY);
 const _: () = assert!(CUSTODY_BYTES / 4 + MAILBOX_PAGE_BYTES + FRAME_BYTES <= CUSTODY_BYTES);
-const _: () = assert!(LINK_BACKLOG_BYTES >= CUSTODY_BYTES + FILE_AHEAD_BYTES as usize);
+// Messages in custody, the shortest too, and a file beside them are no reason to sign somebody out.
+const _: () = assert!(
+    LINK_BACKLOG_BYTES
+        >= CUSTODY_BYTES
+            + CUSTODY * (SEGMENT_COST_BYTES + 40)
+            + FILE_AHEAD_BYTES as usize / SEGMENT_BYTES * (SEGMENT_BYTES + SEGMENT_COST_BYTES)
+);
 
 // ---- service numbers (protocol.md 1.3)
 

@@ -168,9 +168,10 @@ impl Link {
         black_box((self.inbound.ack_due(), self.outbound.has_arrived(0)));
     }
 
-    /// From now on little is kept of what is incomplete: the peer has proven nothing.
-    pub fn narrow(&mut self) {
-        self.inbound.narrow();
+    /// From now on little is kept of what is incomplete: the peer has proven nothing. False if more is kept already: then the
+    /// link cannot go on.
+    pub fn narrow(&mut self) -> bool {
+        self.inbound.narrow()
     }
 
     /// From now on frames of any size are taken.
@@ -392,7 +393,7 @@ impl Link {
         self.outbound.has_arrived(seq)
     }
 
-    /// Bytes of frames that have not arrived, as far as is known.
+    /// The memory for frames that have not arrived, as far as is known.
     pub fn queued_bytes(&self) -> usize {
         self.outbound.bytes()
     }

@@ -3,12 +3,11 @@
 
 use super::frames::Frames;
 use super::record::Ack;
-use crate::limits::{ACK_DELAY, FRAME_BYTES, SEGMENTS_IN_FLIGHT};
+use crate::limits::{ACK_DELAY, FRAME_BYTES, PARTIAL_BYTES, SEGMENTS_IN_FLIGHT};
 
 const ACK_DELAY_MS: u64 = ACK_DELAY.as_millis() as u64;
-/// The largest frame, and the segments kept beyond a gap, of a peer that has proven nothing.
-const NARROW_BYTES: usize = 4 * 1024;
-const NARROW_SEGMENTS: usize = 4;
+/// Of a peer that has proven nothing no segment is kept beyond a gap, and of a frame no more than this before its last one.
+const NARROW_SEGMENTS: usize = 1;
 
 /// A frame that grows beyond what a frame can be: the peer's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +50,10 @@ struct Segment {
 
 impl Inbound {
     /// Keeps little of what is incomplete, until [`widen`](Self::widen): a registration and a sign-in are small, and
-    /// anybody can have a link.
-    pub fn narrow(&mut self) {
+    /// anybody can have a link. False if there is more already, which has been acknowledged: the link cannot go on.
+    pub fn narrow(&mut self) -> bool {
         self.narrow = true;
+        self.incomplete.as_ref().is_none_or(|one| one.ahead.is_empty() && one.partial.len() <= PARTIAL_BYTES)
     }
 
     /// Lets go of everything that is incomplete.
@@ -122,7 +122,7 @@ impl Inbound {
         self.newest_ms = now_ms;
         self.unacknowledged = self.unacknowledged.saturating_add(1);
         self.advance();
-        let most = if self.narrow { NARROW_BYTES } else { FRAME_BYTES };
+        let most = if self.narrow { PARTIAL_BYTES } else { FRAME_BYTES };
         let Some(mut incomplete) = self.incomplete.take() else {
             if last {
                 frames.push([bytes, &[]], false);
@@ -190,7 +190,9 @@ impl Inbound {
 
 impl Incomplete {
     fn append(&mut self, last: bool, bytes: &[u8], most: usize, frames: &mut Frames) -> Result<(), FrameTooLong> {
-        if self.partial.len() + bytes.len() > most {
+        // What the last segment completes is not kept.
+        let kept = if last { self.partial.len() } else { self.partial.len() + bytes.len() };
+        if kept > most || self.partial.len() + bytes.len() > FRAME_BYTES {
             return Err(FrameTooLong);
         }
         if last {

@@ -3,7 +3,7 @@
 use super::congestion::Congestion;
 use super::record::Ack;
 use super::rtt::RoundTrip;
-use crate::limits::{SEGMENT_BYTES, SEGMENTS_IN_FLIGHT, UNACKNOWLEDGED};
+use crate::limits::{SEGMENT_BYTES, SEGMENT_COST_BYTES, SEGMENTS_IN_FLIGHT, UNACKNOWLEDGED};
 use std::collections::VecDeque;
 
 /// Later segments acknowledged after which one counts as lost.
@@ -66,6 +66,9 @@ enum Probe {
     Answered,
 }
 
+// A queue that has just grown is half empty, and an allocation has a header or is rounded up.
+const _: () = assert!(2 * size_of::<Segment>() + 16 <= SEGMENT_COST_BYTES);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Waiting,
@@ -105,11 +108,11 @@ impl Outbound {
             });
             self.next = self.next.wrapping_add(1);
         }
-        flight.bytes += frame.len() as u32;
+        flight.bytes += (frame.len() + frame.len().div_ceil(SEGMENT_BYTES) * SEGMENT_COST_BYTES) as u32;
         self.next.wrapping_sub(1)
     }
 
-    /// Bytes that have not arrived, as far as is known.
+    /// The memory for what has not arrived, as far as is known.
     pub fn bytes(&self) -> usize {
         self.flight.as_ref().map_or(0, |flight| flight.bytes as usize)
     }
@@ -373,7 +376,7 @@ impl Flight {
                 break;
             }
             for segment in self.queue.drain(..=end) {
-                self.bytes -= segment.bytes.len() as u32;
+                self.bytes -= (segment.bytes.len() + SEGMENT_COST_BYTES) as u32;
             }
             self.sent -= end as u32 + 1;
         }

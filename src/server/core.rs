@@ -350,8 +350,8 @@ impl Core {
             }
         }
         if !self.out.passwords.is_empty() {
-            for (ticket, from, job) in self.out.passwords.drain(..) {
-                if !self.helpers.passwords.submit(self.index, ticket, from, job) {
+            for (ticket, who, job) in self.out.passwords.drain(..) {
+                if !self.helpers.passwords.submit(self.index, ticket, who, job) {
                     self.local.push_back(Message::Password(ticket, PasswordOutcome::Busy));
                 }
             }

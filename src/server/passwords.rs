@@ -4,7 +4,7 @@ use super::mesh::{Mesh, Message};
 use super::sys;
 use super::turns::Turns;
 use crate::limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, PASSWORD_QUEUE};
-use crate::shard::{PasswordJob, PasswordOutcome, Prefix, Ticket};
+use crate::shard::{Applicant, PasswordJob, PasswordOutcome, Ticket};
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -12,6 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Shards and their packets go first.
 const NICE: i32 = 10;
+
+/// So many of the known have their turn before one of the others has.
+const KNOWN_IN_A_ROW: u32 = 3;
 
 struct Job {
     shard: usize,
@@ -29,9 +32,32 @@ struct Pool {
 }
 
 struct Queue {
-    turns: Turns<Job>,
+    /// Whoever has signed in from there lately does not wait for guesses from everywhere.
+    known: Turns<Job>,
+    others: Turns<Job>,
+    /// Jobs of the known in a row.
+    in_a_row: u32,
     /// Jobs that have given way to others: their shards are to be told.
     refused: Vec<Job>,
+}
+
+impl Queue {
+    fn new() -> Self {
+        let turns = || Turns::new(PASSWORD_QUEUE / 2);
+        Self { known: turns(), others: turns(), in_a_row: 0, refused: Vec::new() }
+    }
+
+    /// The known first; now and then one of the others, who must not wait for ever.
+    fn pop(&mut self) -> Option<Job> {
+        if self.in_a_row < KNOWN_IN_A_ROW
+            && let Some(job) = self.known.pop()
+        {
+            self.in_a_row += 1;
+            return Some(job);
+        }
+        self.in_a_row = 0;
+        self.others.pop().or_else(|| self.known.pop())
+    }
 }
 
 impl Pool {
@@ -46,7 +72,7 @@ impl Pool {
             if let Some(job) = queue.refused.pop() {
                 return (job, true);
             }
-            if let Some(job) = queue.turns.pop() {
+            if let Some(job) = queue.pop() {
                 return (job, false);
             }
             queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -57,7 +83,7 @@ impl Pool {
 impl Passwords {
     /// Starts so many threads.
     pub fn spawn(threads: usize, mesh: &Arc<Mesh>) -> std::io::Result<Self> {
-        let queue = Mutex::new(Queue { turns: Turns::new(PASSWORD_QUEUE), refused: Vec::new() });
+        let queue = Mutex::new(Queue::new());
         let pool = Arc::new(Pool { queue, more: Condvar::new() });
         for at in 0..threads {
             let (pool, mesh) = (Arc::clone(&pool), Arc::clone(mesh));
@@ -66,11 +92,12 @@ impl Passwords {
         Ok(Self(pool))
     }
 
-    /// Hands in a job for somebody of this prefix; `false` if too many of it wait, or too many in all. Another that gives way
+    /// Hands in a job for somebody; `false` if too many of their prefix wait, or too many in all. Another that gives way
     /// to it is answered with `Busy`.
-    pub fn submit(&self, shard: usize, ticket: Ticket, from: Prefix, job: PasswordJob) -> bool {
+    pub fn submit(&self, shard: usize, ticket: Ticket, who: Applicant, job: PasswordJob) -> bool {
         let mut queue = self.0.queue();
-        let refused = queue.turns.push(from, Job { shard, ticket, job });
+        let turns = if who.known { &mut queue.known } else { &mut queue.others };
+        let refused = turns.push(who.prefix, Job { shard, ticket, job });
         let taken = refused.as_ref().is_none_or(|job| (job.shard, job.ticket) != (shard, ticket));
         queue.refused.extend(refused.filter(|_| taken));
         drop(queue);
@@ -80,7 +107,8 @@ impl Passwords {
 
     /// How many wait.
     pub fn depth(&self) -> usize {
-        self.0.queue().turns.len()
+        let queue = self.0.queue();
+        queue.known.len() + queue.others.len()
     }
 }
 
@@ -126,6 +154,19 @@ fn check(password: &str, hash: &str) -> PasswordOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shard::Prefix;
+
+    #[test]
+    fn the_known_go_first_and_the_others_do_not_starve() {
+        let mut queue = Queue::new();
+        for nth in 0..8 {
+            let job = |ticket| Job { shard: 0, ticket: Ticket(ticket), job: PasswordJob::Hash { password: "".into() } };
+            assert!(queue.known.push(Prefix::V4(1), job(nth)).is_none());
+            assert!(queue.others.push(Prefix::V4(2), job(100 + nth)).is_none());
+        }
+        let order: Vec<u64> = std::iter::from_fn(|| queue.pop()).map(|job| job.ticket.0).collect();
+        assert_eq!(order, [0, 1, 2, 100, 3, 4, 5, 101, 6, 7, 102, 103, 104, 105, 106, 107]);
+    }
 
     #[test]
     fn a_password_fits_its_own_hash_alone() {

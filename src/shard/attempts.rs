@@ -7,6 +7,7 @@ use super::way::Origin;
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
 use crate::limits;
+use crate::link::CloseCode;
 
 /// A sign-in in progress.
 pub(super) struct Attempt {
@@ -27,6 +28,8 @@ pub(super) struct Attempt {
     pub pending: bool,
     /// Something has been put into the mailbox since.
     pub mail_came: bool,
+    /// Password or token was right.
+    pub proven: bool,
     /// Nobody waits for it any more.
     pub abandoned: bool,
     /// Frames that came after it, for the session.
@@ -48,6 +51,7 @@ impl Attempt {
             token,
             pending: false,
             mail_came: false,
+            proven: false,
             abandoned: false,
             held,
             held_bytes,
@@ -110,8 +114,8 @@ impl Shard {
             && !self.attempts_of(number).iter().any(|one| one.from == attempt.from)
         {
             self.spare_link(key, false);
-            if let Some(channel) = self.channel(key) {
-                channel.link.narrow();
+            if self.channel(key).is_some_and(|channel| !channel.link.narrow()) {
+                self.end_link(cx, key, CloseCode::Idle, "sign in again");
             }
         }
     }
@@ -153,8 +157,10 @@ impl Shard {
         self.attempts_of(key.number).iter().any(|one| one.from == Origin::Link(key) && !one.abandoned)
     }
 
-    /// Whether a link that signs in has sent as much for its session as may wait.
+    /// Whether a link that signs in has sent as much for its session as may wait: before the password was right, nothing
+    /// beyond the packet that the sign-in came with.
     pub(super) fn attempt_holds_enough(&self, key: SessionKey) -> bool {
-        self.attempts_of(key.number).iter().any(|one| one.from == Origin::Link(key) && one.holds_enough())
+        let full = |one: &Attempt| if one.proven { one.holds_enough() } else { !one.abandoned };
+        self.attempts_of(key.number).iter().any(|one| one.from == Origin::Link(key) && full(one))
     }
 }

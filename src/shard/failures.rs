@@ -69,10 +69,14 @@ impl Failures {
         self.known.insert(self.seed.hash((number, from)));
     }
 
+    /// Whether somebody has, lately.
+    pub fn is_known(&self, number: u32, from: Prefix) -> bool {
+        self.known.has(&self.seed.hash((number, from)))
+    }
+
     /// Whether the account is being attacked, and this prefix is new to it.
     pub fn must_wait(&self, now_ms: u64, number: u32, from: Prefix) -> bool {
-        self.in_an_hour.count(now_ms, &number) >= limits::ATTACK_FAILURES
-            && !self.known.has(&self.seed.hash((number, from)))
+        self.in_an_hour.count(now_ms, &number) >= limits::ATTACK_FAILURES && !self.is_known(number, from)
     }
 
     /// The check of this attempt is done later. Which attempt gives way to it, or that there is no room: with its number.

@@ -146,6 +146,15 @@ pub enum Control {
     Bans(Arc<Bans>),
 }
 
+/// Who waits for a password job: prefixes take turns, and who is known goes before who is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applicant {
+    /// Where they are.
+    pub prefix: Prefix,
+    /// Somebody has signed in to this account from there lately.
+    pub known: bool,
+}
+
 /// Work for the password pool: Argon2id takes tens of milliseconds and 19 MiB.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PasswordJob {
@@ -241,8 +250,8 @@ pub struct Outbox {
     pub peers: Vec<(u32, Peer)>,
     /// Requests to the store, in this order.
     pub store: Vec<(Ticket, Request)>,
-    /// Passwords to check or hash, and for whom: prefixes take turns.
-    pub passwords: Vec<(Ticket, Prefix, PasswordJob)>,
+    /// Passwords to check or hash, and for whom.
+    pub passwords: Vec<(Ticket, Applicant, PasswordJob)>,
     /// Searches to begin and to cancel, in this order.
     pub searches: Vec<SearchOrder>,
     /// What the operator may want to know.

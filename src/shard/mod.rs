@@ -72,8 +72,8 @@ pub use event::{Event, Presence, What};
 pub use files::FileOffer;
 pub use handshakes::Identity;
 pub use io::{
-    Control, Counters, Input, Now, Outbox, PasswordJob, PasswordOutcome, SearchJob, SearchOrder, Send, Territory,
-    Ticket, steer,
+    Applicant, Control, Counters, Input, Now, Outbox, PasswordJob, PasswordOutcome, SearchJob, SearchOrder, Send,
+    Territory, Ticket, steer,
 };
 pub use peer::Peer;
 pub use policy::{Budgets, Policy, Rate, RegistrationMode};

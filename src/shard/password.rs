@@ -2,7 +2,7 @@
 //! frames, which have no place for it, a session is bound to the address that has shown it.
 
 use super::changes::After;
-use super::io::{PasswordJob, PasswordOutcome};
+use super::io::{Applicant, PasswordJob, PasswordOutcome};
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::user::Asker;
@@ -70,7 +70,7 @@ impl Shard {
         match answer {
             Answer::Account(Some(account)) => {
                 let job = PasswordJob::Check { password: old, hash: account.password };
-                self.ask_password(cx, from, job, Pending::UpdateCheck(change));
+                self.ask_password(cx, Applicant { prefix: from, known: true }, job, Pending::UpdateCheck(change));
             }
             Answer::Account(None) => {
                 self.password_refused(cx, change.asker, &Refused::no_such_user(number));
@@ -100,7 +100,7 @@ impl Shard {
         let PasswordChange { asker, profile, new } = change;
         let from = self.prefix_of_user(asker.number);
         let job = PasswordJob::Hash { password: new };
-        self.ask_password(cx, from, job, Pending::UpdateHash { asker, profile });
+        self.ask_password(cx, Applicant { prefix: from, known: true }, job, Pending::UpdateHash { asker, profile });
     }
 
     /// The hash of a new password is there: it is stored with the profile.

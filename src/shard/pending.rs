@@ -2,11 +2,10 @@
 
 use super::changes::After;
 use super::custody::MessageId;
-use super::io::{PasswordJob, PasswordOutcome, Ticket};
+use super::io::{Applicant, PasswordJob, PasswordOutcome, Ticket};
 use super::messages::Tell;
 use super::monitor::Monitoring;
 use super::password::PasswordChange;
-use super::prefix::Prefix;
 use super::registration::Registering;
 use super::user::Asker;
 use super::wheel::SessionKey;
@@ -100,10 +99,10 @@ impl Shard {
         cx.out.store.push((ticket, request));
     }
 
-    /// Gives the password pool a job for somebody of this prefix.
-    pub(super) fn ask_password(&mut self, cx: &mut Cx<'_>, from: Prefix, job: PasswordJob, pending: Pending) {
+    /// Gives the password pool a job.
+    pub(super) fn ask_password(&mut self, cx: &mut Cx<'_>, who: Applicant, job: PasswordJob, pending: Pending) {
         let ticket = self.ticket(pending);
-        cx.out.passwords.push((ticket, from, job));
+        cx.out.passwords.push((ticket, who, job));
     }
 
     /// A ticket for a search.

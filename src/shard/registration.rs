@@ -2,7 +2,7 @@
 
 use super::endpoint::Endpoint;
 use super::event::What;
-use super::io::{PasswordJob, PasswordOutcome};
+use super::io::{Applicant, PasswordJob, PasswordOutcome};
 use super::notice::{Code, Refused};
 use super::pending::Pending;
 use super::prefix::Prefix;
@@ -123,8 +123,8 @@ impl Shard {
     }
 
     fn hash_password(&mut self, cx: &mut Cx<'_>, registering: Registering, password: Box<str>) {
-        let prefix = registering.from.prefix();
-        self.ask_password(cx, prefix, PasswordJob::Hash { password }, Pending::RegisterHash(registering));
+        let who = Applicant { prefix: registering.from.prefix(), known: false };
+        self.ask_password(cx, who, PasswordJob::Hash { password }, Pending::RegisterHash(registering));
     }
 
     /// Whether the code of somebody who registers is good.

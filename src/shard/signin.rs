@@ -4,7 +4,7 @@ use super::attempts::Attempt;
 use super::endpoint::Endpoint;
 use super::event::What;
 use super::handshakes::random;
-use super::io::{PasswordJob, PasswordOutcome};
+use super::io::{Applicant, PasswordJob, PasswordOutcome};
 use super::mailbox::Delivery;
 use super::monitor::Monitor;
 use super::notice::{Code, Refused};
@@ -166,7 +166,8 @@ impl Shard {
             _ => return self.attempt_failed(cx, number, attempt, &Refused::storage()),
         };
         let job = PasswordJob::Check { password, hash };
-        self.ask_password(cx, prefix, job, Pending::SignInCheck { number, attempt });
+        let who = Applicant { prefix, known: self.failures.is_known(number, prefix) };
+        self.ask_password(cx, who, job, Pending::SignInCheck { number, attempt });
     }
 
     pub(super) fn sign_in_checked(&mut self, cx: &mut Cx<'_>, number: u32, attempt: u64, outcome: &PasswordOutcome) {
@@ -222,6 +223,9 @@ impl Shard {
             if let Some(channel) = self.channel(key) {
                 // What follows the sign-in may be as large as anything.
                 channel.link.widen();
+            }
+            if let Some(attempt) = self.attempt_mut(number, id) {
+                attempt.proven = true;
             }
             let token = URL_SAFE_NO_PAD.encode(random::<32>(&mut self.handshakes.chance));
             let present = self.session(number).map(|session| session.id);

@@ -218,7 +218,7 @@ impl World {
                 && census.entering <= limits::ENTERING_LINKS
                 && census.apart - census.kept - census.entering <= limits::LEAVING
                 && census.custody <= limits::CUSTODY
-                && census.backlog <= limits::LINK_BACKLOG_BYTES + limits::FRAME_BYTES
+                && census.backlog <= limits::LINK_BACKLOG_BYTES + 2 * limits::FRAME_BYTES
                 && census.pending <= limits::QUESTIONS
                 && census.attempts <= limits::SIGN_IN_ATTEMPTS * self.people.len();
             assert!(bounded, "at {} ms: shard {index} holds too much: {census:?}", self.agenda.now());

@@ -268,9 +268,9 @@ fn the_largest_frame_fits_and_a_larger_one_ends_the_link() {
 fn who_has_proven_nothing_is_given_little_room() {
     let mut pair = Pair::new(3, 0, 1);
     pair.ends[1].link.narrow();
-    pair.ends[0].link.send(&frame(1, 3_000));
+    pair.ends[0].link.send(&frame(1, 2_300));
     pair.run(1_000, |pair| pair.ends[1].got.len() == 1);
-    pair.ends[0].link.send(&frame(2, 5_000));
+    pair.ends[0].link.send(&frame(2, 3_000));
     let packets = pair.ends[0].packets(pair.now);
     let outcomes: Vec<_> = packets.iter().map(|packet| pair.ends[1].take(pair.now, packet).map(drop)).collect();
     assert!(outcomes.contains(&Err(Dropped::Malformed)), "{outcomes:?}");
