@@ -314,7 +314,10 @@ fn networks_are_banned_but_not_by_mistake() {
     }
     assert!(refused(data.path(), &["ban", "address", "::1", "--reason", "x", "--forever"]).contains("--force"));
     refused(data.path(), &["ban", "account", "77777", "--reason", "x", "--forever"]);
-    refused(data.path(), &["ban", "account", "10000", "--reason", " ", "--forever"]);
+    for reason in [" ", "a\nb", "a\u{1b}[31m", "a\u{9b}b"] {
+        refused(data.path(), &["ban", "account", "10000", "--reason", reason, "--forever"]);
+        refused(data.path(), &["invite", "add", "--note", &format!("{reason}\t")]);
+    }
     done(data.path(), &["ban", "address", "::ffff:192.0.2.7", "--reason", "x", "--forever"]);
     assert!(done(data.path(), &["ban", "list"]).starts_with("192.0.2.7  since"));
     client.test().expect("it is somebody else");

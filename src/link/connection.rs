@@ -418,9 +418,9 @@ impl Link {
     }
 
     /// Says farewell: the next packet is the last one.
-    /// It can be said again to a peer that has missed it.
+    /// It can be said again to a peer that has missed it; one that is still to go out keeps its words.
     pub fn close(&mut self, code: CloseCode, reason: &str) {
-        self.extra.get_or_insert_default().close = Some((code, reason.into()));
+        self.extra.get_or_insert_default().close.get_or_insert_with(|| (code, reason.into()));
         self.speaks = true;
     }
 

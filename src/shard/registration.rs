@@ -70,9 +70,19 @@ impl Shard {
             }
             return;
         }
+        let guesses = self.policy.registration == RegistrationMode::Invite && !asked.invite.trim().is_empty();
+        if guesses && !self.may_register(now_ms, from.prefix()) {
+            // Codes that are not good count like registrations that are.
+            return self.refuse_registration(cx, origin, &Refused::too_fast());
+        }
         let invite = match self.admit(asked) {
             Ok(invite) => invite,
-            Err(why) => return self.refuse_registration(cx, origin, &why),
+            Err(why) => {
+                if guesses {
+                    self.registrations_by_prefix.add(now_ms, from.prefix());
+                }
+                return self.refuse_registration(cx, origin, &why);
+            }
         };
         let taken =
             asked.check().is_ok() && self.pending.len() < limits::QUESTIONS && self.may_register(now_ms, from.prefix());

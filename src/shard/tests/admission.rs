@@ -94,6 +94,24 @@ fn two_registrations_at_once_do_not_share_a_code() {
 }
 
 #[test]
+fn whoever_guesses_codes_is_soon_told_to_wait() {
+    for code in ["no code at all", "ZZZZ-ZZZZ-ZZZZ-ZZZZ"] {
+        let mut world = World::new(1);
+        set(&mut world, RegistrationMode::Invite);
+        invite(&mut world, CODE, 1, u64::MAX);
+        let mut guest = Linked::open_at(&mut world, 0x9000_0001, far(7));
+        let codes: Vec<bool> =
+            (0..80).map(|_| guest.ask(&mut world, &registration("a", code)).concat().contains("code: 18")).collect();
+        let guesses = codes.iter().filter(|told| **told).count();
+        assert_eq!(guesses, crate::limits::REGISTRATIONS_PER_MINUTE as usize, "{code}");
+        let shown = guest.ask(&mut world, &registration("a", CODE)).concat();
+        assert!(shown.contains("code: 6"), "{shown}");
+        // Others are let in.
+        assert!(asked(&mut world, 2, CODE)[0].contains("ok: 1"));
+    }
+}
+
+#[test]
 fn an_invite_ends_in_time() {
     let mut world = World::new(1);
     set(&mut world, RegistrationMode::Invite);

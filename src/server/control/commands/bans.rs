@@ -1,7 +1,6 @@
 //! Bans: of accounts, addresses and networks.
 
-use super::{Done, Office, Show, commit, now_ms, say};
-use crate::limits::SHORT_TEXT_BYTES;
+use super::{Done, Office, Show, check_words, commit, now_ms, say};
 use crate::shard::{Bans, Control};
 use crate::store::{Ban, Banned, Change, Request, Utc};
 use serde_json::json;
@@ -20,9 +19,7 @@ pub(super) fn add(
     show: Show<'_>,
 ) -> Done {
     let (now_ms, who) = (now_ms(), read(who)?);
-    if reason.trim().is_empty() || reason.len() > SHORT_TEXT_BYTES {
-        return Err(format!("a reason has 1 to {SHORT_TEXT_BYTES} bytes: the banned person is told it"));
-    }
+    check_words("reason", reason, 1)?;
     if until_ms <= now_ms {
         return Err("that time is over already".to_owned());
     }

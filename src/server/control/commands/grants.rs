@@ -1,7 +1,6 @@
 //! Leave to monitor, and the audit log of it.
 
-use super::{Done, Office, Show, account, commit, now_ms, say};
-use crate::limits::SHORT_TEXT_BYTES;
+use super::{Done, Office, Show, account, check_words, commit, now_ms, say};
 use crate::shard::Control;
 use crate::store::{AUDIT_LOG, Answer, AuditAction, AuditEvent, Change, Grant, Request, Utc};
 use std::fs::File;
@@ -26,9 +25,7 @@ pub(super) fn grant(
     reason: &str,
     show: Show<'_>,
 ) -> Done {
-    if reason.trim().is_empty() || reason.len() > SHORT_TEXT_BYTES {
-        return Err(format!("a reason has 1 to {SHORT_TEXT_BYTES} bytes"));
-    }
+    check_words("reason", reason, 1)?;
     if until_ms <= now_ms() {
         return Err("that time is over already".to_owned());
     }

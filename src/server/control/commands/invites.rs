@@ -1,7 +1,6 @@
 //! Invites: codes with which somebody may register.
 
-use super::{Done, Office, Show, commit, now_ms, say};
-use crate::limits::SHORT_TEXT_BYTES;
+use super::{Done, Office, Show, check_words, commit, now_ms, say};
 use crate::store::{Change, Invite, Request, Utc};
 use argon2::password_hash::rand_core::{OsRng, RngCore};
 use serde_json::json;
@@ -12,9 +11,7 @@ const KEEP_MS: u64 = 90 * 24 * 3_600_000;
 /// Makes one, and tells its code, which is told only once.
 pub(super) fn add(office: &mut dyn Office, uses: u32, until_ms: u64, note: &str, show: Show<'_>) -> Done {
     let now_ms = now_ms();
-    if note.len() > SHORT_TEXT_BYTES {
-        return Err(format!("a note has at most {SHORT_TEXT_BYTES} bytes"));
-    }
+    check_words("note", note, 0)?;
     if uses == 0 {
         return Err("an invite is for one account at least".to_owned());
     }

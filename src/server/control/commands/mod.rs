@@ -8,6 +8,7 @@ mod invites;
 mod mailboxes;
 
 use super::protocol::Order;
+use crate::limits::SHORT_TEXT_BYTES;
 use crate::server::figures::Report;
 use crate::shard::{Control, Presence};
 use crate::store::{Account, Accounts, Answer, Change, Refusal, Request};
@@ -113,6 +114,17 @@ pub fn run(order: Order, office: &mut dyn Office, show: Show<'_>) -> Done {
 
 fn say(show: Show<'_>, text: &str) -> Done {
     show(text).map_err(|error| error.to_string())
+}
+
+/// Words that the operator gives a reason or a note: they go to terminals, and must not command them.
+fn check_words(what: &str, words: &str, least: usize) -> Done {
+    if words.trim().len() < least || words.len() > SHORT_TEXT_BYTES {
+        return Err(format!("a {what} has {least} to {SHORT_TEXT_BYTES} bytes"));
+    }
+    if words.chars().any(char::is_control) {
+        return Err(format!("a {what} is one line without control characters"));
+    }
+    Ok(())
 }
 
 fn now_ms() -> u64 {
