@@ -66,6 +66,7 @@ fn lists(account: &Account, friends: &[u32]) -> UserRecord {
         groups: vec![(1, "My Friends".into())],
         friends: friends.iter().map(|friend| (*friend, 1)).collect(),
         blocks: Vec::new(),
+        blockers: Vec::new(),
         has_mail: false,
         cards: friends.iter().map(card).collect(),
     }

@@ -215,6 +215,9 @@ pub const ASK_OPEN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Open requests that one person can have waiting for an answer: enough for a popular person's week, and a stranger
 /// with many accounts cannot fill the disk through them.
 pub const ASKS_OPEN: usize = 1_000;
+/// Users who are signing in, of whom a shard notes who has blocked them meanwhile. Of those beyond it the store knows, and
+/// their next sign-in.
+pub const BLOCKS_MEANWHILE: usize = 4_096;
 /// People whom one person can block: more than anybody needs, and reading them is part of a sign-in.
 pub const BLOCKS: usize = 1_000;
 

@@ -111,6 +111,7 @@ impl World {
                         groups: vec![(1, "My Friends".into())],
                         friends: Vec::new(),
                         blocks: Vec::new(),
+                        blockers: Vec::new(),
                         has_mail: !self.mail.is_empty(),
                         cards: Vec::new(),
                     }))),

@@ -48,8 +48,8 @@ impl Turns {
     fn take(&mut self, order: Order) -> usize {
         let before = self.0.len();
         match order {
-            Order::Begin(shard, SearchJob { ticket, query }) => {
-                self.0.push_back(Running { shard, ticket, scan: Scan::new(query) });
+            Order::Begin(shard, SearchJob { ticket, query, viewer }) => {
+                self.0.push_back(Running { shard, ticket, scan: Scan::of(query, viewer) });
             }
             Order::Cancel(shard, ticket) => self.0.retain(|one| (one.shard, one.ticket) != (shard, ticket)),
         }
@@ -160,12 +160,14 @@ fn slice(scan: &mut Scan, accounts: &Accounts, board: &Board) -> io::Result<bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shard::search::parse;
+    use crate::shard::search::{Viewer, parse};
 
     #[test]
     fn a_cancelled_search_has_no_more_turns() {
         let mut turns = Turns::default();
-        let job = |ticket| SearchJob { ticket: Ticket(ticket), query: parse("age = 20").expect("a query") };
+        let query = || parse("age = 20").expect("a query");
+        let viewer = || Viewer::new(10_000, &[], Vec::new());
+        let job = |ticket| SearchJob { ticket: Ticket(ticket), query: query(), viewer: viewer() };
         for (shard, ticket) in [(0, 1), (1, 1), (0, 2)] {
             assert_eq!(turns.take(Order::Begin(shard, job(ticket))), 0);
         }

@@ -283,7 +283,12 @@ impl Shard {
         let friends: Vec<(u32, u8)> = user.lists.friends.iter().collect();
         // Pushes may have been lost: every friend's status is told anew (protocol.md 2.5).
         for (friend, _) in friends {
-            self.peer(cx, friend, Peer::Watch { watcher: key.number, seen: super::presence::NEVER_TOLD });
+            let blocked = self.is_blocked_by(key.number, friend);
+            if blocked && let Some(session) = self.session_mut(key.number) {
+                session.way.send(cx, &crate::wire::Server::FriendStatus { friend, status: OFFLINE });
+            }
+            let seen = if blocked { OFFLINE } else { super::presence::NEVER_TOLD };
+            self.peer(cx, friend, Peer::Watch { watcher: key.number, seen });
         }
         self.set_limits(key.number, &record.account.limits);
         self.show(cx, key.number);

@@ -90,13 +90,14 @@ impl Board {
     }
 
     /// The first `count` visible users beyond `start`, itself left out: upwards in rising order, or downwards in falling
-    /// order (protocol.md 1.7).
-    pub fn beyond(&self, start: u32, count: usize, upwards: bool) -> Vec<u32> {
+    /// order (protocol.md 1.7). Those of whom `shown` says no are passed over.
+    pub fn beyond(&self, start: u32, count: usize, upwards: bool, shown: impl Fn(u32) -> bool) -> Vec<u32> {
+        let shown = |number: &u32| shown(*number);
         if upwards {
-            self.visible((start.saturating_add(1)).max(FIRST_USER)..=LAST_USER).take(count).collect()
+            self.visible((start.saturating_add(1)).max(FIRST_USER)..=LAST_USER).filter(shown).take(count).collect()
         } else {
             let Some(highest) = start.checked_sub(1) else { return Vec::new() };
-            self.visible_down(highest.min(LAST_USER)).take(count).collect()
+            self.visible_down(highest.min(LAST_USER)).filter(shown).take(count).collect()
         }
     }
 
@@ -137,15 +138,15 @@ mod tests {
         for (at, number) in online.iter().enumerate() {
             board.set(*number, if at % 2 == 0 { 1 } else { 3 });
         }
-        assert_eq!(board.beyond(0, 255, true), online);
-        assert_eq!(board.beyond(10_000, 2, true), online[1..3]);
-        assert_eq!(board.beyond(LAST_USER, 5, true), [0; 0]);
-        assert_eq!(board.beyond(u32::MAX, 2, false), [LAST_USER, 200_000]);
-        assert_eq!(board.beyond(65_536, 255, false), [65_535, 10_001, 10_000]);
-        assert_eq!(board.beyond(10_000, 5, false), [0; 0]);
-        assert_eq!(board.beyond(0, 5, false), [0; 0]);
+        assert_eq!(board.beyond(0, 255, true, |_| true), online);
+        assert_eq!(board.beyond(10_000, 2, true, |_| true), online[1..3]);
+        assert_eq!(board.beyond(LAST_USER, 5, true, |_| true), [0; 0]);
+        assert_eq!(board.beyond(u32::MAX, 2, false, |_| true), [LAST_USER, 200_000]);
+        assert_eq!(board.beyond(65_536, 255, false, |_| true), [65_535, 10_001, 10_000]);
+        assert_eq!(board.beyond(10_000, 5, false, |_| true), [0; 0]);
+        assert_eq!(board.beyond(0, 5, false, |_| true), [0; 0]);
         board.set(65_535, OFFLINE);
         assert_eq!((board.get(65_535), board.get(65_536), board.get(5), board.get(u32::MAX)), (4, 3, 4, 4));
-        assert_eq!(board.beyond(10_001, 1, true), [65_536]);
+        assert_eq!(board.beyond(10_001, 1, true, |_| true), [65_536]);
     }
 }

@@ -234,7 +234,7 @@ impl Shard {
             After::AlreadyListed { asker, card } => self.already_listed(cx, asker, &card),
             After::Answered { by, entry, told } => self.answer_done(cx, number, by, entry, told),
             After::Blocked { asker, other, on } => {
-                self.reply(cx, self.answer_to(asker), &Server::Blocked { ok: 1, other, on: on.into() });
+                self.block_done(cx, self.answer_to(asker), other, on);
             }
             After::Updated { asker } => self.reply(cx, asker, &Server::Updated { ok: 1 }),
         }

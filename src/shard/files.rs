@@ -315,6 +315,16 @@ impl Shard {
         }
     }
 
+    /// Nothing more is passed on between these two.
+    pub(super) fn end_transfers_with(&mut self, cx: &mut Cx<'_>, number: u32, other: u32) {
+        let Some(transfers) = self.session_mut(number).and_then(|session| session.transfers.as_mut()) else { return };
+        let ended = Transfers {
+            outgoing: transfers.outgoing.extract_if(.., |one| one.to == other).collect(),
+            incoming: transfers.incoming.extract_if(.., |one| one.from == other).collect(),
+        };
+        self.end_transfers(cx, number, Some(Box::new(ended)));
+    }
+
     /// A session has ended, or nobody is to see it any more, and its transfers are over with it.
     pub(super) fn end_transfers(&mut self, cx: &mut Cx<'_>, number: u32, transfers: Option<Box<Transfers>>) {
         let Some(transfers) = transfers else { return };

@@ -7,7 +7,7 @@ use super::pending::Pending;
 use super::user::{Asker, Lists, Session};
 use super::{Cx, OFFLINE, Peer, Shard};
 use crate::limits::{self, ASK_OPEN, FIRST_GROUP, SHORT_TEXT_BYTES};
-use crate::store::{Answer, Card, Change, Request};
+use crate::store::{Answer, Card, Change, Refusal, Request};
 use crate::wire::Server;
 
 const ASK: u8 = 0x0D;
@@ -44,8 +44,9 @@ impl Shard {
         let listed = self.users.get(&asker.number).is_some_and(|user| user.lists.has_friend(friend));
         let result = match card.authorization {
             _ if listed => return self.already_listed(cx, asker, &card),
+            _ if self.is_blocked_by(asker.number, friend) => NOBODY_MAY,
             0 => return self.change(cx, asker.number, Op::AddFriend { asker, card }),
-            1 if self.board.get(friend) == OFFLINE => NEEDS_AUTHORIZATION_OFFLINE,
+            1 if self.status_for(asker.number, friend) == OFFLINE => NEEDS_AUTHORIZATION_OFFLINE,
             1 => NEEDS_AUTHORIZATION,
             _ => NOBODY_MAY,
         };
@@ -72,7 +73,7 @@ impl Shard {
     /// has begun since, which was shown the list without this friend.
     fn new_entry(&mut self, cx: &mut Cx<'_>, number: u32, asker: Option<Asker>, card: &Card) {
         let Some(id) = self.session(number).map(|session| session.id) else { return };
-        let status = self.board.get(card.number);
+        let status = self.status_for(number, card.number);
         let Card { number: friend, nickname, portrait, .. } = card;
         let frame = Server::NewFriend { friend: *friend, nickname, portrait: *portrait, status };
         match asker.filter(|asker| asker.session == id) {
@@ -125,6 +126,8 @@ impl Shard {
             Refused::new(Code::NotPermitted, "you need not ask yourself")
         } else if listed {
             Refused::new(Code::NotPermitted, format!("{friend} is on your list already"))
+        } else if self.is_blocked_by(asker.number, friend) {
+            nobody_may(friend)
         } else {
             return self.peer(cx, friend, Peer::Ask { applicant: asker.number, reason: reason.into() });
         };
@@ -151,7 +154,7 @@ impl Shard {
 
     pub(super) fn asked(&mut self, cx: &mut Cx<'_>, target: u32, applicant: u32, reason: Box<str>) {
         if self.blocks(target, applicant) {
-            return self.notice(cx, applicant, ASK, &Refused::blocked());
+            return self.notice(cx, applicant, ASK, &nobody_may(target));
         }
         if !self.may_bring_news(cx, target, applicant) {
             let text = format!("you have asked {target} several times: wait for the answer");
@@ -164,9 +167,7 @@ impl Shard {
         let why = match answer {
             Answer::Cards(cards) => match cards.first() {
                 None => Refused::no_such_user(target),
-                Some(card) if card.authorization >= NOBODY_ALLOWED => {
-                    Refused::new(Code::RefusedByOther, format!("{target} lets nobody add them"))
-                }
+                Some(card) if card.authorization >= NOBODY_ALLOWED => nobody_may(target),
                 Some(_) => {
                     let request = Request::Asked { target, asker: applicant };
                     return self.ask_store(cx, request, Pending::AskAgain { target, applicant, reason });
@@ -208,11 +209,17 @@ impl Shard {
         let why = match answer {
             Answer::Done | Answer::Mailed(_) if tell => return self.tell(cx, target, applicant, Kind::Asks, reason),
             Answer::Done | Answer::Mailed(_) => return,
+            Answer::Refused(Refusal::Blocked) => nobody_may(target),
             Answer::Refused(refusal) => Refused::from(*refusal),
             _ => Refused::storage(),
         };
         self.notice(cx, applicant, ASK, &why);
     }
+}
+
+/// Also said to who is blocked: the answer does not tell the two apart.
+fn nobody_may(number: u32) -> Refused {
+    Refused::new(Code::RefusedByOther, format!("{number} lets nobody add them"))
 }
 
 /// The authorization with which nobody may add a user, and need not ask (protocol.md 1.4).

@@ -6,7 +6,7 @@ use super::event::Event;
 use super::peer::Peer;
 use super::policy::Policy;
 use super::prefix::Prefix;
-use super::search::Query;
+use super::search::{Query, Viewer};
 use super::wheel::SessionKey;
 use crate::store::{Answer, Card, Limits, Request};
 use crate::wire::{LINK_LEAD, word_at_eight};
@@ -218,6 +218,8 @@ pub struct SearchJob {
     pub ticket: Ticket,
     /// What to look for.
     pub query: Query,
+    /// For whom.
+    pub viewer: Viewer,
 }
 
 /// Bytes of [`Outbox::bytes`] to be sent to someone. Several sends may share the same bytes.

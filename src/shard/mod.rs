@@ -129,6 +129,8 @@ pub struct Shard {
     /// Who is online and lists a user of this shard, in order of number: but for those of which the user's own list says
     /// so. See [`presence`].
     watchers: presence::Watchers,
+    /// Who has blocked a user of this shard, or does so no more, while the user's lists were read.
+    blocks_meanwhile: SeededMap<u32, Vec<(u32, bool)>>,
     /// Who monitors a user of this shard, until when.
     monitored: SeededMap<u32, Vec<(u32, u64)>>,
     /// Sign-ins that wait for the store or the password pool.
@@ -200,6 +202,7 @@ impl Shard {
             users: seed.map(),
             loading: seed.map(),
             watchers: presence::Watchers::new(seed),
+            blocks_meanwhile: seed.map(),
             monitored: seed.map(),
             attempts: seed.map(),
             pending: seed.map(),
@@ -359,6 +362,7 @@ impl Shard {
             Peer::Watch { watcher, seen } => self.watch(cx, to, watcher, seen),
             Peer::Unwatch { watcher } => self.unwatch(to, watcher),
             Peer::Status { of, status } => self.friend_status(cx, to, of, status),
+            Peer::BlockedBy { by, on } => self.blocked_by(cx, to, by, on),
             Peer::Added { from } => self.added(cx, to, from),
             Peer::Ask { applicant, reason } => self.asked(cx, to, applicant, reason),
             Peer::Answered { by, agree } => self.answered(cx, to, by, agree),

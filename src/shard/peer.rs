@@ -65,6 +65,13 @@ pub enum Peer {
         /// The visible status.
         status: u8,
     },
+    /// `by` blocks `to`, or does so no more (0x44).
+    BlockedBy {
+        /// Who blocks.
+        by: u32,
+        /// Whether it does now.
+        on: bool,
+    },
     /// `from` has put `to` on its list: tell it (kind 1).
     Added {
         /// Who did.

@@ -7,6 +7,7 @@ use super::messages::Tell;
 use super::monitor::Monitoring;
 use super::password::PasswordChange;
 use super::registration::Registering;
+use super::search::Query;
 use super::user::Asker;
 use super::wheel::SessionKey;
 use super::{Cx, Shard};
@@ -40,6 +41,8 @@ pub(super) enum Pending {
     View { asker: Asker, number: u32 },
     /// The cards of those who are online.
     Online(Asker),
+    /// Who lists somebody who searches by details.
+    SearchListed { asker: Asker, query: Query },
     /// Who fits a search.
     Search(Asker),
     /// Whether somebody who is offline refuses the one who offers a file.
@@ -86,7 +89,7 @@ pub(super) enum Pending {
 }
 
 impl Shard {
-    fn ticket(&mut self, pending: Pending) -> Ticket {
+    pub(super) fn ticket(&mut self, pending: Pending) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.pending.insert(ticket, pending);
@@ -124,6 +127,7 @@ impl Shard {
             Pending::Lists { number } => self.lists_loaded(cx, number, answer),
             Pending::View { asker, number } => self.viewed(cx, asker, number, &answer),
             Pending::Online(asker) => self.online_cards(cx, asker, &answer),
+            Pending::SearchListed { asker, query } => self.search_listed(cx, asker, query, answer),
             Pending::OfferOffline { to, from, offer } => self.offer_offline(cx, to, from, offer, &answer),
             Pending::AddCard { asker, friend } => self.add_card(cx, asker, friend, answer),
             Pending::AskCard { target, applicant, reason } => self.ask_card(cx, target, applicant, reason, &answer),

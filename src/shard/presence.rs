@@ -83,7 +83,10 @@ impl Shard {
                 cx.out.peers.push((watcher, Peer::Status { of: number, status }));
                 continue;
             }
-            let Some(session) = self.users.get_mut(&watcher).and_then(|user| user.session.as_mut()) else { continue };
+            let Some(user) = self.users.get_mut(&watcher).filter(|user| !user.lists.blocks.is_by(number)) else {
+                continue;
+            };
+            let Some(session) = &mut user.session else { continue };
             self.counters.presence += 1;
             session.way.send_copy(cx, &mut first, &Server::FriendStatus { friend: number, status });
         }
@@ -93,9 +96,14 @@ impl Shard {
     /// A user whom the shard has in memory from now on, if it had not before, with these lists.
     pub(super) fn meet(&mut self, number: u32, record: &UserRecord) -> &mut User {
         let watchers = &mut self.watchers;
+        // The last word on who blocks this user: it came after the lists were read.
+        let news = self.blocks_meanwhile.remove(&number);
         self.users.entry(number).or_insert_with(|| {
             let mut user = Box::new(User::new(record));
             watchers.take_noted(number, &mut user.lists.friends);
+            for (by, on) in news.into_iter().flatten() {
+                user.lists.blocks.set_by(by, on);
+            }
             user
         })
     }
@@ -183,7 +191,8 @@ impl Shard {
 
     /// The status of a friend of `to` has changed.
     pub(super) fn friend_status(&mut self, cx: &mut Cx<'_>, to: u32, of: u32, status: u8) {
-        let Some(user) = self.users.get_mut(&to).filter(|user| user.lists.has_friend(of)) else { return };
+        let shown = |user: &&mut Box<User>| user.lists.has_friend(of) && !user.lists.blocks.is_by(of);
+        let Some(user) = self.users.get_mut(&to).filter(shown) else { return };
         let Some(session) = &mut user.session else { return };
         session.way.send(cx, &Server::FriendStatus { friend: of, status });
         self.counters.presence += 1;

@@ -5,7 +5,7 @@ use super::io::{SearchJob, SearchOrder};
 use super::notice::{Code, Refused};
 use super::password::NewPassword;
 use super::pending::Pending;
-use super::search;
+use super::search::{self, Query, Viewer};
 use super::user::Asker;
 use super::{Cx, Shard};
 use crate::store::{Answer, Card, Request, StoredProfile};
@@ -63,7 +63,9 @@ impl Shard {
             let why = format!("direction {direction} does not exist: 1 smaller, 2 larger");
             return self.refuse(cx, asker, &Refused::new(Code::Malformed, why));
         }
-        let numbers = self.board.beyond(start, usize::from(count), direction == 2);
+        let lists = self.users.get(&asker.number).map(|user| &user.lists);
+        let shown = |number: u32| !lists.is_some_and(|lists| lists.blocks.is_by(number));
+        let numbers = self.board.beyond(start, usize::from(count), direction == 2, shown);
         self.ask_store(cx, Request::Cards(numbers), Pending::Online(asker));
     }
 
@@ -79,13 +81,34 @@ impl Shard {
             return self.refuse(cx, asker, &why);
         }
         match search::parse(sql) {
-            Ok(query) => {
-                let ticket = self.search_ticket(asker);
+            Ok(query) if query.looks_at_details() => {
+                // Whose details are shown depends on who lists the one who asks.
+                let ticket = self.ticket(Pending::SearchListed { asker, query });
                 self.searches.insert(asker.number, ticket);
-                cx.out.searches.push(SearchOrder::Begin(SearchJob { ticket, query }));
+                cx.out.store.push((ticket, Request::ListedBy(asker.number)));
             }
+            Ok(query) => self.begin_search(cx, asker, query, Vec::new()),
             Err(error) => self.refuse(cx, asker, &Refused::new(Code::BadQuery, error.to_string())),
         }
+    }
+
+    /// Who lists the one who searches is known.
+    pub(super) fn search_listed(&mut self, cx: &mut Cx<'_>, asker: Asker, query: Query, answer: Answer) {
+        match answer {
+            Answer::Numbers(listed_by) => self.begin_search(cx, asker, query, listed_by),
+            _ => {
+                self.searches.remove(&asker.number);
+                self.refuse(cx, asker, &Refused::storage());
+            }
+        }
+    }
+
+    fn begin_search(&mut self, cx: &mut Cx<'_>, asker: Asker, query: Query, listed_by: Vec<u32>) {
+        let blocked_by = self.users.get(&asker.number).map_or(&[][..], |user| user.lists.blocks.by());
+        let viewer = Viewer::new(asker.number, blocked_by, listed_by);
+        let ticket = self.search_ticket(asker);
+        self.searches.insert(asker.number, ticket);
+        cx.out.searches.push(SearchOrder::Begin(SearchJob { ticket, query, viewer }));
     }
 
     /// A session has ended: nobody waits for what its search finds.

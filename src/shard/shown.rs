@@ -17,7 +17,8 @@ pub(super) struct Friends<'a> {
 impl<'a> Friends<'a> {
     /// Each as the board shows them now. A friend whose account is gone has no card, and is left out.
     pub fn of(lists: &Lists, cards: &'a [Card], board: &super::Board) -> Self {
-        let shown: Vec<(u32, u8)> = lists.friends.iter().map(|(number, _)| (number, board.get(number))).collect();
+        let status = |number| if lists.blocks.is_by(number) { super::OFFLINE } else { board.get(number) };
+        let shown: Vec<(u32, u8)> = lists.friends.iter().map(|(number, _)| (number, status(number))).collect();
         let mut by_group: Vec<(u8, FriendEntry<'a>)> = Vec::with_capacity(shown.len());
         for ((number, status), (_, group)) in shown.iter().zip(lists.friends.iter()) {
             let Ok(at) = cards.binary_search_by_key(number, |card| card.number) else { continue };

@@ -99,45 +99,75 @@ impl Groups {
     }
 }
 
-/// Whom somebody blocks, in order of number. Most block nobody, and have no memory for it.
+/// Whom somebody blocks, and by whom they are blocked. Most have neither, and no memory for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Blocks(Option<Box<Numbers>>);
+pub(super) struct Blocks(Option<Box<BothWays>>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Numbers(Vec<u32>);
+/// Both in order of number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct BothWays {
+    blocked: Vec<u32>,
+    by: Vec<u32>,
+}
 
 impl Blocks {
-    fn of(numbers: &[u32]) -> Self {
-        Self((!numbers.is_empty()).then(|| Box::new(Numbers(numbers.to_vec()))))
+    fn of(blocked: &[u32], by: &[u32]) -> Self {
+        let some = !blocked.is_empty() || !by.is_empty();
+        Self(some.then(|| Box::new(BothWays { blocked: blocked.to_vec(), by: by.to_vec() })))
     }
 
-    fn numbers(&self) -> &[u32] {
-        self.0.as_ref().map_or(&[], |numbers| &numbers.0)
+    fn blocked(&self) -> &[u32] {
+        self.0.as_ref().map_or(&[], |both| &both.blocked)
+    }
+
+    /// By whom.
+    pub fn by(&self) -> &[u32] {
+        self.0.as_ref().map_or(&[], |both| &both.by)
     }
 
     pub fn has(&self, number: u32) -> bool {
-        self.numbers().binary_search(&number).is_ok()
+        self.blocked().binary_search(&number).is_ok()
+    }
+
+    /// Whether this one blocks the owner.
+    pub fn is_by(&self, number: u32) -> bool {
+        self.by().binary_search(&number).is_ok()
     }
 
     pub fn len(&self) -> usize {
-        self.numbers().len()
+        self.blocked().len()
     }
 
-    fn set(&mut self, number: u32, blocked: bool) {
-        let mut numbers: Vec<u32> = self.numbers().iter().copied().filter(|one| *one != number).collect();
-        if blocked {
-            let at = numbers.partition_point(|one| *one < number);
-            numbers.insert(at, number);
-        }
-        *self = Self::of(&numbers);
+    fn set(&mut self, number: u32, on: bool) {
+        let mut both = self.0.take().unwrap_or_default();
+        put(&mut both.blocked, number, on);
+        *self = Self::of(&both.blocked, &both.by);
     }
+
+    /// Somebody blocks the owner, or does so no more. True if that is news.
+    pub fn set_by(&mut self, number: u32, on: bool) -> bool {
+        let mut both = self.0.take().unwrap_or_default();
+        let news = put(&mut both.by, number, on);
+        *self = Self::of(&both.blocked, &both.by);
+        news
+    }
+}
+
+/// Puts a number into a list that is in order, or takes it out. True if it was not so before.
+fn put(numbers: &mut Vec<u32>, number: u32, on: bool) -> bool {
+    match (numbers.binary_search(&number), on) {
+        (Err(at), true) => numbers.insert(at, number),
+        (Ok(at), false) => drop(numbers.remove(at)),
+        _ => return false,
+    }
+    true
 }
 
 impl Lists {
     pub fn of(record: &UserRecord) -> Self {
         let mut groups = Groups::default();
         record.groups.iter().for_each(|(group, _)| groups.set(*group, true));
-        Self { groups, friends: Friends::of(&record.friends), blocks: Blocks::of(&record.blocks) }
+        Self { groups, friends: Friends::of(&record.friends), blocks: Blocks::of(&record.blocks, &record.blockers) }
     }
 
     pub fn has_friend(&self, number: u32) -> bool {

@@ -518,7 +518,7 @@ fn hash(password: &str) -> Box<str> {
 }
 
 fn search(store: &Store<SimDisk, MemoryIndex>, board: &Board, job: &SearchJob) -> Option<Vec<Card>> {
-    let mut scan = Scan::new(job.query.clone());
+    let mut scan = Scan::of(job.query.clone(), job.viewer.clone());
     let visit = &mut |number: u32, bytes: &[u8]| {
         let account = AccountView::decode(bytes).expect("our own record");
         scan.offer(number, &account, board.get(number))

@@ -94,6 +94,8 @@ pub enum Request {
     Mail(u32),
     /// The same, of the messages whose `Mail::seq` is beyond this one.
     MailAfter(u32, u64),
+    /// Who lists this user, in order of number: [`Answer::Numbers`].
+    ListedBy(u32),
     /// Whether `owner` takes nothing from `other`, whom they block or do not list: [`Answer::Refuses`].
     Refuses {
         /// To whom something is sent.
@@ -331,6 +333,8 @@ pub enum Answer {
     Mail(Vec<Mail>),
     /// Until when the request is open, if it is.
     Until(Option<u64>),
+    /// Service numbers.
+    Numbers(Vec<u32>),
     /// Whether what is sent is refused.
     Refuses(bool),
     /// The token, if it is known; it may have ended.

@@ -51,6 +51,7 @@ pub(super) fn answer<I: Lookup>(index: &I, ledger: &mut Ledger, request: &Reques
             })?;
             Answer::Session(newest.map(Box::new))
         }
+        Request::ListedBy(number) => Answer::Numbers(listed_by(index, *number)?),
         Request::Refuses { owner, other } => Answer::Refuses(refuses(index, *owner, *other)?),
         Request::Asked { target, asker } => {
             Answer::Until(index.get(&key::ask(*target, *asker))?.and_then(|value| read_until(value.as_ref())))
@@ -126,6 +127,11 @@ pub(super) fn user<I: Lookup>(
         blocks.push(Key::last_number(key).ok_or_else(malformed)?);
         Ok(ControlFlow::Continue(()))
     })?;
+    let mut blockers = Vec::new();
+    each(index, key::blockers_of(number), |key, _| {
+        blockers.push(Key::last_number(key).ok_or_else(malformed)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
     let numbers: Vec<u32> = friends.iter().map(|(friend, _)| *friend).collect();
     let cards = cards(index, &numbers)?;
     let mut first_mail = None;
@@ -134,7 +140,7 @@ pub(super) fn user<I: Lookup>(
         Ok(ControlFlow::Break(()))
     })?;
     let has_mail = first_mail.is_some();
-    Ok(Some((UserRecord { account, groups, friends, blocks, cards, has_mail }, first_mail)))
+    Ok(Some((UserRecord { account, groups, friends, blocks, blockers, cards, has_mail }, first_mail)))
 }
 
 /// An account as somebody else reads it.
@@ -150,6 +156,16 @@ fn view<I: Lookup>(index: &I, number: u32, viewer: u32) -> io::Result<Option<Acc
         account.hide_details();
     }
     Ok(Some(account))
+}
+
+/// Who lists a user: the reverse list, which is in blocks of numbers.
+fn listed_by<I: Lookup>(index: &I, number: u32) -> io::Result<Vec<u32>> {
+    let mut owners = Vec::new();
+    each(index, key::watchers_of(number), |_, block| {
+        owners.extend(lists::read_watchers(block).ok_or_else(malformed)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(owners)
 }
 
 /// Whether `owner` takes nothing from `other` (protocol.md 3.1, 3.2).

@@ -272,6 +272,8 @@ pub struct UserRecord {
     pub friends: Vec<(u32, u8)>,
     /// Who is blocked, in order of number.
     pub blocks: Vec<u32>,
+    /// By whom the user is blocked, in order of number.
+    pub blockers: Vec<u32>,
     /// Whether there is anything in the mailbox.
     pub has_mail: bool,
     /// The cards of those friends, in the same order. A friend whose account is gone has none and is not listed.

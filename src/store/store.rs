@@ -570,6 +570,7 @@ fn plan_request<I: Lookup>(plan: &mut Plan<'_, I>, request: &Request, audit_read
         | Request::Account(_)
         | Request::View { .. }
         | Request::Refuses { .. }
+        | Request::ListedBy(_)
         | Request::Cards(_)
         | Request::Mail(_)
         | Request::MailAfter(..)

@@ -95,6 +95,11 @@ impl NumberColumn {
 }
 
 impl TextColumn {
+    /// Whether it is one of the details that not everybody may see (protocol.md 3.1).
+    pub fn is_detail(self) -> bool {
+        matches!(self, Self::Name | Self::Address | Self::Postcode | Self::Telephone | Self::Pager | Self::Email)
+    }
+
     #[inline]
     pub fn of<'a>(self, person: &Person<'a>) -> &'a str {
         let profile = person.profile;

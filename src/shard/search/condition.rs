@@ -68,6 +68,40 @@ impl Condition {
         }
     }
 
+    /// The same where the details are hidden: a test of one is neither true nor false, as of NULL in SQL, and nor is its
+    /// opposite. `None`: unknown.
+    pub fn holds_without_details(&self, person: &Person<'_>) -> Option<bool> {
+        // Whether some part decides it alone, and if none does, whether all are known.
+        let decide = |parts: &[Self], decisive: bool| {
+            let mut known = true;
+            for part in parts {
+                match part.holds_without_details(person) {
+                    Some(truth) if truth == decisive => return Some(decisive),
+                    Some(_) => {}
+                    None => known = false,
+                }
+            }
+            known.then_some(!decisive)
+        };
+        match self {
+            Self::All(parts) => decide(parts, false),
+            Self::Any(parts) => decide(parts, true),
+            Self::Not(part) => part.holds_without_details(person).map(|truth| !truth),
+            Self::Text(column, _) if column.is_detail() => None,
+            Self::Number(..) | Self::Text(..) => Some(self.holds(person)),
+        }
+    }
+
+    /// Whether it looks at any of the details.
+    pub fn looks_at_details(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::looks_at_details),
+            Self::Not(part) => part.looks_at_details(),
+            Self::Text(column, _) => column.is_detail(),
+            Self::Number(..) => false,
+        }
+    }
+
     /// Nobody outside of these numbers fits.
     pub fn numbers(&self) -> RangeInclusive<u32> {
         let (first, last) = self.bounds();

@@ -21,10 +21,12 @@ mod like;
 mod parse;
 mod predicate;
 mod scan;
+mod viewer;
 
 pub use error::QueryError;
 pub use parse::parse;
 pub use scan::Scan;
+pub use viewer::Viewer;
 
 use crate::wire::PublicProfile;
 use columns::Person;
@@ -44,6 +46,18 @@ impl Query {
     #[inline]
     pub fn matches(&self, number: u32, profile: &PublicProfile<'_>, status: u8) -> bool {
         self.condition.holds(&Person { number, profile, status })
+    }
+
+    /// The same of somebody whose details are hidden from the one who searches: what is asked of those is unknown, and so is
+    /// its opposite.
+    #[inline]
+    pub fn matches_without_details(&self, number: u32, profile: &PublicProfile<'_>, status: u8) -> bool {
+        self.condition.holds_without_details(&Person { number, profile, status }) == Some(true)
+    }
+
+    /// Whether it looks at details, which not everybody may see (protocol.md 3.1).
+    pub fn looks_at_details(&self) -> bool {
+        self.condition.looks_at_details()
     }
 
     /// How many are wanted at most.

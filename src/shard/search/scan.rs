@@ -1,6 +1,6 @@
 //! A search that runs in slices: the accounts are offered to it one by one, and it can rest between any two of them.
 
-use super::Query;
+use super::{Query, Viewer};
 use crate::store::{AccountView, Card};
 use std::ops::{ControlFlow, RangeInclusive};
 
@@ -15,6 +15,9 @@ use std::ops::{ControlFlow, RangeInclusive};
 #[derive(Debug)]
 pub struct Scan {
     query: Query,
+    /// `None`: one who sees everything.
+    viewer: Option<Viewer>,
+    looks_at_details: bool,
     remaining: RangeInclusive<u32>,
     found: Vec<Card>,
 }
@@ -22,11 +25,27 @@ pub struct Scan {
 impl Scan {
     /// A search that has seen nobody yet.
     pub fn new(query: Query) -> Self {
-        let mut scan = Self { remaining: query.numbers(), found: Vec::new(), query };
+        let looks_at_details = query.looks_at_details();
+        let mut scan = Self { remaining: query.numbers(), found: Vec::new(), viewer: None, looks_at_details, query };
         if scan.query.limit == 0 {
             scan.remaining = NOBODY;
         }
         scan
+    }
+
+    /// The same for somebody who may not see everything.
+    pub fn of(query: Query, viewer: Viewer) -> Self {
+        Self { viewer: Some(viewer), ..Self::new(query) }
+    }
+
+    fn fits(&self, number: u32, account: &AccountView<'_>, status: u8) -> bool {
+        let Some(viewer) = &self.viewer else { return self.query.matches(number, &account.profile, status) };
+        let status = viewer.status(number, status);
+        if !self.looks_at_details || viewer.sees_details(number, account.details) {
+            self.query.matches(number, &account.profile, status)
+        } else {
+            self.query.matches_without_details(number, &account.profile, status)
+        }
     }
 
     /// What it looks for.
@@ -47,7 +66,7 @@ impl Scan {
             return self.flow();
         }
         self.remaining = self.beyond(number);
-        if !account.disabled && !account.pending && self.query.matches(number, &account.profile, status) {
+        if !account.disabled && !account.pending && self.fits(number, account, status) {
             self.found.push(account.card(number));
             if self.found.len() >= self.query.limit {
                 self.remaining = NOBODY;

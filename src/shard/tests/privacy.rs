@@ -317,3 +317,131 @@ fn hidden_stays_hidden_over_a_restart() {
     world.wait_ms(2_000);
     assert!(!a.pull(&mut world).iter().any(|one| one.starts_with("Receipt")));
 }
+
+fn block(world: &mut World, who: &mut Linked, other: u32, on: u8) {
+    let me = who.number;
+    let shown = who.ask(world, &User::Block { me, other, on });
+    assert_eq!(shown, [format!("Blocked {{ ok: 1, other: {other}, on: {on} }}")]);
+}
+
+fn told(friend: u32, status: u8) -> String {
+    format!("{:?}", Server::FriendStatus { friend, status })
+}
+
+/// What somebody sees of another: in the list of who is online, and by searches for and against a status.
+fn sees_online(world: &mut World, who: &mut Linked, number: u32) -> bool {
+    let me = who.number;
+    let named = format!("number: {number},");
+    let mut ask = |frame: &User<'_>| who.ask(world, frame).concat().contains(&named);
+    let listed = ask(&User::Online { me, start: 0, count: 50, direction: 2 });
+    let online = ask(&User::Search { me, sql: "status <> 4" });
+    let offline = ask(&User::Search { me, sql: "status = 4" });
+    assert!(listed == online && online != offline, "{listed} {online} {offline}");
+    online
+}
+
+#[test]
+fn who_is_blocked_sees_nothing_of_who_blocks() {
+    World::everywhere(|world| {
+        let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
+        add(world, &mut a, b.number);
+        b.pull(world);
+        assert!(sees_online(world, &mut a, b.number));
+        block(world, &mut b, a.number, 1);
+        assert_eq!(a.pull(world), [told(b.number, 4)], "offline from the moment of the block");
+        assert!(!sees_online(world, &mut a, b.number));
+        for status in [3, 2, 1, 4] {
+            let me = b.number;
+            b.ask(world, &User::SetStatus { me, status });
+            assert_eq!(a.pull(world), [""; 0], "status {status} is not told");
+        }
+        let mut b = Linked::sign_in(world, b.number);
+        assert_eq!(a.pull(world), [""; 0]);
+        assert!(!sees_online(world, &mut a, b.number));
+        // A new sign-in shows the same.
+        let mut a = Linked::open(world, a.number);
+        let shown = a.ask(world, &sign_in(10_000));
+        assert!(shown[0].contains("number: 10001, portrait: 7, status: 4"), "{shown:?}");
+        assert!(!sees_online(world, &mut a, b.number));
+        a.ask(world, &User::DeleteFriend { me: a.number, friend: b.number });
+        // Nor can it be added or asked, as with somebody who lets nobody.
+        let nobody = world.register("nobody", 2);
+        let mut answers = Vec::new();
+        for friend in [b.number, nobody] {
+            let me = a.number;
+            let mut shown = a.ask(world, &User::AddFriend { me, friend });
+            shown.extend(a.ask(world, &User::Ask { me, friend, reason: "please" }));
+            answers.push(shown.join("\n").replace(&friend.to_string(), "N"));
+        }
+        assert!(answers[0].contains("result: 3"), "{answers:?}");
+        assert_eq!(answers[0], answers[1]);
+        assert_eq!(b.pull(world), [""; 0], "and b hears nothing of it");
+        // The truth again after it.
+        block(world, &mut b, a.number, 0);
+        assert!(sees_online(world, &mut a, b.number));
+        add(world, &mut a, b.number);
+        b.pull(world);
+        let me = b.number;
+        b.ask(world, &User::SetStatus { me, status: 3 });
+        assert_eq!(a.pull(world), [told(b.number, 3)]);
+        block(world, &mut b, a.number, 1);
+        a.pull(world);
+        block(world, &mut b, a.number, 0);
+        assert_eq!(a.pull(world), [told(b.number, 3)]);
+    });
+}
+
+#[test]
+fn a_block_holds_for_who_signs_in_meanwhile_and_after_a_restart() {
+    for shards in 1..=3 {
+        let mut world = World::new(shards);
+        let (mut a, mut b) = (Linked::person(&mut world, "a"), Linked::person(&mut world, "b"));
+        add(&mut world, &mut a, b.number);
+        a.ask(&mut world, &User::SetStatus { me: 10_000, status: 4 });
+        // The lists of a are read before the block, and the sign-in ends after it.
+        world.passwords_wait = true;
+        let mut a = Linked::open(&mut world, 10_000);
+        a.send(&mut world, &sign_in(10_000));
+        b.pull(&mut world);
+        block(&mut world, &mut b, 10_000, 1);
+        world.passwords_wait = false;
+        world.run();
+        let shown = a.pull(&mut world);
+        assert!(shown[0].contains("number: 10001, portrait: 7, status: 4"), "{shown:?}");
+        let mut world = world.restarted(shards);
+        let shown = [a.ask(&mut world, &User::Test { me: 10_000 }), a.pull(&mut world)].concat();
+        assert!(shown.contains(&told(10_001, 4)) && !shown.contains(&told(10_001, 1)), "{shown:?}");
+        assert!(!sees_online(&mut world, &mut a, 10_001));
+        b.ask(&mut world, &User::Test { me: 10_001 });
+        assert!(!sees_online(&mut world, &mut a, 10_001));
+    }
+}
+
+#[test]
+fn a_search_by_details_finds_those_who_show_them() {
+    World::everywhere(|world| {
+        let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
+        let finds = |world: &mut World, who: &mut Linked, sql: &str| {
+            let me = who.number;
+            who.ask(world, &User::Search { me, sql }).concat().contains("number: 10001,")
+        };
+        let not = "NOT telephone = '0755' AND number = 10001";
+        let either = "telephone = '0755' OR number = 10001";
+        for (details, listed, shown) in [(1, false, false), (1, true, true), (2, true, false), (0, false, true)] {
+            set(world, &mut b, Some((0, details)));
+            match listed {
+                true => drop(b.ask(world, &User::AddFriend { me: b.number, friend: 10_000 })),
+                false => drop(b.ask(world, &User::DeleteFriend { me: b.number, friend: 10_000 })),
+            }
+            a.pull(world);
+            let what = format!("details {details}, listed {listed}");
+            assert_eq!(finds(world, &mut a, "telephone = '0755'"), shown, "{what}");
+            assert_eq!(finds(world, &mut a, "telephone <> '1'"), shown, "{what}");
+            assert_eq!(finds(world, &mut a, "telephone LIKE '%' AND number > 0"), shown, "{what}");
+            assert!(!finds(world, &mut a, not), "{what}");
+            assert!(!finds(world, &mut a, "NOT (telephone <> '9' AND number = 10001) AND number = 10001"), "{what}");
+            assert!(finds(world, &mut a, either), "{what}");
+            assert!(finds(world, &mut b, "telephone = '0755'"), "one's own are always there");
+        }
+    });
+}

@@ -292,7 +292,7 @@ impl World {
     }
 
     fn search(&self, job: &SearchJob) -> Vec<crate::store::Card> {
-        let mut scan = Scan::new(job.query.clone());
+        let mut scan = Scan::of(job.query.clone(), job.viewer.clone());
         let board = &self.board;
         let visit = &mut |number: u32, bytes: &[u8]| {
             let account = AccountView::decode(bytes).expect("our own record");
