@@ -261,6 +261,10 @@ pub const MAILBOX_SENDERS: usize = 16;
 /// Messages of a mailbox up to which the writer walks it to find one or to count: some 30 µs. A longer one has its
 /// messages by name, and counts, under keys of their own; most mailboxes never do, and cost nothing more to fill.
 pub const MAILBOX_WALK: usize = 128;
+/// Parts of a longer mailbox whose names stand together: what is looked through for one that somebody repeats, 60 µs at
+/// most. Beyond it the two smallest neighbours become one, which then fits a value.
+pub const MAILBOX_BLOCKS: usize = 48;
+const _: () = assert!(2 * (MAILBOX_MESSAGES + MAILBOX_RESERVE) / MAILBOX_BLOCKS * 16 <= STORE_VALUE_BYTES);
 /// Messages in one mailbox of one sender whom its owner does not list (protocol.md 1.7): many for somebody who is not
 /// known, and a nuisance that is cleared in a minute.
 pub const MAILBOX_STRANGER: u32 = 200;

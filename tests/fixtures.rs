@@ -86,7 +86,7 @@ fn check(data: &Path, killed: bool) {
     }
     let token = fs::read_to_string(data.join("token-10003")).expect("readable");
     let hash: [u8; 32] = Sha256::digest(token.trim()).into();
-    assert!(matches!(store.ask(Request::Token { number: 10_003, hash }), Answer::Until(Some(_))));
+    assert!(matches!(store.ask(Request::Token { number: 10_003, hash }), Answer::Token(Some(_))));
     let grants: Vec<(u32, u32, String)> = store
         .grants()
         .expect("readable")

@@ -4,6 +4,7 @@ use super::index::{Index, Lookup};
 use super::key::{self, Key};
 use super::plan::friends::BLOCK;
 use super::plan::mail::WALK;
+use super::plan::shares::{Share, Total, read_names, read_shares};
 use super::record::Head;
 use super::{Disk, Store, UserRecord, lists, read};
 use crate::limits;
@@ -73,11 +74,10 @@ impl<D: Disk, I: Index> Store<D, I> {
     /// Compares what is kept about mailboxes and texts with the messages that are there; what does not agree, in words.
     #[doc(hidden)]
     pub fn check_mail(&self) -> io::Result<Vec<String>> {
-        let mut expected = BTreeMap::new();
         let (mut uses, mut mailboxes) = (BTreeMap::<(u32, u64), u32>::new(), BTreeMap::<u32, Vec<(Head, u64)>>::new());
+        let (mut kept, mut texts) = (BTreeMap::<u32, BTreeMap<Vec<u8>, Vec<u8>>>::new(), BTreeSet::new());
         let everything = key::everything();
-        let mut kept = BTreeMap::new();
-        let (mut counted, mut texts) = (BTreeSet::new(), BTreeSet::new());
+        let mut known = BTreeMap::new();
         self.behind().scan(&everything.start..&everything.end, &mut |key, value| {
             match key::what(key) {
                 key::What::Mail(number, seq) => {
@@ -86,53 +86,83 @@ impl<D: Disk, I: Index> Store<D, I> {
                         *uses.entry((head.from, head.id)).or_default() += u32::from(head.shared);
                     }
                 }
-                key::What::Count(number) => {
-                    counted.extend(number);
-                    kept.insert(key.to_vec(), value.to_vec());
+                key::What::Count(Some(number)) => {
+                    kept.entry(number).or_default().insert(key.to_vec(), value.to_vec());
                 }
+                key::What::Count(None) => _ = known.insert(key.to_vec(), value.to_vec()),
                 key::What::Text(from, id) => _ = texts.insert((from, id)),
                 key::What::Other => {}
             }
             ControlFlow::Continue(())
         })?;
-        let number = |number: u32| number.to_be_bytes().to_vec();
         uses.retain(|_, uses| *uses > 0);
         let mut wrong = Vec::new();
         if !texts.iter().eq(uses.keys()) {
             wrong.push(format!("there are the texts {texts:?}, and messages refer to {:?}", uses.keys()));
         }
-        for ((from, id), uses) in uses {
-            expected.insert(key::text_uses(from, id).to_vec(), number(uses));
+        let expected: BTreeMap<Vec<u8>, Vec<u8>> = uses
+            .into_iter()
+            .map(|((from, id), uses)| (key::text_uses(from, id).to_vec(), uses.to_be_bytes().to_vec()))
+            .collect();
+        if known != expected {
+            wrong.push(format!("texts are used {expected:02x?}, and said to be used {known:02x?}"));
         }
-        for (owner, mails) in mailboxes {
-            if !counted.contains(&owner) {
-                if mails.len() > WALK {
-                    wrong.push(format!("the mailbox of {owner} is long, and nothing is counted"));
-                }
-                continue;
-            }
-            let friends = read::friends(self.behind(), owner)?;
-            let mut shares = BTreeMap::<u32, u32>::new();
-            for (head, seq) in &mails {
-                if let Some(name) = head.name() {
-                    expected.insert(key::name(owner, name).to_vec(), seq.to_be_bytes().to_vec());
-                }
-                *shares.entry(head.from).or_default() += u32::from(head.takes_share());
-            }
-            let mut strangers = 0;
-            for (from, share) in shares.into_iter().filter(|(_, share)| *share > 0) {
-                if !friends.iter().any(|(friend, _)| *friend == from) {
-                    strangers += share.min(limits::MAILBOX_STRANGER);
-                }
-                expected.insert(key::share(owner, from).to_vec(), number(share));
-            }
-            expected.insert(key::total(owner).to_vec(), [number(mails.len() as u32), number(strangers)].concat());
+        for owner in mailboxes.keys().chain(kept.keys()).copied().collect::<BTreeSet<u32>>() {
+            let mails = mailboxes.remove(&owner).unwrap_or_default();
+            wrong.extend(self.check_mailbox(owner, &mails, kept.remove(&owner).unwrap_or_default())?);
         }
-        let differ = kept.iter().filter(|(key, value)| expected.get(*key) != Some(value));
-        wrong.extend(differ.map(|(key, value)| format!("{key:02x?} is {value:02x?}")));
-        let missing = expected.iter().filter(|(key, _)| !kept.contains_key(*key));
-        wrong.extend(missing.map(|(key, value)| format!("{key:02x?} is not {value:02x?}")));
         Ok(wrong)
+    }
+
+    fn check_mailbox(
+        &self,
+        owner: u32,
+        mails: &[(Head, u64)],
+        mut kept: BTreeMap<Vec<u8>, Vec<u8>>,
+    ) -> io::Result<Option<String>> {
+        let said = |what: String| Ok(Some(format!("mailbox of {owner}: {what}")));
+        let Some(total) = kept.remove(&*key::total(owner)) else {
+            return match kept.is_empty() && mails.len() <= WALK {
+                true => Ok(None),
+                false => said(format!("{} messages are not counted, and {} keys are kept", mails.len(), kept.len())),
+            };
+        };
+        let Some(total) = Total::decode(&total) else { return said("the total is malformed".to_owned()) };
+        let (counted, tail): (Vec<_>, Vec<_>) = mails.iter().copied().partition(|(_, seq)| *seq <= total.through);
+        if counted.len() != total.messages as usize || tail.len() > WALK {
+            return said(format!("{total:?}, but {} are counted and {} are not", counted.len(), tail.len()));
+        }
+        for (at, block) in total.blocks.iter().enumerate() {
+            let end = total.blocks.get(at + 1).map_or(u64::MAX, |next| next.first);
+            let mine: Vec<_> = counted.iter().filter(|(_, seq)| (block.first..end).contains(seq)).collect();
+            let names = kept.remove(&*key::names(owner, block.first)).and_then(|names| read_names(&names));
+            let Some(names) = names else { return said(format!("the block {block:?} is not there")) };
+            let places: BTreeSet<u64> = names.iter().map(|name| name.1).collect();
+            let missing = mine.iter().filter(|(head, seq)| head.name().is_some() && !places.contains(seq)).count();
+            if mine.len() != block.live as usize || missing > 0 || !names.is_sorted() {
+                return said(format!("the block {block:?} has {} messages, {missing} names are missing", mine.len()));
+            }
+        }
+        let mut shares = BTreeMap::<u32, u32>::new();
+        counted
+            .iter()
+            .filter(|(head, _)| head.takes_share())
+            .for_each(|(head, _)| *shares.entry(head.from).or_default() += 1);
+        let found: BTreeMap<u32, Share> = kept.values().filter_map(|value| read_shares(value)).flatten().collect();
+        let newest = |from: u32| {
+            counted.iter().filter_map(|(head, _)| head.name()).filter(|name| name.0 == from).map(|name| name.1).max()
+        };
+        let agree = shares.len() == found.len()
+            && found.iter().all(|(from, share)| {
+                shares.get(from) == Some(&share.messages) && newest(*from).is_none_or(|newest| newest <= share.newest)
+            });
+        let friends = read::friends(self.behind(), owner)?;
+        let strange = shares.iter().filter(|(from, _)| !friends.iter().any(|(friend, _)| friend == *from));
+        let strangers: u32 = strange.map(|(_, share)| (*share).min(limits::MAILBOX_STRANGER)).sum();
+        if !agree || strangers != total.strangers {
+            return said(format!("shares are {shares:?}, of strangers {strangers}; said to be {found:?}, {total:?}"));
+        }
+        Ok(None)
     }
 
     fn last_numbers(&self, range: Range<Key>) -> io::Result<Vec<u32>> {

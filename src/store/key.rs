@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::ops::{Deref, Range};
 
-const LONGEST: usize = 17;
+const LONGEST: usize = 13;
 
 const META: u8 = 1;
 const ACCOUNT: u8 = 2;
@@ -202,17 +202,17 @@ pub(super) fn session(number: u32, session: u32) -> Key {
     Key::new(SESSION).number(number).number(session)
 }
 
-/// Where in a mailbox the message with this sender and id is. Short mailboxes have none of it.
-pub(super) fn name(number: u32, (from, id): (u32, u64)) -> Key {
-    Key::new(NAME).number(number).number(from).with(&id.to_be_bytes())
+/// The names of the messages in a part of a mailbox, which begins at this place. Short mailboxes have none of it.
+pub(super) fn names(number: u32, first: u64) -> Key {
+    Key::new(NAME).number(number).with(&first.to_be_bytes())
 }
 
-/// How many messages of this sender a mailbox holds that anyone can cause at will. Short mailboxes have none of it.
-pub(super) fn share(number: u32, from: u32) -> Key {
-    Key::new(SHARE).number(number).number(from)
+/// A record of how many messages of each sender a mailbox holds. Short mailboxes have none of it.
+pub(super) fn shares(number: u32, record: u8) -> Key {
+    Key::new(SHARE).number(number).with(&[record])
 }
 
-/// How many messages a mailbox holds. A mailbox that has this has its names and shares, too.
+/// How much of a mailbox is counted. A mailbox that has this has names and shares, too.
 pub(super) fn total(number: u32) -> Key {
     Key::new(TOTAL).number(number)
 }

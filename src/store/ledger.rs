@@ -1,7 +1,7 @@
 //! What the writer knows by heart: the next free number, how many accounts there are, and what mailboxes hold.
 
 use super::audit::AuditHead;
-use super::mailboxes::{Mailbox, Mailboxes};
+use super::mailboxes::{Counted, Mailbox, Mailboxes};
 use crate::limits;
 use rustc_hash::FxHashMap;
 
@@ -169,8 +169,8 @@ impl Ledger {
         }
     }
 
-    /// Names and shares of a mailbox are kept from now on, or no more.
-    pub(super) fn set_counted(&mut self, number: u32, counted: bool) {
+    /// This is how a mailbox is counted now, if it is.
+    pub(super) fn set_counted(&mut self, number: u32, counted: Option<Counted>) {
         self.touch(number);
         if let Some(mailbox) = self.mailboxes.get(number) {
             mailbox.set_counted(counted);

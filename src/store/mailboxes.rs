@@ -11,9 +11,20 @@ pub(super) struct Mailbox {
     count: u32,
     /// Its owner may refuse somebody's messages; if not, nobody's are refused.
     refuses: bool,
-    /// Its names and shares are kept under keys of their own.
-    counted: bool,
+    /// How it is counted, if it is.
+    counted: Option<Counted>,
     newest: Newest,
+}
+
+/// What is known by heart of the shares in a mailbox that is counted (see `plan::shares`), its tail left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// How many messages are counted; the others are the tail.
+    pub(super) messages: u32,
+    /// No sender has more.
+    pub(super) most: u32,
+    /// What all strangers have.
+    pub(super) strangers: u32,
 }
 
 /// What is known of a message before anybody looks for it.
@@ -32,8 +43,8 @@ pub(super) enum Known {
 pub(super) struct Glance {
     pub(super) count: u32,
     pub(super) refuses: bool,
-    /// Names and shares are kept under keys of their own.
-    pub(super) counted: bool,
+    /// How it is counted, if it is.
+    pub(super) counted: Option<Counted>,
     /// Whether the message is there already.
     pub(super) known: Known,
 }
@@ -90,21 +101,27 @@ impl Newest {
 impl Mailbox {
     /// An empty one.
     pub(super) fn new(refuses: bool) -> Self {
-        Self { count: 0, refuses, counted: false, newest: Newest::default() }
+        Self { count: 0, refuses, counted: None, newest: Newest::default() }
     }
 
-    /// One whose names and shares are kept under keys of their own.
-    pub(super) fn counted(count: u32, refuses: bool) -> Self {
-        Self { count, refuses, counted: true, newest: Newest { senders: Vec::new(), others: u64::MAX } }
+    /// One that is counted: what it holds is not known by heart.
+    pub(super) fn counted(messages: u32, counted: Counted, refuses: bool) -> Self {
+        let newest = Newest { senders: Vec::new(), others: u64::MAX };
+        Self { count: messages, refuses, counted: Some(counted), newest }
     }
 
     /// Whether its names and shares are kept under keys of their own.
     pub(super) fn is_counted(&self) -> bool {
-        self.counted
+        self.counted.is_some()
     }
 
-    /// From now on they are, or they are no more.
-    pub(super) fn set_counted(&mut self, counted: bool) {
+    /// How many of its messages are not counted.
+    pub(super) fn tail(&self) -> u32 {
+        self.count.saturating_sub(self.counted.map_or(0, |counted| counted.messages))
+    }
+
+    /// This is how it is counted now.
+    pub(super) fn set_counted(&mut self, counted: Option<Counted>) {
         self.counted = counted;
     }
 

@@ -8,6 +8,7 @@ use crate::store::mailboxes::{Glance, Known, Mailbox};
 use crate::store::record::Head;
 use crate::store::{Mail, Refusal, read};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// The longest mailbox that is walked: a short one in tests, so that these see longer ones.
 pub(in crate::store) const WALK: usize = if cfg!(test) { 3 } else { limits::MAILBOX_WALK };
@@ -29,7 +30,11 @@ impl<I: Lookup> Plan<'_, I> {
         self.must_exist(number)?;
         let refuses = self.refuses_anybody(number)?;
         let mailbox = match self.total(number)? {
-            Some(total) => Mailbox::counted(total.messages, refuses),
+            Some(total) => {
+                let mut messages = total.messages;
+                self.mail_after(number, total.through, |_| messages += 1)?;
+                Mailbox::counted(messages, total.counted(), refuses)
+            }
             None => {
                 let (mut mailbox, mut first) = (Mailbox::new(refuses), None);
                 self.each_mail(number, |mail| {
@@ -50,10 +55,19 @@ impl<I: Lookup> Plan<'_, I> {
         self.mail_between(number, u64::MAX, visit)
     }
 
+    /// Visits the messages of a mailbox beyond this place.
+    pub(super) fn mail_after(&self, number: u32, after: u64, visit: impl FnMut(Placed)) -> Planned<()> {
+        let start = self.ledger.mail_start(number).max(after.saturating_add(1));
+        self.visit_mail(key::mail_from(number, start), visit)
+    }
+
     /// Visits the messages of a mailbox up to and including this place.
-    fn mail_between(&self, number: u32, through: u64, mut visit: impl FnMut(Placed)) -> Planned<()> {
+    fn mail_between(&self, number: u32, through: u64, visit: impl FnMut(Placed)) -> Planned<()> {
+        self.visit_mail(key::mail_between(number, self.ledger.mail_start(number), through), visit)
+    }
+
+    fn visit_mail(&self, range: Range<Key>, mut visit: impl FnMut(Placed)) -> Planned<()> {
         let mut whole = true;
-        let range = key::mail_between(number, self.ledger.mail_start(number), through);
         self.draft.each(self.index, range, &mut |key, value| match (Head::of(value), Key::mail_seq(key)) {
             (Ok(head), Some(seq)) => visit(Placed { head, seq }),
             _ => whole = false,
@@ -68,7 +82,7 @@ impl<I: Lookup> Plan<'_, I> {
             Known::At(seq) if self.draft.has(self.index, key::mail(number, seq))? => return Ok(Some(seq)),
             Known::At(_) | Known::Perhaps => {}
         }
-        if glance.counted {
+        if glance.counted.is_some() {
             return self.named(number, name);
         }
         // It is a short one.
@@ -102,16 +116,14 @@ impl<I: Lookup> Plan<'_, I> {
         if glance.count as usize >= limits::MAILBOX_MESSAGES + reserve {
             return Err(Stop::Refused(Refusal::MailboxFull));
         }
-        if glance.counted && head.takes_share() {
-            self.must_have_share(number, mail.from)?;
+        if let Some(counted) = glance.counted.filter(|_| head.takes_share()) {
+            self.must_have_share(number, mail.from, counted)?;
         }
         let seq = self.ledger.take_mail_seq();
         let record = self.record(mail)?;
         self.draft.put_first(key::mail(number, seq), record);
         self.ledger.mail_added(number, name, seq);
-        if glance.counted {
-            self.count_in(number, &[Placed { head, seq }])?;
-        } else if glance.count as usize >= WALK {
+        if self.ledger.mailbox(number).is_some_and(|mailbox| mailbox.tail() as usize > WALK) {
             self.count(number)?;
         }
         self.places.push(seq);
