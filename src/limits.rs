@@ -31,6 +31,9 @@ pub const SEGMENT_BYTES: usize = DATAGRAM_BYTES - DATA_HEADER_BYTES - ACK_BYTES 
 pub const NONCE_BYTES: usize = 1 + 8;
 /// How often a client answers one challenge at most: with doubling pauses that takes half a minute's third.
 pub const RESPONSES: u8 = 5;
+/// How long an address may take to prove itself before what waits goes to the last one again that has. Its answer is good
+/// later, too.
+pub const PROOF: Duration = Duration::from_secs(1);
 /// The smallest packet that challenges an address.
 pub const CHALLENGE_PACKET_BYTES: usize = DATA_HEADER_BYTES + NONCE_BYTES + TAG_BYTES;
 // Whatever a client says, an ack or a response alone, the answer with a challenge is no longer than it.

@@ -99,6 +99,10 @@ impl Channel {
     /// Sends what is to go out now, and sets the timer for what comes later.
     pub fn flush(&mut self, now_ms: u64, ciphers: &mut Ciphers, wheel: &mut Wheel, out: &mut Outbox) {
         self.touched = false;
+        if self.path.gives_up(now_ms) {
+            self.link.path_changed(now_ms);
+            self.link.confine(false);
+        }
         let mut start = out.bytes.len();
         if self.path.is_proven() {
             while self.link.poll(now_ms, ciphers, &mut out.bytes) {

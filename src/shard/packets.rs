@@ -130,7 +130,8 @@ impl Shard {
         }
         let first = channel.path.endpoint().is_none();
         let chance = &mut self.handshakes.chance;
-        let heard = if arrival.newest { channel.path.heard(from, length, || chance.next_u64()) } else { Heard::There };
+        let heard =
+            if arrival.newest { channel.path.heard(now_ms, from, length, || chance.next_u64()) } else { Heard::There };
         if heard != Heard::There {
             channel.link.path_changed(now_ms);
             channel.link.confine(heard == Heard::Nowhere);

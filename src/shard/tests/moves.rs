@@ -141,6 +141,23 @@ fn stored_mail_waits_for_the_proof() {
     });
 }
 
+/// Somebody between sends a copy of the newest packet from elsewhere, and first: that holds up its owner for a second.
+#[test]
+fn a_stolen_packet_holds_up_its_owner_for_a_second() {
+    World::everywhere(|world| {
+        let (mut a, mut b) = (Linked::person(world, "a"), Linked::person(world, "b"));
+        b.link.want_ack();
+        for packet in b.packets(world) {
+            world.send_bytes(far(9), &packet);
+        }
+        a.say(world, b.number, "x", 1);
+        assert_eq!(b.pull(world), [""; 0]);
+        world.wait_ms(1_500);
+        let shown = b.pull(world);
+        assert!(shown.iter().any(|frame| frame.starts_with("Message")), "{shown:?}");
+    });
+}
+
 /// The time of protocol.md 2.4 begins anew: a phone that was away for half a minute is not signed out when it is back.
 #[test]
 fn what_is_not_acknowledged_has_its_time_anew_after_a_move() {
