@@ -79,7 +79,7 @@ figures! {
     counters {
         online, announced, registered, sign_ins, sign_ins_refused, timed_out, messages, delivered, stored, presence, malformed,
         foreign, unsigned, repeats, refused, classic_refused, receipts, hellos, retries, replaced, handshakes,
-        unknown, forged, replayed, resumes, moved, gone, kept, resumed,
+        unknown, forged, replayed, unopened, resumes, moved, gone, kept, resumed,
     }
     traffic {
         datagrams_in, datagrams_out, datagrams_dropped, datagrams_refused, wrong_shard, peers_out, streams,

@@ -336,6 +336,8 @@ pub struct Counters {
     pub forged: u64,
     /// Packets that had been seen before.
     pub replayed: u64,
+    /// Packets left unopened, because what came before them on their link still waits.
+    pub unopened: u64,
     /// Times that a client was told of a start of the server.
     pub resumes: u64,
     /// Links that were heard of from another address.

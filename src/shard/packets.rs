@@ -40,6 +40,7 @@ impl Shard {
     fn data(&mut self, cx: &mut Cx<'_>, from: Endpoint, key: SessionKey, packet: &mut [u8]) {
         if !self.apart.is_empty() && self.holds_enough(key) {
             // Unopened, so it is not acknowledged, and comes again when there is room.
+            self.counters.unopened += 1;
             return;
         }
         let mut frames = std::mem::take(&mut self.frames);

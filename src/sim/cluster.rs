@@ -131,6 +131,11 @@ impl Cluster {
         self.shards().iter().map(refused).sum()
     }
 
+    /// How many packets it has left unopened.
+    pub fn unopened(&self) -> u64 {
+        self.shards().iter().map(|shard| shard.counters().unopened).sum()
+    }
+
     pub fn board(&self) -> Option<&Board> {
         self.life.as_ref().map(|life| &*life.board)
     }

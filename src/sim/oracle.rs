@@ -227,9 +227,12 @@ impl Oracle {
         if !matches!(Packet::decode(bytes, Side::Client), Ok(Packet::Data { .. })) {
             return false;
         }
-        let mut hasher = FxHasher::default();
-        hasher.write(bytes);
-        !self.taken.insert(hasher.finish())
+        !self.taken.insert(fingerprint(bytes))
+    }
+
+    /// The server has left a packet unopened that it had not seen: it may take it when it comes again.
+    pub fn not_opened(&mut self, bytes: &[u8]) {
+        self.taken.remove(&fingerprint(bytes));
     }
 
     /// It has taken it again.
@@ -304,4 +307,11 @@ impl Oracle {
             }
         }
     }
+}
+
+/// Stands for the bytes of a packet.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(bytes);
+    hasher.finish()
 }

@@ -209,8 +209,16 @@ impl World {
     /// Gives the server a packet. One that it has had before, it must not take.
     pub(super) fn give_packet(&mut self, from: Endpoint, bytes: &mut [u8]) {
         let repeat = self.oracle.is_repeat(bytes);
-        let (life, before) = (self.cluster.nth, self.cluster.not_taken());
+        let (life, before, unopened) = (self.cluster.nth, self.cluster.not_taken(), self.cluster.unopened());
+        // It is opened in place.
+        let sealed = bytes.to_vec();
         self.cluster.packet(&mut self.agenda, from, bytes);
+        if self.cluster.unopened() > unopened {
+            if !repeat {
+                self.oracle.not_opened(&sealed);
+            }
+            return;
+        }
         if repeat && life == self.cluster.nth && self.cluster.not_taken() == before {
             self.oracle.repeat_taken();
         }
