@@ -264,7 +264,7 @@ impl World {
         let mut mail = Vec::new();
         for person in &self.people {
             let number = person.number?;
-            let names = store.mailbox(number).expect("memory can be read");
+            let names = store.undelivered(number).expect("memory can be read");
             mail.extend(names.into_iter().map(|(from, id)| (number, from, id)));
         }
         if !kept.is_empty() {

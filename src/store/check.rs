@@ -183,10 +183,20 @@ impl<D: Disk, I: Index> Store<D, I> {
     /// Sender and id of all messages in a mailbox that have an id, in order.
     #[doc(hidden)]
     pub fn mailbox(&self, number: u32) -> io::Result<Vec<(u32, u64)>> {
+        self.names(number, |_| true)
+    }
+
+    /// The same of those that its owner does not have: what was given to somebody hidden stays until that is visible.
+    #[doc(hidden)]
+    pub fn undelivered(&self, number: u32) -> io::Result<Vec<(u32, u64)>> {
+        self.names(number, |head| !head.given)
+    }
+
+    fn names(&self, number: u32, which: impl Fn(&Head) -> bool) -> io::Result<Vec<(u32, u64)>> {
         let mut names = Vec::new();
         let range = key::mail_from(number, 0);
         self.behind().scan(&range.start..&range.end, &mut |_, value| {
-            names.extend(Head::of(value).ok().and_then(|head| head.name()));
+            names.extend(Head::of(value).ok().filter(&which).and_then(|head| head.name()));
             ControlFlow::Continue(())
         })?;
         Ok(names)

@@ -525,7 +525,6 @@ impl<D: Disk, I: Index> Store<D, I> {
         self.index.inner()
     }
 
-    /// All that the store holds: the index, and what it does not have yet.
     /// How many messages a mailbox holds, those included that were given to somebody hidden.
     #[cfg(test)]
     pub fn mailbox_len(&self, number: u32) -> io::Result<usize> {
@@ -537,6 +536,7 @@ impl<D: Disk, I: Index> Store<D, I> {
         Ok(messages)
     }
 
+    /// All that the store holds: the index, and what it does not have yet.
     #[cfg(any(test, feature = "sim"))]
     pub(super) fn behind(&self) -> &Behind<I> {
         &self.index
