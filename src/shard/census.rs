@@ -70,4 +70,9 @@ impl Shard {
             backlog,
         }
     }
+
+    /// Whether one user, who is in memory here, shows another nothing: what others see of a user depends on it.
+    pub fn is_blocking(&self, owner: u32, other: u32) -> bool {
+        self.blocks(owner, other)
+    }
 }

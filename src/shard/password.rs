@@ -116,8 +116,12 @@ impl Shard {
         };
         // Whoever is signing in has shown the old password.
         self.refuse_attempts(cx, asker.number, &Refused::wrong_password());
-        let change = Change::PutProfile(asker.number, profile, Some(hash));
-        self.commit_change(cx, asker.number, vec![change], After::Updated { asker });
+        let Asker { number, session, .. } = asker;
+        let linked = self.session(number).is_some_and(|session| session.way.link().is_some());
+        // Whoever changes it goes on; nobody else comes in with what was given before. A bare session has no token.
+        let end = if linked { Change::KeepOnly { number, session } } else { Change::DeleteTokens(number) };
+        let change = Change::PutProfile(number, profile, Some(hash));
+        self.commit_change(cx, number, vec![change, end], After::Updated { asker });
     }
 
     fn password_refused(&mut self, cx: &mut Cx<'_>, asker: Asker, why: &Refused) {

@@ -146,7 +146,8 @@ impl World {
                 return Some(format!("{number} is {:?}, and others see {visible}", person.status));
             }
             for (friend, shown) in &person.list {
-                let real = board.get(*friend);
+                let blocked = self.cluster.shards().iter().any(|shard| shard.is_blocking(*friend, number));
+                let real = if blocked { OFFLINE } else { board.get(*friend) };
                 if shown.code() != real {
                     return Some(format!("{number} sees {friend} as {shown:?}; it is {real}"));
                 }

@@ -146,8 +146,8 @@ pub enum Request {
 /// A change of what is durable. List and reverse list change together: no caller can forget one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// The account has this profile, and this password hash if one is given: then its tokens are good no more, but its
-    /// session goes on.
+    /// The account has this profile, and this password hash if one is given. What is to end with the old password is said
+    /// by [`Change::KeepOnly`] or [`Change::DeleteTokens`] beside it.
     PutProfile(u32, StoredProfile, Option<Box<str>>),
     /// The operator gives the account this password hash. Its tokens and its session are gone.
     PutPassword(u32, Box<str>),

@@ -92,9 +92,6 @@ impl<'a, I: Lookup> Plan<'a, I> {
                         account.password.clone_from(password);
                     }
                 })?;
-                if password.is_some() {
-                    self.delete(key::tokens(*number))?;
-                }
                 if profile.reach().is_some() {
                     let refuses = self.refuses_anybody(*number)?;
                     self.ledger.set_refuses(*number, refuses);

@@ -117,7 +117,7 @@ fn a_password_or_a_shut_account_ends_what_was_let_in() {
     let profile = |password| Change::PutProfile(10_000, stored_profile("x"), password);
     for (change, token, session) in [
         (profile(None), true, true),
-        (profile(Some("new".into())), false, true),
+        (profile(Some("new".into())), true, true),
         (Change::PutPassword(10_000, "new".into()), false, false),
         (Change::SetDisabled(10_000, true), false, false),
         (Change::SetDisabled(10_000, false), true, true),

@@ -109,10 +109,7 @@ impl Model {
 
     fn apply(&mut self, change: &Change) {
         match change {
-            Change::PutProfile(number, profile, password) => {
-                if password.is_some() {
-                    self.tokens.remove(number);
-                }
+            Change::PutProfile(number, profile, _) => {
                 let account = Account::of(profile.clone(), "".into(), 0);
                 self.accounts.insert(*number, account.profile().nickname.into());
             }
