@@ -7,7 +7,7 @@ use crate::limits::{DATA_HEADER_BYTES, KNOWN_STARTS, PROPOSAL, RESUME_ANSWERS, T
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{self, HKDF_SHA256, KeyType};
 
-/// What a start of the server draws; of a session's first start it is [`FIRST`].
+/// What a start of the server draws; of a session's first start it is all zero.
 pub type Salt = [u8; 16];
 
 /// The salt of a session during the start of the server in which it was made.

@@ -29,7 +29,7 @@ pub struct Target {
     #[arg(value_parser = clap::value_parser!(u32).range(i64::from(FIRST_USER)..=i64::from(LAST_USER)))]
     pub first: Option<u32>,
     /// Password of all those users, who are made for measuring: one that is used nowhere else
-    #[arg(long, default_value = "load")]
+    #[arg(long, default_value = "loadtest")]
     pub password: String,
     /// Shards of a server that is started
     #[arg(long, default_value_t = 1, value_parser = bounded(1, SHARDS))]
@@ -107,7 +107,7 @@ impl CompareArgs {
             pid: None,
             data: None,
             first: None,
-            password: "load".into(),
+            password: "loadtest".into(),
             shards: 1,
             server_cpu: vec![self.server_cpu],
             cpu: Some(self.cpu),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Each round begins with so much that does not count: caches and queues fill.
 const WARM_UP: Duration = Duration::from_millis(200);
-const PASSWORD: &str = "load";
+const PASSWORD: &str = "loadtest";
 /// A round in which other programs had the cores for a larger share than this is no measurement: batches are smaller
 /// then, on both sides, and the two costs come closer to each other.
 const DISTURBED: f64 = 0.05;

@@ -38,12 +38,12 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let server = Trial::start().unwrap();
-        let first = register(server.address, USERS as usize, "load").unwrap();
+        let first = register(server.address, USERS as usize, "loadtest").unwrap();
         let clock = Clock::start();
         let key = learn_key(server.address, Duration::from_secs(10)).unwrap();
         let tokens = vec![String::new(); USERS as usize];
         let mut crowd = Crowd::new(server.address, key, first, tokens, 3, millis(clock.ns())).unwrap();
-        crowd.set_password("load");
+        crowd.set_password("loadtest");
         sign_in(&mut crowd, clock, 0, USERS).unwrap();
         let player = Player { clock, pid: Some(std::process::id()) };
         Self { crowd, player, server }
